@@ -1,0 +1,1 @@
+"""The models under attack: builders, training, evaluation."""

@@ -1,0 +1,114 @@
+"""What a run is asked to do, as frozen values; and the file that may hold a user's defaults.
+
+Precedence, lowest first: the defaults below, ``pixguard.toml`` in the working folder (or
+``PIXGUARD_CONFIG``), environment variables ``PIXGUARD_<COMMAND>_<OPTION>``, flags. The command
+line resolves it and hands these objects on; nothing below reads the environment.
+"""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pixguard.errors import UsageError
+from pixguard.records import SplitScheme
+
+Source = Literal["auto", "medmnist", "folder", "phantom"]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSettings:
+    """Which images. ``size`` is the side in pixels; ``limit`` caps phantoms' number of images."""
+
+    name: str
+    source: Source = "auto"
+    size: int = 28
+    data_dir: Path | None = None
+    split: SplitScheme = "paper"
+    split_seed: int = 0
+    phantom_images: int = 2000
+    skip_bad: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """Training of a classifier; the defaults are the paper's (section 4.1.2).
+
+    Training stops when training accuracy exceeds ``stop_train_accuracy`` and validation accuracy
+    exceeds ``stop_val_accuracy``; ``paper_early_stop`` judges the second on test data, as the
+    paper did, which leaks. ``limit`` caps the training images (for quick runs; recorded).
+    """
+
+    architecture: str = "resnet50"
+    epochs: int = 100
+    batch_size: int = 64
+    learning_rate: float = 0.001
+    momentum: float = 0.9
+    stop_train_accuracy: float = 0.95
+    stop_val_accuracy: float = 0.90
+    paper_early_stop: bool = False
+    limit: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DenoiserSettings:
+    """Training of a denoiser; the defaults are the paper's (section 3.1.2) or marked inferred.
+
+    Noise is random-valued impulse noise that replaces a pixel (all channels together) with
+    probability ``noise``. ``learning_rate`` is inferred for all but the median-layer CNN.
+    """
+
+    name: str
+    epochs: int = 100
+    batch_size: int = 16
+    learning_rate: float = 0.001
+    noise: float = 0.10
+    limit: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DifferentialEvolutionSettings:
+    """Differential evolution; the defaults are the paper's (section 4.1.2; Su et al. 2019)."""
+
+    population: int = 100
+    generations: int = 100
+    mutation: float = 0.5
+    strategy: Literal["rand1", "best1"] = "rand1"
+    init: Literal["su", "uniform"] = "su"
+
+
+@dataclass(frozen=True, slots=True)
+class AttackSettings:
+    """One attack plan: which images are attacked, how, how often, with which seed.
+
+    ``per_class`` draws that many correctly classified images a class, with ``seed``; ``limit``
+    caps the number of images after that. ``target`` is a class name or ordinal, ``"each"`` for
+    every other class in turn, or None for a non-targeted attack. ``success`` applies to
+    multi-label classifiers.
+    """
+
+    pixels: int = 1
+    per_class: int | None = None
+    limit: int | None = None
+    target: str | None = None
+    success: Literal["label-set", "argmax"] = "label-set"
+    repeats: int = 1
+    seed: int = 0
+    batch: int | None = None
+    evolution: DifferentialEvolutionSettings = DifferentialEvolutionSettings()
+
+
+def load_defaults(path: Path) -> dict[str, Any]:
+    """Return a user's defaults by command, ``{"attack": {"pixels": 2}}``; empty without a file.
+
+    Raises:
+        UsageError: the file is not valid TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}", f"mend or remove {path}") from error

@@ -1,0 +1,92 @@
+"""The one shape that every image source takes: images by index, labels, splits, fingerprints."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixguard.records import (
+    NO_FINDING_ORDINAL,
+    DatasetInfo,
+    ImageRecord,
+    LabelSet,
+    Split,
+)
+
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+Images = NDArray[np.uint8]
+"""uint8 images (N, H, W, C), C = 1 or 3."""
+
+
+def image_sha256(image: Images) -> str:
+    """Return the SHA-256 of one uint8 image (H, W, C): its shape and its bytes."""
+    header = "x".join(str(side) for side in image.shape).encode()
+    return hashlib.sha256(header + b":" + np.ascontiguousarray(image).tobytes()).hexdigest()
+
+
+@dataclass(frozen=True)
+class ImageDataset:
+    """A dataset that is ready to read.
+
+    Attributes:
+        info: identity, classes and task.
+        labels: int64 (N,) class ordinals, or uint8 (N, L) indicators for a multi-label task.
+        splits: uint8 (N,), positions in :data:`SPLITS`.
+        read: maps indices (n,) to uint8 images (n, H, W, C); order is kept.
+        attack_codes: the codes of the label sets that are attacked; None for all of them.
+    """
+
+    info: DatasetInfo
+    labels: NDArray[np.int64] | NDArray[np.uint8]
+    splits: NDArray[np.uint8]
+    read: Callable[[NDArray[np.int64]], Images]
+    attack_codes: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.splits)
+
+    def images(self, indices: Sequence[int] | NDArray[np.int64]) -> Images:
+        """Return uint8 images (n, H, W, C) for dataset indices, in the order asked for."""
+        return self.read(np.asarray(indices, dtype=np.int64))
+
+    def indices(self, split: Split) -> NDArray[np.int64]:
+        """Return the dataset indices of a split, ascending."""
+        return np.flatnonzero(self.splits == SPLITS.index(split)).astype(np.int64)
+
+    def label_set(self, index: int) -> LabelSet:
+        """Return the label set of an image."""
+        if self.info.task == "multi-class":
+            return (int(self.labels[index]),)
+        return tuple(int(o) for o in np.flatnonzero(self.labels[index]))
+
+    def records(self, indices: Sequence[int] | NDArray[np.int64]) -> list[ImageRecord]:
+        """Return the records of images, their fingerprints taken from the pixels just read."""
+        images = self.images(indices)
+        return [
+            ImageRecord(
+                index=int(index),
+                split=SPLITS[int(self.splits[index])],
+                sha256=image_sha256(image),
+                height=image.shape[0],
+                width=image.shape[1],
+                label_set=self.label_set(int(index)),
+            )
+            for index, image in zip(indices, images, strict=True)
+        ]
+
+    def class_counts(self, split: Split | None = None) -> dict[str, int]:
+        """Return the number of images that carry each class (the pseudo-class: no label at all)."""
+        rows = self.labels if split is None else self.labels[self.indices(split)]
+        if self.info.task == "multi-class":
+            return {c.name: int((rows == c.ordinal).sum()) for c in self.info.classes}
+        return {
+            c.name: int(
+                (rows.sum(axis=1) == 0).sum()
+                if c.ordinal == NO_FINDING_ORDINAL
+                else rows[:, c.ordinal].sum()
+            )
+            for c in self.info.classes
+        }

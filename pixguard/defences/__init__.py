@@ -1,0 +1,1 @@
+"""What undoes or certifies against an attack."""

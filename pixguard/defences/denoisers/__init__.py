@@ -1,0 +1,1 @@
+"""Denoisers, one a file."""

@@ -1,0 +1,237 @@
+"""The plain results that cross every boundary: no torch, no SQL, only numbers, text and tuples.
+
+Vocabulary, the same in code, command line and database:
+
+*label set*: the labels that an image carries or a classifier gives, as a sorted tuple of class
+ordinals. A multi-class image has exactly one; a multi-label image has any number, none included.
+*code*: a label set as text, ordinals joined by commas (``"3"``, ``"0,5"``, ``""`` for none).
+*confidence*: in [0, 1]. Multi-class: the softmax probability of the class. Multi-label: the
+smallest probability, over all labels, of the decision taken on that label.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+LabelSet = tuple[int, ...]
+Task = Literal["multi-class", "multi-label"]
+Split = Literal["train", "val", "test"]
+SplitScheme = Literal["paper", "official"]
+ModelKind = Literal["classifier", "denoiser"]
+ValueKind = Literal["finite", "inf", "nan"]
+
+NO_FINDING_ORDINAL = -1
+"""Ordinal of the pseudo-class that stands for the empty label set of a multi-label dataset."""
+
+
+def encode_label_set(label_set: Sequence[int]) -> str:
+    """Return the code of a label set: ``(0, 5)`` becomes ``"0,5"``, ``()`` becomes ``""``."""
+    return ",".join(str(int(label)) for label in sorted(label_set))
+
+
+def decode_label_set(code: str) -> LabelSet:
+    """Return the label set of a code; the inverse of :func:`encode_label_set`."""
+    return tuple(int(part) for part in code.split(",")) if code else ()
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 (64 hex digits) of a JSON-serialisable value in canonical form."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class ClassInfo:
+    """One class of a dataset. ``disease_type`` is the paper's (Tables 7 to 10), or None."""
+
+    ordinal: int
+    name: str
+    disease_type: str | None = None
+
+    @property
+    def code(self) -> str:
+        """The code of the label set that holds this class alone."""
+        return "" if self.ordinal == NO_FINDING_ORDINAL else str(self.ordinal)
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetInfo:
+    """What identifies a dataset and how to open it again.
+
+    ``size`` is the side in pixels that images are loaded at; ``version`` names the content (an
+    upstream version or a fingerprint); ``location`` is the file or folder that it was read from,
+    and None for datasets that are generated or found by name.
+    """
+
+    name: str
+    source: str
+    size: int
+    version: str
+    split_scheme: SplitScheme
+    split_seed: int
+    manifest_sha256: str
+    task: Task
+    channels: int
+    classes: tuple[ClassInfo, ...]
+    licence: str = ""
+    citation: str = ""
+    location: str | None = None
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether the images are procedural phantoms."""
+        return self.source == "phantom"
+
+    @property
+    def label_count(self) -> int:
+        """Number of labels that a classifier of this dataset gives (the pseudo-class excluded)."""
+        return sum(c.ordinal != NO_FINDING_ORDINAL for c in self.classes)
+
+    def describe_code(self, code: str) -> str:
+        """Return class names for a code, joined by `` + `` where there are several."""
+        by_code = {c.code: c.name for c in self.classes}
+        if code in by_code:
+            return by_code[code]
+        names = {c.ordinal: c.name for c in self.classes}
+        return " + ".join(names[o] for o in decode_label_set(code)) or "none"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """One image of a dataset. ``sha256`` is of the uint8 pixels as loaded, with their shape."""
+
+    index: int
+    split: Split
+    sha256: str
+    height: int
+    width: int
+    label_set: LabelSet
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """A trained classifier or denoiser. ``parameters`` rebuilds the module (builder arguments)."""
+
+    kind: ModelKind
+    architecture: str
+    weights_sha256: str
+    weights_file: str
+    parameters: Mapping[str, Any]
+    hyperparameters: Mapping[str, Any]
+    trainable_parameters: int
+    frozen_parameters: int
+    training_seconds: float
+    epochs: int
+    train_accuracy: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """One epoch of training. Accuracies are in [0, 1] and None for denoisers."""
+
+    epoch: int
+    train_loss: float
+    val_loss: float | None
+    train_accuracy: float | None
+    val_accuracy: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionRecord:
+    """The decision of a classifier on one clean image."""
+
+    image_index: int
+    predicted: LabelSet
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class AttackRecord:
+    """An attack with all its parameters; rows of equal parameters are one attack."""
+
+    name: str
+    version: int
+    pixels: int
+    parameters: Mapping[str, Any]
+
+    @property
+    def parameters_hash(self) -> str:
+        """SHA-256 of the parameters in canonical JSON."""
+        return digest(dict(self.parameters))
+
+
+@dataclass(frozen=True, slots=True)
+class PixelRecord:
+    """One pixel of an adversarial image: (row, col) from the top left, uint8 colour a channel."""
+
+    row: int
+    col: int
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """One finished attempt to fool a classifier on one image.
+
+    ``confidence_before`` is the clean decision's, ``confidence_after`` that of the decision on
+    the attacked image, ``true_confidence_after`` what is left for the clean decision there. All
+    three come from single-image float32 evaluations of the stored bytes. An attempt that did not
+    succeed holds its best candidate. ``elapsed_ms`` is the attempt's share of wall time; the sum
+    over attempts is the time of the run.
+    """
+
+    attempt_key: str
+    image_index: int
+    target: int | None
+    repeat: int
+    seed: int
+    success: bool
+    predicted_before: LabelSet
+    predicted_after: LabelSet
+    confidence_before: float
+    confidence_after: float
+    true_confidence_after: float
+    queries: int
+    generations: int
+    elapsed_ms: float
+    evaluator: str
+    precision: str
+    pixels: tuple[PixelRecord, ...]
+    distinct_queries: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FailureRecord:
+    """An attempt that raised instead of finishing."""
+
+    attempt_key: str
+    error_type: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRecord:
+    """One metric of one restoration. NaN and infinity are told by ``value_kind``."""
+
+    metric: str
+    value: float | None
+    value_kind: ValueKind
+
+
+@dataclass(frozen=True, slots=True)
+class RestorationRecord:
+    """A denoiser's output for an attempt's image (or, with ``attempt_id`` None, a clean image).
+
+    ``recovered``: the classifier gives the clean image's true label set back.
+    """
+
+    image_index: int
+    attempt_id: int | None
+    predicted: LabelSet
+    confidence: float
+    recovered: bool
+    elapsed_ms: float

@@ -1,0 +1,1 @@
+"""Plans what is left to do and carries it out."""

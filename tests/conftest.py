@@ -1,0 +1,18 @@
+"""Fixtures shared by all tests: real images where they are, and one thread for steady timing."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real medical images, or a skip that says how to provide it."""
+    named = os.environ.get("PIXGUARD_REAL_DATA")
+    folder = Path(named) if named else ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"real images not found at {folder}: set PIXGUARD_REAL_DATA to their folder")
+    return folder
