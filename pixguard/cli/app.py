@@ -1,0 +1,46 @@
+"""The command line's root: options for all commands, and the list of subcommands."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pixguard import __version__
+from pixguard.cli.common import PixguardGroup, apply_config_file
+
+app = typer.Typer(
+    cls=PixguardGroup,
+    name="pixguard",
+    help="Fool medical-image classifiers with one or two pixels, undo it, and keep every result.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"auto_envvar_prefix": "PIXGUARD", "help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"pixguard {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(envvar="PIXGUARD_CONFIG", help="TOML file of defaults (pixguard.toml)."),
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Fool medical-image classifiers with one or two pixels, undo it, and keep every result."""
+    apply_config_file(ctx, config)
+
+
+def main() -> None:
+    """Entry point of the ``pixguard`` command."""
+    app()
