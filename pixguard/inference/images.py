@@ -1,0 +1,32 @@
+"""From bytes to the classifier's input, and pixels into images: the same at every place."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def to_unit_range(images: NDArray[np.uint8], device: torch.device) -> Tensor:
+    """Return float32 (N, C, H, W) in [0, 1] for uint8 images (N, H, W, C)."""
+    tensor = torch.from_numpy(np.ascontiguousarray(images)).to(device)
+    return tensor.permute(0, 3, 1, 2).float().div(255.0).contiguous()
+
+
+def with_pixels(images: Tensor, owners: Tensor, positions: Tensor, colours: Tensor) -> Tensor:
+    """Return copies of images with pixels changed.
+
+    Args:
+        images: float32 (S, C, H, W) in [0, 1].
+        owners: int64 (N,), which image each copy is of.
+        positions: int64 (N, k, 2), (row, col); where two coincide, the later one holds.
+        colours: uint8 (N, k, C).
+
+    Returns:
+        float32 (N, C, H, W).
+    """
+    changed = images[owners]
+    values = colours.float().div(255.0)
+    copies = torch.arange(len(owners), device=images.device)
+    for pixel in range(positions.shape[1]):  # in order: one scatter would race where two coincide
+        changed[copies, :, positions[:, pixel, 0], positions[:, pixel, 1]] = values[:, pixel]
+    return changed
