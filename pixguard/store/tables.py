@@ -8,7 +8,9 @@ Foreign keys never cascade: nothing is deleted behind a researcher's back.
 from typing import Any
 
 from sqlalchemy import (
+    DOUBLE_PRECISION,
     REAL,
+    BigInteger,
     CheckConstraint,
     ForeignKey,
     Integer,
@@ -17,6 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeEngine
 
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -27,11 +30,16 @@ NAMING_CONVENTION = {
 }
 
 
+# PostgreSQL's INTEGER ends before a time in milliseconds, and its REAL after 6 digits.
+INTEGER_64: TypeEngine[int] = Integer().with_variant(BigInteger(), "postgresql")
+REAL_64: TypeEngine[float] = REAL().with_variant(DOUBLE_PRECISION(), "postgresql")
+
+
 class Base(DeclarativeBase):
     """Declarative base: integers are INTEGER, text is TEXT, floats are REAL."""
 
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
-    type_annotation_map = {int: Integer, str: Text, float: REAL}  # noqa: RUF012 (SQLAlchemy's API)
+    type_annotation_map = {int: INTEGER_64, str: Text, float: REAL_64}  # noqa: RUF012 (its API)
 
 
 def _strict(*constraints: Any) -> tuple[Any, ...]:

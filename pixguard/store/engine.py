@@ -1,0 +1,119 @@
+"""Opens a database: checks where it lies, sets what durability needs, and checks its schema."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import NoSuchModuleError
+
+from pixguard.errors import PixguardError, UsageError
+from pixguard.store import schema
+from pixguard.store.errors import from_os, translate_errors
+from pixguard.store.location import (
+    Location,
+    file_url,
+    is_wal,
+    locate,
+    read_only_url,
+    refuse_network,
+)
+
+BUSY_TIMEOUT_MS = 30_000
+
+
+def open_engine(database: str, *, create: bool = False, writable: bool = False) -> Engine:
+    """Open a database whose schema is this pixguard's.
+
+    Args:
+        database: path of an SQLite file, or an SQLAlchemy URL.
+        create: make the file, or fill an empty one; implies ``writable``.
+        writable: open for writing; every transaction then begins IMMEDIATE. Whoever writes
+            results goes through :class:`pixguard.store.writer.Writer`, which also takes the lock.
+
+    Raises:
+        SchemaMismatchError: the schema is older, newer or not pixguard's.
+        DatabaseBusyError: it stayed locked for 30 seconds.
+        PixguardError: the file is missing, empty, damaged, not a database, not accessible, or
+            on a network file system.
+    """
+    location = locate(database)
+    engine = connect(location, create=create, writable=writable or create)
+    try:
+        if create:
+            schema.migrate(engine, only_if_empty=True)
+        with engine.connect() as connection:
+            schema.require_current(schema.revision(connection), location)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def connect(location: Location, *, create: bool = False, writable: bool = False) -> Engine:
+    """Open a database without a look at its schema; errors are those of :func:`open_engine`."""
+    if location.url is not None:
+        return _connect_server(location)
+    path = location.file
+    _check_file(location, create=create)
+    if writable or (path.exists() and is_wal(path)):
+        refuse_network(path)
+    if writable:
+        url = file_url(path, mode="rwc" if create else "rw")
+    else:
+        url = read_only_url(path)
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+    translate_errors(engine, str(path))
+    _configure(engine, writable=writable)
+    return engine
+
+
+def _connect_server(location: Location) -> Engine:
+    try:
+        engine = create_engine(location.url or make_url(location.name))
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        raise UsageError(
+            f"no driver for {location.name}: {error}",
+            "pip install 'psycopg[binary]' and --db postgresql+psycopg://...",
+        ) from error
+    translate_errors(engine, location.name)
+    return engine
+
+
+def _check_file(location: Location, *, create: bool) -> None:
+    path = location.file
+    if not path.exists():
+        if not create:
+            raise PixguardError(
+                f"there is no database at {location.name}",
+                "create one with `pixguard train --dataset ...`, or name another file with --db",
+            )
+        if not path.parent.is_dir():
+            raise PixguardError(f"there is no folder {path.parent}", f"mkdir -p {path.parent}")
+    elif not path.is_file():
+        raise PixguardError(
+            f"{location.name} is not a file", f"name one: --db {location.name}/pixguard.db"
+        )
+    else:
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            raise from_os(error, path) from error
+
+
+def _configure(engine: Engine, *, writable: bool) -> None:
+    begin = "BEGIN IMMEDIATE" if writable else "BEGIN"
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: object) -> None:
+        # The driver would begin a deferred transaction by itself, and only before some statements.
+        connection.isolation_level = None
+        pragmas = [f"busy_timeout = {BUSY_TIMEOUT_MS}", "foreign_keys = ON"]
+        if writable:
+            pragmas += ["journal_mode = WAL", "synchronous = FULL"]
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        statement = connection.get_execution_options().get("sqlite_begin", begin)
+        if statement is not None:
+            connection.exec_driver_sql(statement)

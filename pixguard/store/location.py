@@ -1,0 +1,139 @@
+"""Where a database lies, and whether SQLite can be trusted to work there."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from pixguard.errors import PixguardError, UsageError
+
+NETWORK_FILE_SYSTEMS = frozenset(
+    "afs beegfs ceph cifs fuse.ceph fuse.glusterfs fuse.s3fs fuse.sshfs glusterfs gpfs lustre "
+    "ncpfs nfs nfs4 smb2 smb3 smbfs".split()
+)
+_SQLITE_MAGIC = b"SQLite format 3\x00"
+_READ_VERSION_OFFSET = 19
+_READ_VERSION_WAL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A database: an SQLite file at ``path``, or a server's ``url``. ``name`` is for people."""
+
+    name: str
+    path: Path | None
+    url: URL | None = None
+
+    @property
+    def file(self) -> Path:
+        """The SQLite file.
+
+        Raises:
+            UsageError: the database is on a server.
+        """
+        if self.path is None:
+            raise UsageError(
+                f"{self.name} is on a server: this command works on SQLite files",
+                "use the server's own tools, such as pg_dump",
+            )
+        return self.path
+
+
+def locate(database: str) -> Location:
+    """Return where a database lies; ``database`` is a path or an SQLAlchemy URL.
+
+    The path is resolved, so that two names of one file share one lock.
+
+    Raises:
+        UsageError: the URL cannot be read.
+    """
+    if "://" not in database:
+        return Location(database, Path(database).expanduser().resolve())
+    try:
+        url = make_url(database)
+    except ArgumentError as error:
+        raise UsageError(f"{database} is not a database URL", "--db pixguard.db") from error
+    name = url.render_as_string(hide_password=True)
+    if url.get_backend_name() != "sqlite":
+        return Location(name, None, url)
+    if not url.database:
+        raise UsageError(f"{database} names no file", "--db pixguard.db")
+    return Location(url.database, Path(url.database).resolve())
+
+
+def is_wal(path: Path) -> bool:
+    """Return whether a file is an SQLite database in write-ahead-log mode."""
+    with path.open("rb") as file:
+        header = file.read(_READ_VERSION_OFFSET + 1)
+    return header.startswith(_SQLITE_MAGIC) and header[-1] == _READ_VERSION_WAL
+
+
+def read_only_url(path: Path) -> URL:
+    """Return the SQLite URL that reads a file and, where it can, creates nothing beside it.
+
+    A write-ahead-log database needs two helper files; where its folder is read-only they cannot
+    be made. Without a log nobody can be writing there, and the file is read as it stands.
+
+    Raises:
+        PixguardError: a log with content lies in a read-only folder and cannot be read.
+    """
+    log, index = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))
+    options = {"mode": "ro"}
+    if is_wal(path) and not os.access(path.parent, os.W_OK, effective_ids=True):
+        if not log.exists() or log.stat().st_size == 0:
+            options["immutable"] = "1"
+        elif not index.exists():
+            raise PixguardError(
+                f"{path} has results that wait in {log.name}, and its folder is read-only",
+                f"copy {path.name} and {log.name} together to a folder that you can write, and "
+                "name the copy with --db",
+            )
+    return file_url(path, **options)
+
+
+def file_url(path: Path, **options: str) -> URL:
+    """Return an SQLite URL with URI options such as ``mode="ro"``."""
+    return URL.create(
+        "sqlite", database=f"file:{quote(str(path))}", query={**options, "uri": "true"}
+    )
+
+
+def refuse_network(path: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> None:
+    """Refuse a database on a network file system.
+
+    Raises:
+        PixguardError: with the reason and the alternatives.
+    """
+    kind = file_system(path, mountinfo)
+    if kind in NETWORK_FILE_SYSTEMS:
+        raise PixguardError(
+            f"{path} is on a network file system ({kind}): SQLite's locks and its write-ahead log "
+            "do not work there, and results could be lost",
+            f"--db /var/tmp/{path.name} (any local disk), then `pixguard db backup` to copy it "
+            "here; or --db postgresql://... for several machines",
+        )
+
+
+def file_system(path: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> str:
+    """Return the type of the file system that a path is on, '' where the system does not tell."""
+    try:
+        lines = mountinfo.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return ""
+    best, kind = -1, ""
+    for line in lines:
+        mount, _, source = line.partition(" - ")
+        point = Path(_unescape(mount.split()[4]))
+        # Of two mounts on one point the later hides the earlier.
+        if path.is_relative_to(point) and len(point.parts) >= best:
+            best, kind = len(point.parts), source.split()[0]
+    return kind
+
+
+def _unescape(field: str) -> str:
+    for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        field = field.replace(code, character)
+    return field
