@@ -53,9 +53,7 @@ def connect(location: Location, *, create: bool = False, writable: bool = False)
     if location.url is not None:
         return _connect_server(location)
     path = location.file
-    _check_file(location, create=create)
-    if writable or (path.exists() and is_wal(path)):
-        refuse_network(path)
+    check_place(location, create=create, writable=writable)
     if writable:
         url = file_url(path, mode="rwc" if create else "rw")
     else:
@@ -78,7 +76,8 @@ def _connect_server(location: Location) -> Engine:
     return engine
 
 
-def _check_file(location: Location, *, create: bool) -> None:
+def check_place(location: Location, *, create: bool = False, writable: bool = False) -> None:
+    """Check that a database file is there, or can be, where SQLite works; see :func:`connect`."""
     path = location.file
     if not path.exists():
         if not create:
@@ -97,6 +96,8 @@ def _check_file(location: Location, *, create: bool) -> None:
             path.open("rb").close()
         except OSError as error:
             raise from_os(error, path) from error
+    if writable or (path.exists() and is_wal(path)):
+        refuse_network(path)
 
 
 def _configure(engine: Engine, *, writable: bool) -> None:

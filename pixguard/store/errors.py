@@ -83,7 +83,7 @@ def from_os(error: OSError, path: Path) -> PixguardError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return disk_full(str(path))
     return PixguardError(
-        f"{path} cannot be written: {error.strerror}",
+        f"{path} cannot be opened: {error.strerror}",
         f"ls -ld {path.parent}, or --db with a file in another folder",
     )
 

@@ -1,0 +1,132 @@
+"""Finished results that wait for their commit: one transaction and one INSERT a table for all.
+
+One commit an attempt would hold a fast attack back; 64 attempts or 2 seconds cost nothing, and
+are the most that a power cut can take.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, insert, select
+
+from pixguard.records import AttemptRecord, PixelRecord, RestorationRecord, digest
+from pixguard.store.registry import insert_new
+from pixguard.store.rows import Values, attempt_values, pixel_values, restoration_values
+from pixguard.store.tables import (
+    Attempt,
+    Dataset,
+    Failure,
+    Image,
+    Model,
+    Pixel,
+    Restoration,
+    Score,
+)
+
+
+@dataclass(slots=True)
+class Buffer:
+    """Rows by table; attempts by key, so that the first of equal keys is the one that is kept."""
+
+    run_id: int
+    attempts: dict[str, tuple[Values, tuple[PixelRecord, ...]]] = field(default_factory=dict)
+    restorations: list[Values] = field(default_factory=list)
+    scores: list[Values] = field(default_factory=list)
+    failures: list[Values] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return sum(map(len, (self.attempts, self.restorations, self.scores, self.failures)))
+
+    def add_attempt(self, record: AttemptRecord, **references: int | None) -> None:
+        """Add an attempt, with its foreign keys by column name."""
+        values = {**attempt_values(record), **references, "run_id": self.run_id}
+        self.attempts.setdefault(record.attempt_key, (values, record.pixels))
+
+    def add_restoration(self, record: RestorationRecord, **references: int) -> None:
+        """Add a restoration, with its foreign keys by column name."""
+        self.restorations.append(
+            {**restoration_values(record), **references, "run_id": self.run_id}
+        )
+
+    def write(self, connection: Connection) -> None:
+        """Insert everything inside the caller's transaction; what is there already stays."""
+        if self.attempts:
+            self._write_attempts(connection)
+        if self.restorations:
+            keys = restoration_keys(connection, self.restorations)
+            rows = [
+                {**row, "restoration_key": key}
+                for row, key in zip(self.restorations, keys, strict=True)
+            ]
+            connection.execute(insert_new(connection, Restoration), rows)
+        if self.scores:
+            connection.execute(insert_new(connection, Score), self.scores)
+        if self.failures:
+            connection.execute(insert(Failure), self.failures)
+
+    def _write_attempts(self, connection: Connection) -> None:
+        statement = insert_new(connection, Attempt).returning(Attempt.id, Attempt.attempt_key)
+        inserted = connection.execute(statement, [values for values, _ in self.attempts.values()])
+        pixels = [
+            row
+            for attempt_id, key in inserted.all()
+            for row in pixel_values(self.attempts[key][1], attempt_id)
+        ]
+        if pixels:
+            connection.execute(insert(Pixel), pixels)
+
+    def clear(self) -> None:
+        """Forget everything: it is committed."""
+        for rows in (self.attempts, self.restorations, self.scores, self.failures):
+            rows.clear()
+
+
+def restoration_keys(connection: Connection, rows: Sequence[Values]) -> list[str]:
+    """Return the key of each restoration: what was restored, by which denoiser, judged by whom.
+
+    Made of digests, not of row ids, so that the same restoration has the same key in every
+    database.
+    """
+    models = {row[name] for row in rows for name in ("classifier_id", "denoiser_id")}
+    weights = dict(
+        connection.execute(
+            select(Model.id, Model.weights_sha256).where(Model.id.in_(models))
+        ).tuples()
+    )
+    attempts = dict(
+        connection.execute(
+            select(Attempt.id, Attempt.attempt_key).where(
+                Attempt.id.in_({row["attempt_id"] for row in rows} - {None})
+            )
+        ).tuples()
+    )
+    images = {
+        identity[0]: list(identity[1:])
+        for identity in connection.execute(
+            select(
+                Image.id,
+                Dataset.name,
+                Dataset.source,
+                Dataset.size,
+                Dataset.version,
+                Dataset.split_scheme,
+                Dataset.split_seed,
+                Image.split,
+                Image.dataset_index,
+            )
+            .join(Dataset, Dataset.id == Image.dataset_id)
+            .where(Image.id.in_({row["image_id"] for row in rows if row["attempt_id"] is None}))
+        )
+    }
+    return [
+        digest(
+            [
+                weights[row["classifier_id"]],
+                weights[row["denoiser_id"]],
+                images[row["image_id"]]
+                if row["attempt_id"] is None
+                else attempts[row["attempt_id"]],
+            ]
+        )
+        for row in rows
+    ]

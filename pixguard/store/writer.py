@@ -1,0 +1,268 @@
+"""The one writer: it holds the lock, records the run, and commits results as they come."""
+
+import os
+import socket
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from types import TracebackType
+from typing import Any, Literal
+
+from sqlalchemy import Engine, insert, update
+
+from pixguard.errors import InterruptedRunError, PixguardError
+from pixguard.records import (
+    AttackRecord,
+    AttemptRecord,
+    DatasetInfo,
+    EpochRecord,
+    FailureRecord,
+    ImageRecord,
+    ModelRecord,
+    PredictionRecord,
+    RestorationRecord,
+    ScoreRecord,
+    digest,
+)
+from pixguard.store import registry
+from pixguard.store.buffer import Buffer
+from pixguard.store.engine import check_place, open_engine
+from pixguard.store.location import locate
+from pixguard.store.lock import WriterLock
+from pixguard.store.rows import now_ms, score_values, to_json
+from pixguard.store.tables import Run
+
+COMMIT_EVERY_ROWS = 64
+COMMIT_EVERY_S = 2.0
+HEARTBEAT_EVERY_S = 10.0
+
+RunStatus = Literal["running", "finished", "interrupted", "failed"]
+
+
+class Writer:
+    """Writes the results of one run; a context manager, made anew for each run.
+
+    Attempts, failures, restorations and scores are buffered and committed every 64 rows or
+    2 seconds, judged when a row arrives: call :meth:`flush` before a long pause. Everything else
+    is committed at once. Leaving the context commits what waits and gives the run its status:
+    finished, interrupted (KeyboardInterrupt or InterruptedRunError) or failed, with the error.
+
+    Attributes:
+        engine: the open database, for reading in between.
+        run_id: id of the run's row.
+        run_uuid: identity of the run in every database.
+
+    Args:
+        database: path of an SQLite file, made if missing, or an SQLAlchemy URL.
+        command: the command line.
+        config: the resolved settings; dataclasses and paths are converted to JSON.
+        seed: base seed of the run, below 2^63.
+        environment: columns of the table ``environment`` by name; ``packages`` may be a mapping.
+
+    Raises:
+        DatabaseBusyError: another process writes to the database; the message says which.
+        SchemaMismatchError: the database was made by an older or newer pixguard.
+        PixguardError: the database cannot be opened or written, or the disk is full; what was
+            committed is safe.
+    """
+
+    engine: Engine
+    run_id: int
+
+    def __init__(
+        self,
+        database: str,
+        *,
+        command: str,
+        config: Mapping[str, Any],
+        seed: int,
+        environment: Mapping[str, Any],
+    ) -> None:
+        self.run_uuid = str(uuid.uuid4())
+        self._location = locate(database)
+        self._database = database
+        self._command = command
+        self._config = to_json(config)
+        self._seed = seed
+        self._environment = environment
+        self._resources = ExitStack()
+
+    def __enter__(self) -> "Writer":
+        with ExitStack() as stack:
+            if self._location.path is not None:
+                check_place(self._location, create=True, writable=True)
+                stack.enter_context(WriterLock(self._location.path, self._command))
+            self.engine = open_engine(self._database, create=True)
+            stack.callback(self.engine.dispose)
+            self.run_id = self._begin_run()
+            self._resources = stack.pop_all()
+        self._buffer = Buffer(self.run_id)
+        self._flushed_s = self._heartbeat_s = time.monotonic()
+        return self
+
+    def _begin_run(self) -> int:
+        started_ms = now_ms()
+        with self.engine.begin() as connection:
+            row = {
+                "uuid": self.run_uuid,
+                "command": self._command,
+                "config": self._config,
+                "config_hash": digest(self._config),
+                "seed": self._seed,
+                "environment_id": registry.environment_id(connection, self._environment),
+                "host": socket.gethostname(),
+                "pid": os.getpid(),
+                "status": "running",
+                "started_ms": started_ms,
+                "heartbeat_ms": started_ms,
+            }
+            return connection.execute(insert(Run).returning(Run.id), row).scalar_one()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._resources:
+            try:
+                self._end_run(error)
+            except PixguardError as ending:
+                if error is None:
+                    raise
+                error.add_note(f"The end of the run could not be recorded: {ending}")
+
+    def _end_run(self, error: BaseException | None) -> None:
+        try:
+            self.flush()
+        except PixguardError as lost:
+            with suppress(PixguardError):  # a full disk may refuse even this
+                self._set_status("failed", error or lost)
+            raise
+        if error is None:
+            self._set_status("finished", None)
+        elif isinstance(error, KeyboardInterrupt | InterruptedRunError):
+            self._set_status("interrupted", None)
+        else:
+            self._set_status("failed", error)
+
+    def _set_status(self, status: RunStatus, error: BaseException | None) -> None:
+        text = None if error is None else f"{type(error).__name__}: {error}"
+        ended_ms = now_ms()
+        with self.engine.begin() as connection:
+            connection.execute(
+                update(Run)
+                .where(Run.id == self.run_id)
+                .values(status=status, error=text, finished_ms=ended_ms, heartbeat_ms=ended_ms)
+            )
+
+    def dataset(self, info: DatasetInfo) -> int:
+        """Return the id of a dataset, registered with its classes if it is new."""
+        with self.engine.begin() as connection:
+            return registry.dataset_id(connection, info)
+
+    def images(self, dataset_id: int, records: Sequence[ImageRecord]) -> dict[int, int]:
+        """Register images; return dataset index -> image id.
+
+        Raises:
+            DataError: an image has changed since it was registered; none is registered then.
+        """
+        with self.engine.begin() as connection:
+            return registry.image_ids(connection, dataset_id, records)
+
+    def model(
+        self, record: ModelRecord, dataset_id: int, epochs: Sequence[EpochRecord] = ()
+    ) -> int:
+        """Return the id of a model, registered with its training curve if its weights are new."""
+        with self.engine.begin() as connection:
+            return registry.model_id(connection, record, dataset_id, self.run_id, epochs)
+
+    def predictions(
+        self, model_id: int, dataset_id: int, records: Sequence[PredictionRecord]
+    ) -> None:
+        """Store the decisions of a classifier on clean images, which must be registered."""
+        with self.engine.begin() as connection:
+            registry.store_predictions(connection, model_id, dataset_id, records)
+
+    def attack(self, record: AttackRecord) -> int:
+        """Return the id of an attack, registered if its parameters are new."""
+        with self.engine.begin() as connection:
+            return registry.attack_id(connection, record)
+
+    def metric(self, name: str, version: int, parameters: Mapping[str, Any]) -> int:
+        """Return the id of a metric, registered if it is new."""
+        with self.engine.begin() as connection:
+            return registry.metric_id(connection, name, version, parameters)
+
+    def attempt(
+        self,
+        record: AttemptRecord,
+        *,
+        attack_id: int,
+        model_id: int,
+        image_id: int,
+        through_model_id: int | None = None,
+    ) -> None:
+        """Store a finished attempt with its pixels; one whose key is there already is left out."""
+        self._buffer.add_attempt(
+            record,
+            attack_id=attack_id,
+            model_id=model_id,
+            image_id=image_id,
+            through_model_id=through_model_id,
+        )
+        self._flush_if_due()
+
+    def failure(self, record: FailureRecord) -> None:
+        """Store that an attempt raised; it stays to be done."""
+        self._buffer.failures.append(
+            {
+                "run_id": self.run_id,
+                "attempt_key": record.attempt_key,
+                "error_type": record.error_type,
+                "message": record.message,
+                "at_ms": now_ms(),
+            }
+        )
+        self._flush_if_due()
+
+    def restoration(
+        self, record: RestorationRecord, *, image_id: int, classifier_id: int, denoiser_id: int
+    ) -> None:
+        """Store a denoiser's output as the classifier sees it, unless it is there already."""
+        self._buffer.add_restoration(
+            record, image_id=image_id, classifier_id=classifier_id, denoiser_id=denoiser_id
+        )
+        self._flush_if_due()
+
+    def score(self, restoration_id: int, metric_id: int, record: ScoreRecord) -> None:
+        """Store a metric's value, unless it is there already."""
+        row = {"restoration_id": restoration_id, "metric_id": metric_id, **score_values(record)}
+        self._buffer.scores.append(row)
+        self._flush_if_due()
+
+    def flush(self) -> None:
+        """Commit what waits; on an error it waits on, so that nothing is lost.
+
+        The run's heartbeat goes with it, at most every 10 seconds.
+        """
+        now_s = time.monotonic()
+        beat = now_s - self._heartbeat_s >= HEARTBEAT_EVERY_S
+        if not self._buffer and not beat:
+            return
+        with self.engine.begin() as connection:
+            self._buffer.write(connection)
+            if beat:
+                connection.execute(
+                    update(Run).where(Run.id == self.run_id).values(heartbeat_ms=now_ms())
+                )
+        self._buffer.clear()
+        self._flushed_s = now_s
+        if beat:
+            self._heartbeat_s = now_s
+
+    def _flush_if_due(self) -> None:
+        waited_s = time.monotonic() - self._flushed_s
+        if len(self._buffer) >= COMMIT_EVERY_ROWS or waited_s >= COMMIT_EVERY_S:
+            self.flush()
