@@ -26,7 +26,6 @@ from pixguard.records import (
     ScoreRecord,
     SplitScheme,
     Task,
-    decode_label_set,
     encode_label_set,
 )
 from pixguard.store.tables import DatasetClass, Pixel
@@ -218,8 +217,3 @@ def score_values(record: ScoreRecord) -> Values:
             raise ValueError(f"{record.metric} is called finite and is {record.value}")
         value = float(record.value)
     return {"value": value, "value_kind": record.value_kind}
-
-
-def prediction_record(row: Row[Any]) -> PredictionRecord:
-    """Return a prediction from its row and its image's index."""
-    return PredictionRecord(row.dataset_index, decode_label_set(row.predicted), row.confidence)

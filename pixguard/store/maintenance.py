@@ -1,0 +1,235 @@
+"""Looking after a database file: upgrade, backup, information, check, vacuum."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, inspect, text
+
+from pixguard.errors import PixguardError
+from pixguard.store import schema
+from pixguard.store.engine import check_place, connect, open_engine
+from pixguard.store.errors import from_os
+from pixguard.store.location import Location, locate
+from pixguard.store.lock import WriterLock, is_locked
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """One run; ``status`` is ``killed`` where it neither ended nor goes on."""
+
+    id: int
+    command: str
+    status: str
+    host: str
+    pid: int
+    started_ms: int
+    heartbeat_ms: int
+    finished_ms: int | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSummary:
+    """What is in a database. ``schema_state`` is current, older, newer, unknown or empty."""
+
+    database: str
+    size_bytes: int
+    schema_revision: str | None
+    schema_newest: str
+    schema_state: schema.State
+    being_written: bool
+    rows: dict[str, int]
+    runs: list[RunSummary]
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """What an upgrade did; ``backup`` is None where there was nothing to do."""
+
+    before: str | None
+    after: str
+    backup: Path | None
+
+
+CHECKS = {
+    "attempt {0} is a success with {1} pixels and changes {2} distinct ones": """
+        SELECT attempt.id, attack.pixels, COUNT(DISTINCT
+               CASE WHEN pixel."before" <> pixel."after" THEN pixel."row" || ',' || pixel.col END)
+        FROM attempt
+        JOIN attack ON attack.id = attempt.attack_id
+        LEFT JOIN pixel ON pixel.attempt_id = attempt.id
+        WHERE attempt.success = 1
+        GROUP BY attempt.id, attack.pixels
+        HAVING COUNT(pixel.id) <> attack.pixels OR COUNT(DISTINCT
+               CASE WHEN pixel."before" <> pixel."after" THEN pixel."row" || ',' || pixel.col END)
+               <> attack.pixels
+    """,
+    "score {0} is called {1} and its value is {2}": """
+        SELECT id, value_kind, value FROM score
+        WHERE (value_kind = 'finite') <> (value IS NOT NULL AND ABS(value) <= :largest)
+           OR value_kind NOT IN ('finite', 'inf', 'nan')
+    """,
+    "attempt {0} is on an image of another dataset than its model {1}": """
+        SELECT attempt.id, model.id FROM attempt
+        JOIN model ON model.id = attempt.model_id
+        JOIN image ON image.id = attempt.image_id
+        WHERE image.dataset_id <> model.dataset_id
+    """,
+}
+"""Queries for rows that must not be, by the message about each row."""
+
+
+def upgrade(database: str, command: str = "pixguard db upgrade") -> Upgrade:
+    """Bring a database to this pixguard's schema; a backup is made beside it first.
+
+    Raises:
+        DatabaseBusyError: it is being written to.
+        SchemaMismatchError: it is newer, or not pixguard's.
+        PixguardError: the backup or the migration failed; the database is as it was.
+    """
+    with _exclusive(database, command) as (location, engine):
+        with engine.connect() as connection:
+            before = schema.revision(connection)
+        if before.state != "older":
+            schema.require_current(before, location)
+            return Upgrade(before.found, before.newest, None)
+        target = _backup_path(location.file, f"schema-{before.found}")
+        _vacuum_into(engine, target)
+        schema.migrate(engine)
+        return Upgrade(before.found, before.newest, target)
+
+
+def backup(database: str, target: Path | None = None) -> Path:
+    """Copy a database, while it may be in use, to one compact file; return the file.
+
+    Raises:
+        PixguardError: the target exists or cannot be written.
+    """
+    location = locate(database)
+    path = target or _backup_path(location.file, "backup")
+    if path.exists():
+        raise PixguardError(f"{path} exists already", f"remove it, or name another file: {path}.2")
+    engine = connect(location)
+    try:
+        _vacuum_into(engine, path)
+    finally:
+        engine.dispose()
+    return path
+
+
+def info(database: str) -> DatabaseSummary:
+    """Return what is in a database, also in one whose schema is not this pixguard's."""
+    location = locate(database)
+    engine = connect(location)
+    try:
+        with engine.connect() as connection:
+            found = schema.revision(connection)
+            rows = {
+                name: int(connection.execute(text(f'SELECT COUNT(*) FROM "{name}"')).scalar_one())
+                for name in sorted(inspect(connection).get_table_names())
+                if name != schema.VERSION_TABLE
+            }
+            writing = location.path is not None and is_locked(location.path)
+            known = found.state in ("current", "older")
+            runs = _runs(connection, alive=writing or location.path is None) if known else []
+    finally:
+        engine.dispose()
+    size_bytes = location.path.stat().st_size if location.path is not None else 0
+    return DatabaseSummary(
+        location.name, size_bytes, found.found, found.newest, found.state, writing, rows, runs
+    )
+
+
+def check(database: str) -> list[str]:
+    """Return what is wrong with a database, one sentence a fault; nothing for a sound one.
+
+    SQLite's own checks, the foreign keys, and what the schema cannot say: a success changes
+    exactly as many distinct pixels as its attack has, and a score's kind fits its value.
+    """
+    engine = open_engine(database)
+    problems: list[str] = []
+    try:
+        with engine.connect() as connection:
+            if engine.dialect.name == "sqlite":
+                problems += [
+                    f"integrity: {row[0]}"
+                    for row in connection.exec_driver_sql("PRAGMA integrity_check")
+                    if row[0] != "ok"
+                ]
+                problems += [
+                    f"row {row[1]} of table {row[0]} points to a missing row of {row[2]}"
+                    for row in connection.exec_driver_sql("PRAGMA foreign_key_check")
+                ]
+            for message, query in CHECKS.items():
+                values = {"largest": sys.float_info.max} if ":largest" in query else {}
+                problems += [
+                    message.format(*row) for row in connection.execute(text(query), values)
+                ]
+    finally:
+        engine.dispose()
+    return problems
+
+
+def vacuum(database: str, command: str = "pixguard db vacuum") -> tuple[int, int]:
+    """Give unused space back; return the file's size in bytes before and after.
+
+    Raises:
+        DatabaseBusyError: it is being written to.
+        PixguardError: the disk has no room for the copy that this needs; nothing is lost.
+    """
+    with _exclusive(database, command) as (location, engine):
+        before_bytes = location.file.stat().st_size
+        with engine.connect().execution_options(**schema.NO_BEGIN) as connection:
+            connection.exec_driver_sql("VACUUM")
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").close()
+        return before_bytes, location.file.stat().st_size
+
+
+@contextmanager
+def _exclusive(database: str, command: str) -> Iterator[tuple[Location, Engine]]:
+    location = locate(database)
+    path = location.file
+    check_place(location, writable=True)
+    with WriterLock(path, command):
+        engine = connect(location, writable=True)
+        try:
+            yield location, engine
+        finally:
+            engine.dispose()
+
+
+def _backup_path(path: Path, label: str) -> Path:
+    return path.with_name(f"{path.name}.{label}-{time.strftime('%Y%m%d-%H%M%S')}")
+
+
+def _vacuum_into(engine: Engine, target: Path) -> None:
+    """Write a compact copy; it is on the disk when this returns, or not there at all."""
+    try:
+        with engine.connect().execution_options(**schema.NO_BEGIN) as connection:
+            connection.exec_driver_sql("VACUUM INTO ?", (str(target),))
+        with target.open("rb") as file:
+            os.fsync(file.fileno())
+    except PixguardError as error:
+        target.unlink(missing_ok=True)
+        raise PixguardError(f"no backup at {target}: {error.message}", error.hint) from error
+    except OSError as error:
+        raise from_os(error, target) from error
+
+
+def _runs(connection: Connection, *, alive: bool) -> list[RunSummary]:
+    """Return all runs, newest first; ``alive`` says whether a writer is at work."""
+    columns = "id, command, status, host, pid, started_ms, heartbeat_ms, finished_ms, error"
+    rows = connection.execute(text(f"SELECT {columns} FROM run ORDER BY id DESC")).mappings()
+    runs = [RunSummary(**row) for row in rows]
+    newest = runs[0].id if runs else None
+    return [
+        replace(run, status="killed")
+        if run.status == "running" and not (alive and run.id == newest)
+        else run
+        for run in runs
+    ]

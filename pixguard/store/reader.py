@@ -1,0 +1,153 @@
+"""Reads datasets, models, images and plans' progress back as records."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine, Row, select
+
+from pixguard.errors import UsageError
+from pixguard.records import (
+    DatasetInfo,
+    ModelKind,
+    ModelRecord,
+    PredictionRecord,
+    decode_label_set,
+)
+from pixguard.store.rows import dataset_info, model_record
+from pixguard.store.tables import Attempt, Dataset, DatasetClass, Image, Model, Prediction
+
+LATEST = "latest"
+_LIST = "pixguard models list"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDataset:
+    """A dataset and its id."""
+
+    id: int
+    info: DatasetInfo
+
+
+@dataclass(frozen=True, slots=True)
+class StoredModel:
+    """A model, its id, and the dataset that it was trained on."""
+
+    id: int
+    record: ModelRecord
+    dataset_id: int
+    dataset_name: str
+    created_ms: int
+
+
+def datasets(
+    engine: Engine, name: str | None = None, source: str | None = None, size: int | None = None
+) -> list[StoredDataset]:
+    """Return the datasets that match, oldest first; None matches every value."""
+    wanted = {Dataset.name: name, Dataset.source: source, Dataset.size: size}
+    query = select(Dataset.__table__).order_by(Dataset.id)
+    query = query.where(*(column == value for column, value in wanted.items() if value is not None))
+    with engine.connect() as connection:
+        rows = connection.execute(query).all()
+        classes: dict[int, list[Row[Any]]] = defaultdict(list)
+        for one in connection.execute(
+            select(DatasetClass.__table__)
+            .where(DatasetClass.dataset_id.in_([row.id for row in rows]))
+            .order_by(DatasetClass.ordinal)
+        ):
+            classes[one.dataset_id].append(one)
+    return [StoredDataset(row.id, dataset_info(row, classes[row.id])) for row in rows]
+
+
+def models(
+    engine: Engine,
+    kind: ModelKind | None = None,
+    dataset_id: int | None = None,
+    dataset_name: str | None = None,
+    architecture: str | None = None,
+) -> list[StoredModel]:
+    """Return the models that match, oldest first; None matches every value."""
+    wanted = {
+        Model.kind: kind,
+        Model.dataset_id: dataset_id,
+        Dataset.name: dataset_name,
+        Model.architecture: architecture,
+    }
+    query = (
+        select(Model.__table__, Dataset.name.label("dataset_name"))
+        .join(Dataset, Dataset.id == Model.dataset_id)
+        .where(*(column == value for column, value in wanted.items() if value is not None))
+        .order_by(Model.id)
+    )
+    with engine.connect() as connection:
+        return [
+            StoredModel(row.id, model_record(row), row.dataset_id, row.dataset_name, row.created_ms)
+            for row in connection.execute(query)
+        ]
+
+
+def find_model(
+    engine: Engine,
+    selector: str,
+    kind: ModelKind | None = None,
+    dataset_id: int | None = None,
+    dataset_name: str | None = None,
+) -> StoredModel:
+    """Return the model that a user means: an id, an architecture's newest, or ``latest``.
+
+    Raises:
+        UsageError: there is none, or an architecture was trained on several of the datasets.
+    """
+    found = models(engine, kind, dataset_id, dataset_name)
+    noun = kind or "model"
+    place = f" of dataset {dataset_name}" if dataset_name else ""
+    if not found:
+        command = "denoise train" if kind == "denoiser" else "train"
+        dataset = dataset_name or "..."
+        raise UsageError(
+            f"no {noun}{place} is stored in this database",
+            f"pixguard {command} --dataset {dataset}",
+        )
+    matching = [
+        model for model in found if selector in (LATEST, str(model.id), model.record.architecture)
+    ]
+    if not matching:
+        names = ", ".join(sorted({f"{m.id} ({m.record.architecture})" for m in found}))
+        raise UsageError(f"no {noun}{place} is called {selector!r}; there are {names}", _LIST)
+    if selector != LATEST and len({model.dataset_id for model in matching}) > 1:
+        names = ", ".join(f"{m.id} ({m.dataset_name})" for m in matching)
+        raise UsageError(
+            f"{selector} was trained on several datasets; name one by id: {names}", _LIST
+        )
+    return matching[-1]
+
+
+def image_ids(engine: Engine, dataset_id: int) -> dict[int, int]:
+    """Return dataset index -> image id for the registered images of a dataset."""
+    query = select(Image.dataset_index, Image.id).where(Image.dataset_id == dataset_id)
+    with engine.connect() as connection:
+        return dict(connection.execute(query).tuples().all())
+
+
+def predictions(engine: Engine, model_id: int) -> dict[int, PredictionRecord]:
+    """Return dataset index -> clean prediction of a model."""
+    query = (
+        select(Image.dataset_index, Prediction.predicted, Prediction.confidence)
+        .join(Image, Image.id == Prediction.image_id)
+        .where(Prediction.model_id == model_id)
+        .order_by(Image.dataset_index)
+    )
+    with engine.connect() as connection:
+        return {
+            index: PredictionRecord(index, decode_label_set(predicted), confidence)
+            for index, predicted, confidence in connection.execute(query).tuples()
+        }
+
+
+def attempt_keys(engine: Engine, attack_id: int, model_id: int) -> set[str]:
+    """Return the keys of the attempts of an attack on a model that are finished."""
+    query = select(Attempt.attempt_key).where(
+        Attempt.attack_id == attack_id, Attempt.model_id == model_id
+    )
+    with engine.connect() as connection:
+        return set(connection.scalars(query))
