@@ -1,0 +1,27 @@
+"""Running a denoiser over images."""
+
+import torch
+from torch import Tensor, nn
+
+
+def restore(denoiser: nn.Module, images: Tensor, *, batch: int) -> Tensor:
+    """Return restored images, float32 (N, C, H, W), clipped to [0, 1].
+
+    The denoiser is run in evaluation mode, without gradients, and put back into its own mode.
+
+    Args:
+        denoiser: maps (n, C, H, W) to (n, C, H, W).
+        images: float32 (N, C, H, W) in [0, 1], on the denoiser's device.
+        batch: images at a time, at least 1.
+    """
+    mode = denoiser.training
+    denoiser.eval()
+    try:
+        with torch.inference_mode():
+            restored = torch.empty_like(images)
+            for start in range(0, len(images), batch):
+                part = slice(start, start + batch)
+                restored[part] = denoiser(images[part]).clamp(0, 1)
+            return restored
+    finally:
+        denoiser.train(mode)

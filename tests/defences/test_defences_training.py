@@ -1,0 +1,199 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.ndimage
+import torch
+from torch import nn
+
+from pixguard.config import DenoiserSettings
+from pixguard.datasets.base import Images
+from pixguard.defences.denoisers import TRAINED, build_denoiser
+from pixguard.defences.noise import impulse_noise
+from pixguard.defences.restoring import restore
+from pixguard.defences.training import _MedianCNNRecipe, annealed_l0, train_denoiser
+from pixguard.errors import UsageError
+from pixguard.metrics import METRICS
+from pixguard.progress import Silent, StopSignal
+from pixguard.training import Fit
+
+CPU = torch.device("cpu")
+SMALL: dict[str, dict[str, Any]] = {
+    "dae": {"depth": 2},
+    "noise2noise": {"blocks": 1, "width": 8},
+    "median-cnn": {"blocks": 2, "width": 8},
+}
+
+
+class StopAfter:
+    """Asks to stop once it was looked at ``looks`` times."""
+
+    def __init__(self, looks: int) -> None:
+        self.looks = looks
+
+    @property
+    def requested(self) -> bool:
+        self.looks -= 1
+        return self.looks < 0
+
+
+def smooth_images(count: int, side: int = 16, channels: int = 1, seed: int = 0) -> Images:
+    noise = np.random.default_rng(seed).random((count, side, side, channels))
+    smooth = scipy.ndimage.gaussian_filter(noise, (0, 2, 2, 0), mode="wrap")
+    low, high = smooth.min((1, 2), keepdims=True), smooth.max((1, 2), keepdims=True)
+    return np.round(255 * (smooth - low) / (high - low)).astype(np.uint8)
+
+
+def train(
+    name: str,
+    images: Images,
+    checkpoint: Path | None = None,
+    stop: StopSignal | None = None,
+    **settings: Any,
+) -> tuple[nn.Module, Fit]:
+    denoiser = build_denoiser(name, images.shape[-1], **SMALL.get(name, {}))
+    fit = train_denoiser(
+        denoiser,
+        images,
+        smooth_images(8, images.shape[1], images.shape[-1], seed=1),
+        DenoiserSettings(name, **({"batch_size": 4} | settings)),
+        device=CPU,
+        checkpoint=checkpoint,
+        display=Silent(),
+        stop=stop or Silent(),
+    )
+    return denoiser, fit
+
+
+def test_the_annealed_loss_follows_its_formula() -> None:
+    difference = torch.tensor([0.5, -0.25, 0.0])
+    assert annealed_l0(difference, 2.0).item() == pytest.approx((0.25 + 0.0625) / 3)
+    assert annealed_l0(difference, 1.0).item() == pytest.approx(0.75 / 3)
+    assert annealed_l0(difference, 0.0).item() == 1
+    # Just above zero it counts the differences: (1e-8) ** 0.1 is 10 ** -0.8.
+    assert annealed_l0(difference, 0.1).item() == pytest.approx(
+        (0.5**0.1 + 0.25**0.1 + 10**-0.8) / 3
+    )
+
+
+def test_only_the_end_of_the_annealing_is_free_of_bias() -> None:
+    # One pixel of value x; its targets are x, replaced by a uniform value one time in ten.
+    value = 0.3
+    clean = torch.full((1, 1, 200, 200), value)
+    targets = impulse_noise(clean, 0.1, torch.Generator().manual_seed(0))
+    answers = torch.linspace(0, 1, 1001)
+
+    def best(gamma: float) -> float:
+        losses = torch.stack([annealed_l0(answer - targets, gamma) for answer in answers])
+        return answers[losses.argmin()].item()
+
+    assert best(2.0) == pytest.approx(0.9 * value + 0.05, abs=0.003)
+    assert best(0.05) == pytest.approx(value, abs=1e-6)
+
+    # And annealing leads there from the biased answer. The steps are small, because near a hit
+    # the gradient grows like 1 / |difference| and throws Adam about by some thirty of them.
+    answer = torch.tensor(0.9 * value + 0.05, requires_grad=True)
+    optimizer = torch.optim.Adam([answer], lr=1e-4)
+    for step in range(1000):
+        optimizer.zero_grad()
+        annealed_l0(answer - targets[..., :50, :50], 2 * (1 - step / 1000)).backward()
+        optimizer.step()
+    assert answer.item() == pytest.approx(value, abs=0.005)
+
+
+@pytest.mark.parametrize("name", sorted(TRAINED))
+@pytest.mark.parametrize("channels", [1, 3])
+def test_training_brings_the_loss_down(name: str, channels: int) -> None:
+    _, fit = train(name, smooth_images(16, channels=channels), epochs=12)
+    assert fit.finished and len(fit.epochs) == 12
+    losses = [record.val_loss for record in fit.epochs]
+    assert losses[0] is not None and losses[-1] is not None
+    assert losses[-1] < 0.9 * losses[0]
+    assert all(record.train_accuracy is None for record in fit.epochs)
+
+
+@pytest.mark.parametrize("name", sorted(TRAINED))
+def test_a_resumed_training_equals_an_uninterrupted_one(name: str, tmp_path: Path) -> None:
+    images = smooth_images(10)
+    whole, fit = train(name, images, epochs=3)
+    path = tmp_path / "checkpoint.pt"
+    _, stopped = train(name, images, path, StopAfter(5), epochs=3)
+    assert not stopped.finished and len(stopped.epochs) == 1
+    torch.manual_seed(123)
+    resumed, rest = train(name, images, path, epochs=3)
+    assert rest.finished
+    for key, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[key]), key
+    assert [(r.train_loss, r.val_loss) for r in rest.epochs] == [
+        (r.train_loss, r.val_loss) for r in fit.epochs
+    ]
+
+
+def test_the_seed_decides_the_weights_and_nothing_else_does() -> None:
+    images = smooth_images(6)
+    first, _ = train("autoencoder", images, epochs=1, seed=1)
+    second, _ = train("autoencoder", images, epochs=1, seed=1)
+    third, _ = train("autoencoder", images, epochs=1, seed=2)
+    weights = [next(m.parameters()) for m in (first, second, third)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_training_leaves_the_global_random_state_alone() -> None:
+    denoiser = build_denoiser("noise2noise", 1, **SMALL["noise2noise"])
+    before = torch.random.get_rng_state()
+    train_denoiser(
+        denoiser,
+        smooth_images(4),
+        smooth_images(0),
+        DenoiserSettings("noise2noise", epochs=1, batch_size=2),
+        device=CPU,
+        checkpoint=None,
+        display=Silent(),
+        stop=Silent(),
+    )
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_every_level_is_met_in_turn() -> None:
+    images = smooth_images(9)
+    recipe = _MedianCNNRecipe(
+        build_denoiser("autoencoder", 1), images, images, DenoiserSettings("median-cnn"), CPU
+    )
+    every = np.arange(9)
+    levels = torch.stack([torch.as_tensor(recipe._levels(every, epoch)) for epoch in range(9)])
+    ladder = [round(0.1 * step, 1) for step in range(1, 10)]
+    for row in (*levels, *levels.T):
+        assert sorted(row.tolist()) == pytest.approx(ladder)
+
+
+def test_a_limit_draws_from_all_images_and_no_images_are_refused() -> None:
+    images = smooth_images(12)
+    _, few = train("autoencoder", images, epochs=1, limit=5, batch_size=5)
+    _, more = train("autoencoder", images[:5], epochs=1, limit=5, batch_size=5)
+    assert few.epochs[0].train_loss != more.epochs[0].train_loss
+    with pytest.raises(UsageError):
+        train("autoencoder", images[:0], epochs=1)
+    with pytest.raises(UsageError, match="identity"):
+        train("identity", images, epochs=1)
+
+
+def test_a_trained_dae_restores_real_images(real_data: Path) -> None:
+    archive = np.load(real_data / "pneumoniamnist.npz")
+    denoiser = build_denoiser("dae", 1, depth=2)
+    train_denoiser(
+        denoiser,
+        archive["train_images"][..., None],
+        archive["val_images"][:0, ..., None],
+        DenoiserSettings("dae", epochs=4, limit=480),
+        device=CPU,
+        checkpoint=None,
+        display=Silent(),
+        stop=Silent(),
+    )
+    clean = torch.from_numpy(archive["test_images"][:32, None]).float() / 255
+    noisy = impulse_noise(clean, 0.1, torch.Generator().manual_seed(0))
+    psnr = METRICS["psnr"].function
+    gained = psnr(restore(denoiser, noisy, batch=16), clean) - psnr(noisy, clean)
+    assert gained.mean() > 5
