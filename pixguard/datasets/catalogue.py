@@ -1,0 +1,177 @@
+"""The datasets that have a name: the paper's four, and every other 2D set of MedMNIST."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pixguard.errors import UsageError
+from pixguard.records import NO_FINDING_ORDINAL, ClassInfo, Task
+
+_MEDMNIST_CITATION = (
+    "Yang et al. MedMNIST v2: a large-scale lightweight benchmark for 2D and 3D biomedical image "
+    "classification. Scientific Data 10, 41 (2023)."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueEntry:
+    """What a named dataset is, whichever source its images come from.
+
+    ``flag`` is MedMNIST's name of it; the ordinals of ``classes`` are MedMNIST's labels, with the
+    pseudo-class for "no finding", where there is one, last. ``attack_codes`` as in
+    :class:`pixguard.datasets.base.ImageDataset`.
+    """
+
+    name: str
+    flag: str
+    task: Task
+    channels: int
+    classes: tuple[ClassInfo, ...]
+    licence: str
+    citation: str
+    attack_codes: tuple[str, ...] | None = None
+
+
+def _classes(*names_and_types: tuple[str, str | None]) -> tuple[ClassInfo, ...]:
+    return tuple(ClassInfo(i, name, kind) for i, (name, kind) in enumerate(names_and_types))
+
+
+_DERMA = CatalogueEntry(
+    name="derma",
+    flag="dermamnist",
+    task="multi-class",
+    channels=3,
+    classes=_classes(  # Table 7
+        ("Actinic keratoses and intraepithelial carcinoma", "Disease"),
+        ("Basal cell carcinoma", "Disease"),
+        ("Benign keratosis-like lesions", "Normal"),
+        ("Dermatofibroma", "Normal"),
+        ("Melanoma", "Disease"),
+        ("Melanocytic nevi", "Normal"),
+        ("Vascular lesions", "Disease"),
+    ),
+    licence="CC BY-NC 4.0",
+    citation="Tschandl, Rosendahl, Kittler. The HAM10000 dataset. Scientific Data 5, 180161 "
+    f"(2018). {_MEDMNIST_CITATION}",
+)
+
+_PATHOLOGY = CatalogueEntry(
+    name="pathology",
+    flag="pathmnist",
+    task="multi-class",
+    channels=3,
+    classes=_classes(  # Table 8
+        ("Adipose", "Normal"),
+        ("Background", "Normal"),
+        ("Debris", "Normal"),
+        ("Lymphocytes", "Normal"),
+        ("Mucus", "Normal"),
+        ("Smooth Muscle", "Normal"),
+        ("Normal Colon Mucosa", "Normal"),
+        ("Cancer-associated Stroma", "Disease"),
+        ("Colorectal Adenocarcinoma Epithelium", "Disease"),
+    ),
+    licence="CC BY 4.0",
+    citation="Kather et al. Predicting survival from colorectal cancer histology slides using "
+    f"deep learning. PLOS Medicine 16, e1002730 (2019). {_MEDMNIST_CITATION}",
+)
+
+_OCT = CatalogueEntry(
+    name="oct",
+    flag="octmnist",
+    task="multi-class",
+    channels=1,
+    classes=_classes(  # Table 9, in MedMNIST's order
+        ("Choroidal neovascularization", "Disease"),
+        ("Diabetic macular edema", "Disease"),
+        ("Drusen", "Disease"),
+        ("Normal", "Normal"),
+    ),
+    licence="CC BY 4.0",
+    citation="Kermany et al. Identifying medical diagnoses and treatable diseases by image-based "
+    f"deep learning. Cell 172, 1122-1131 (2018). {_MEDMNIST_CITATION}",
+)
+
+# Table 10 gives a disease type to the five categories that the paper attacks, and to no other.
+_CHEST = CatalogueEntry(
+    name="chest",
+    flag="chestmnist",
+    task="multi-label",
+    channels=1,
+    classes=(
+        *_classes(
+            ("Atelectasis", "Disease"),
+            ("Cardiomegaly", None),
+            ("Effusion", "Disease"),
+            ("Infiltration", "Disease"),
+            ("Mass", None),
+            ("Nodule", "Disease"),
+            ("Pneumonia", None),
+            ("Pneumothorax", None),
+            ("Consolidation", None),
+            ("Edema", None),
+            ("Emphysema", None),
+            ("Fibrosis", None),
+            ("Pleural thickening", None),
+            ("Hernia", None),
+        ),
+        ClassInfo(NO_FINDING_ORDINAL, "Normal", "Normal"),
+    ),
+    licence="CC BY 4.0",
+    citation="Wang et al. ChestX-ray8: hospital-scale chest X-ray database and benchmarks. CVPR "
+    f"(2017). {_MEDMNIST_CITATION}",
+    attack_codes=("", "0", "2", "3", "5"),
+)
+
+PAPER_DATASETS: Mapping[str, CatalogueEntry] = {
+    entry.name: entry for entry in (_DERMA, _PATHOLOGY, _OCT, _CHEST)
+}
+
+
+def paper_entry(name: str) -> CatalogueEntry | None:
+    """Return one of the paper's datasets by its name or its MedMNIST flag, else None."""
+    by_flag = {entry.flag: entry for entry in PAPER_DATASETS.values()}
+    return PAPER_DATASETS.get(name) or by_flag.get(name)
+
+
+def medmnist_info() -> Mapping[str, Any]:
+    """Return MedMNIST's own table of its 2D datasets, by flag."""
+    from medmnist.info import INFO  # brings torch along: seconds, and only few commands need it
+
+    return {flag: info for flag, info in INFO.items() if not flag.endswith("3d")}
+
+
+def find(name: str) -> CatalogueEntry:
+    """Return a named dataset.
+
+    Raises:
+        UsageError: no dataset has that name.
+    """
+    entry = paper_entry(name)
+    if entry is not None:
+        return entry
+    table = medmnist_info()
+    if name in table:
+        return _from_medmnist(name, table[name])
+    names = [*PAPER_DATASETS, *table]
+    near = difflib.get_close_matches(name, names, n=1)
+    guess = f"did you mean {near[0]}? " if near else ""
+    raise UsageError(
+        f"no dataset is named {name!r}; the names are {', '.join(names)}",
+        f"{guess}for your own images: --dataset {name} --source folder --data-dir DIR",
+    )
+
+
+def _from_medmnist(flag: str, info: Mapping[str, Any]) -> CatalogueEntry:
+    multi_label = str(info["task"]).startswith("multi-label")
+    labels = info["label"]
+    return CatalogueEntry(
+        name=flag,
+        flag=flag,
+        task="multi-label" if multi_label else "multi-class",
+        channels=int(info["n_channels"]),
+        classes=tuple(ClassInfo(i, str(labels[str(i)])) for i in range(len(labels))),
+        licence=str(info["license"]),
+        citation=_MEDMNIST_CITATION,
+    )
