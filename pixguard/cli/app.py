@@ -6,7 +6,11 @@ from typing import Annotated
 import typer
 
 from pixguard import __version__
+from pixguard.cli import denoise
+from pixguard.cli.attack import attack
 from pixguard.cli.common import PixguardGroup, apply_config_file
+from pixguard.cli.score import score
+from pixguard.cli.train import train
 
 app = typer.Typer(
     cls=PixguardGroup,
@@ -39,6 +43,12 @@ def root(
 ) -> None:
     """Fool medical-image classifiers with one or two pixels, undo it, and keep every result."""
     apply_config_file(ctx, config)
+
+
+app.command()(train)
+app.command()(attack)
+app.add_typer(denoise.app, name="denoise")
+app.command()(score)
 
 
 def main() -> None:

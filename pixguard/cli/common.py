@@ -1,24 +1,31 @@
 """What the commands share: options, output, errors. Nothing heavy is imported here."""
 
 import json
+import shlex
 import sys
 import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
 
 import typer
 from typer.core import TyperGroup
 
-from pixguard.config import load_defaults
-from pixguard.errors import EXIT_INTERRUPTED, PixguardError, UsageError
+from pixguard.config import Source, load_defaults
+from pixguard.errors import EXIT_INTERRUPTED, EXIT_SOME_FAILED, PixguardError, UsageError
+from pixguard.records import SplitScheme
+
+if TYPE_CHECKING:
+    from pixguard.datasets.base import ImageDataset
+    from pixguard.runner.session import Session
+    from pixguard.runner.subject import DatasetRequest
 
 DEFAULT_DATABASE = "pixguard.db"
 
 DatabaseOption = Annotated[
     str,
-    typer.Option(
-        "--db", envvar="PIXGUARD_DB", help="SQLite file (or URL) that holds the results."
-    ),
+    typer.Option("--db", envvar="PIXGUARD_DB", help="SQLite file (or URL) that holds the results."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 DatasetOption = Annotated[
@@ -40,7 +47,30 @@ DataDirOption = Annotated[
     Path | None, typer.Option(help="Folder, zip or npz file that holds the images.")
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
-SeedOption = Annotated[int, typer.Option(help="Seed of every random choice.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed of every random choice.")]
+FreshSeedOption = Annotated[
+    bool, typer.Option("--fresh-seed", help="Take the next seed that was not used yet.")
+]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Go on with what is missing; say how much was found.")
+]
+ModelOption = Annotated[
+    str, typer.Option(help="Classifier: an id, an architecture, or latest (the newest).")
+]
+SplitOption = Annotated[
+    Literal["paper", "official"] | None,
+    typer.Option(
+        help="70/10/20, stratified, from seed 0; or the source's own. Default: as registered, "
+        "else paper."
+    ),
+]
+PhantomImagesOption = Annotated[
+    int | None,
+    typer.Option(min=50, help="How many phantoms to make. Default: as registered, else 2000."),
+]
+SkipBadOption = Annotated[
+    bool, typer.Option("--skip-bad", help="Leave unreadable images out instead of stopping.")
+]
 
 
 def new_app(help_text: str) -> typer.Typer:
@@ -53,6 +83,31 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False, allow_nan=False))
 
 
+def print_result(result: Mapping[str, Any], as_json: bool) -> None:
+    """Print what a command came to: JSON, or a line for each value."""
+    if as_json:
+        print_json(result)
+        return
+    width = max(len(key) for key in result)
+    for key, value in result.items():
+        typer.echo(f"{key.replace('_', ' '):<{width}}  {_plain(value)}")
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_plain(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_plain, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def exit_with_failures(failed: int) -> None:
+    """Exit with the code for failed attempts, if there were any."""
+    if failed:
+        typer.echo(f"pixguard: {failed} attempts failed; see `pixguard db info`", err=True)
+        raise typer.Exit(EXIT_SOME_FAILED)
+
+
 def files_folder(database: str) -> Path:
     """Return the folder beside the database that holds weights and checkpoints.
 
@@ -63,6 +118,63 @@ def files_folder(database: str) -> Path:
         return Path("pixguard-files")
     path = Path(database)
     return path.with_name(f"{path.stem}-files")
+
+
+@contextmanager
+def open_session(database: str, device: str) -> Iterator["Session"]:
+    """Yield a session that shows progress on stderr and stops gracefully on Ctrl-C."""
+    from pixguard.classifiers.device import pick_device
+    from pixguard.cli.display import TerminalDisplay
+    from pixguard.cli.signals import graceful_stop
+    from pixguard.runner.session import Session
+
+    display = TerminalDisplay()
+    command = shlex.join(["pixguard", *sys.argv[1:]])
+    with graceful_stop(display.say) as stop:
+        yield Session(database, files_folder(database), pick_device(device), display, stop, command)
+
+
+def request(
+    name: str, source: str | None, size: int | None, data_dir: Path | None
+) -> "DatasetRequest":
+    """Return what the user said about a dataset."""
+    from pixguard.runner.subject import DatasetRequest
+
+    return DatasetRequest(name, checked_source(source), size, data_dir)
+
+
+def checked_source(source: str | None) -> Source | None:
+    """Return a source's name.
+
+    Raises:
+        UsageError: there is no such source.
+    """
+    known = get_args(Source)
+    if source is not None and source not in known:
+        raise UsageError(f"there is no source {source!r}", f"--source {', '.join(known)}")
+    return cast("Source | None", source)
+
+
+def training_dataset(
+    session: "Session",
+    name: str,
+    source: str | None,
+    size: int | None,
+    data_dir: Path | None,
+    split: SplitScheme | None,
+    phantom_images: int | None,
+    skip_bad: bool,
+) -> "ImageDataset":
+    """Open the dataset to train on: as registered, where the user left it open."""
+    from pixguard.runner.subject import open_for_training
+
+    overrides = {
+        "split": split,
+        "phantom_images": phantom_images,
+        "skip_bad": skip_bad or None,
+    }
+    chosen = {key: value for key, value in overrides.items() if value is not None}
+    return open_for_training(session, request(name, source, size, data_dir), chosen)
 
 
 class PixguardGroup(TyperGroup):

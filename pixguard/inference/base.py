@@ -11,9 +11,7 @@ class Evaluator(Protocol):
     name: str
     precision: str
 
-    def logits(
-        self, images: Tensor, owners: Tensor, positions: Tensor, colours: Tensor
-    ) -> Tensor:
+    def logits(self, images: Tensor, owners: Tensor, positions: Tensor, colours: Tensor) -> Tensor:
         """Evaluate candidates.
 
         Args:

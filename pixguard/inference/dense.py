@@ -22,9 +22,7 @@ class DenseEvaluator:
         self.batch = batch
 
     @torch.inference_mode()
-    def logits(
-        self, images: Tensor, owners: Tensor, positions: Tensor, colours: Tensor
-    ) -> Tensor:
+    def logits(self, images: Tensor, owners: Tensor, positions: Tensor, colours: Tensor) -> Tensor:
         """Evaluate candidates; see :class:`pixguard.inference.base.Evaluator`."""
         count = len(owners)
         missing = -count % self.batch

@@ -81,9 +81,7 @@ def select_images(
     return [index for _, _, index in sorted(ranked)][: settings.limit]
 
 
-def resolve_targets(
-    info: DatasetInfo, target: str | None, truth: LabelSet
-) -> Sequence[int | None]:
+def resolve_targets(info: DatasetInfo, target: str | None, truth: LabelSet) -> Sequence[int | None]:
     """Return the targets of an image: ``[None]`` for a non-targeted attack.
 
     Raises:
@@ -113,9 +111,7 @@ def plan_attempts(
     """Return every attempt of a plan, in order, whether or not it has been made."""
     return [
         PlannedAttempt(
-            attempt_key(
-                attack, weights_sha256, image_sha256[i], i, target, repeat, settings.seed
-            ),
+            attempt_key(attack, weights_sha256, image_sha256[i], i, target, repeat, settings.seed),
             i,
             target,
             repeat,

@@ -1,0 +1,266 @@
+"""Trains denoisers, and lets them restore every successfully attacked image."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from pixguard.classifiers.evaluation import canonical_logits
+from pixguard.classifiers.weights import load_weights, parameter_counts
+from pixguard.config import DenoiserSettings
+from pixguard.datasets.base import ImageDataset
+from pixguard.defences.denoisers import NAMES, TRAINED, build_denoiser
+from pixguard.defences.restoring import restore
+from pixguard.defences.training import train_denoiser
+from pixguard.errors import UsageError
+from pixguard.inference.images import to_unit_range, with_pixels
+from pixguard.records import (
+    DatasetInfo,
+    ModelRecord,
+    RestorationRecord,
+    decode_label_set,
+    digest,
+)
+from pixguard.runner.registering import Training, begin_training, register
+from pixguard.runner.session import Session
+from pixguard.runner.subject import Subject
+from pixguard.store import outcomes, reader
+from pixguard.store.outcomes import StoredAttempt, StoredRestoration
+from pixguard.store.reader import StoredModel
+from pixguard.store.writer import Writer
+
+CHUNK = 64
+"""Images restored and judged between two looks at the stop signal."""
+
+Attacked = TypeVar("Attacked", StoredAttempt, StoredRestoration)
+"""What tells a clean image and the pixels that were changed in it."""
+
+
+def train(
+    session: Session,
+    dataset: ImageDataset,
+    settings: DenoiserSettings,
+    *,
+    resume: bool,
+) -> dict[str, Any]:
+    """Train a denoiser on a dataset's training images and register it.
+
+    Returns:
+        What ``pixguard denoise train --json`` prints.
+
+    Raises:
+        UsageError: the denoiser needs no training, or this training exists and ``resume`` is not
+            set.
+        InterruptedRunError: a stop was requested; the finished epochs are kept.
+    """
+    if settings.name in NAMES and settings.name not in TRAINED:
+        raise UsageError(
+            f"the denoiser {settings.name!r} needs no training",
+            f"pixguard denoise apply --dataset {dataset.info.name}",
+        )
+    training = begin_training(session, dataset.info, asdict(settings), resume)
+    if training.done is not None:
+        session.display.say(f"already trained: denoiser {training.done.id}; nothing to do")
+        return {"model": training.done.id, "already_trained": True}
+    denoiser = seeded_denoiser(settings, dataset.info).to(session.device)
+    fit = train_denoiser(
+        denoiser,
+        dataset.images(dataset.indices("train")[: settings.limit]),
+        dataset.images(dataset.indices("val")[: settings.limit]),
+        settings,
+        device=session.device,
+        checkpoint=training.checkpoint,
+        display=session.display,
+        stop=session.stop,
+    )
+    session.honour_stop(f"{len(fit.epochs)} finished epochs are kept in {training.checkpoint}")
+    with session.writer(asdict(settings), settings.seed) as writer:
+        stored = register(
+            session, writer, dataset.info, training, "denoiser", settings.name, denoiser, fit
+        )
+    training.checkpoint.unlink(missing_ok=True)
+    return {
+        "model": stored.id,
+        "denoiser": settings.name,
+        "dataset": dataset.info.name,
+        "source": dataset.info.source,
+        "size": dataset.info.size,
+        "epochs": stored.record.epochs,
+        "training_seconds": round(stored.record.training_seconds, 1),
+        "trainable_parameters": stored.record.trainable_parameters,
+        "frozen_parameters": stored.record.frozen_parameters,
+        "train_loss": fit.epochs[-1].train_loss,
+        "val_loss": fit.epochs[-1].val_loss,
+    }
+
+
+def seeded_denoiser(settings: DenoiserSettings, info: DatasetInfo) -> nn.Module:
+    """Return a denoiser whose fresh weights depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        return build_denoiser(settings.name, info.channels)
+
+
+def register_untrained(writer: Writer, name: str, subject: Subject) -> StoredModel:
+    """Register a denoiser without weights (identity, median); its digest stands for them."""
+    info = subject.dataset.info
+    trainable, frozen = parameter_counts(build_denoiser(name, info.channels))
+    record = ModelRecord(
+        kind="denoiser",
+        architecture=name,
+        weights_sha256=digest(["untrained", name, info.name, info.manifest_sha256]),
+        weights_file="",
+        parameters={},
+        hyperparameters={},
+        trainable_parameters=trainable,
+        frozen_parameters=frozen,
+        training_seconds=0.0,
+        epochs=0,
+    )
+    model_id = writer.model(record, subject.dataset_id)
+    return next(m for m in reader.models(writer.engine, kind="denoiser") if m.id == model_id)
+
+
+def choose_denoisers(
+    writer: Writer, subject: Subject, selectors: Sequence[str]
+) -> list[StoredModel]:
+    """Return the denoisers to apply: those named (id or name), else the newest of each name.
+
+    Identity and median are always among the latter.
+
+    Raises:
+        UsageError: a selector fits no denoiser of the dataset.
+    """
+    untrained = [n for n in NAMES if n not in TRAINED and (not selectors or n in selectors)]
+    for name in untrained:
+        register_untrained(writer, name, subject)
+    known = reader.models(writer.engine, kind="denoiser", dataset_id=subject.dataset_id)
+    newest = {m.record.architecture: m for m in sorted(known, key=lambda m: m.id)}
+    if not selectors:
+        return [newest[name] for name in NAMES if name in newest]
+    by_selector = newest | {str(m.id): m for m in known}
+    for selector in selectors:
+        if selector not in by_selector:
+            name = subject.dataset.info.name
+            choices = ", ".join(f"{m.id} ({m.record.architecture})" for m in known) or "none"
+            raise UsageError(
+                f"no denoiser {selector!r} is registered for {name!r}; there is {choices}",
+                f"pixguard denoise train --dataset {name} --model {selector}",
+            )
+    return [by_selector[selector] for selector in selectors]
+
+
+def load_denoiser(session: Session, stored: StoredModel, channels: int) -> nn.Module:
+    """Return a registered denoiser on the session's device, in evaluation mode."""
+    record = stored.record
+    denoiser = build_denoiser(record.architecture, channels, **record.parameters)
+    if record.weights_file:
+        load_weights(denoiser, session.weights / record.weights_file, record.weights_sha256)
+    return denoiser.to(session.device).eval()
+
+
+def adversarial_images(
+    session: Session, dataset: ImageDataset, attempts: Sequence[Attacked]
+) -> tuple[Tensor, Tensor]:
+    """Rebuild attacked images from their pixels; return clean and attacked float32 (N, C, H, W)."""
+    clean = to_unit_range(dataset.images([a.image_index for a in attempts]), session.device)
+    positions = torch.tensor([[(p.row, p.col) for p in a.pixels] for a in attempts])
+    colours = torch.tensor([[p.after for p in a.pixels] for a in attempts], dtype=torch.uint8)
+    owners = torch.arange(len(attempts), device=session.device)
+    return clean, with_pixels(
+        clean, owners, positions.to(session.device), colours.to(session.device)
+    )
+
+
+def chunks_by_pixels(attempts: Sequence[Attacked]) -> Iterator[list[Attacked]]:
+    """Yield attempts in chunks of one number of pixels, so that they fit one tensor."""
+    for count in sorted({len(a.pixels) for a in attempts}):
+        group = [a for a in attempts if len(a.pixels) == count]
+        for start in range(0, len(group), CHUNK):
+            yield group[start : start + CHUNK]
+
+
+def apply(
+    session: Session,
+    subject: Subject,
+    selectors: Sequence[str],
+    pixels: int | None,
+) -> dict[str, Any]:
+    """Restore every successfully attacked image with each denoiser, and judge what comes out.
+
+    What the database holds already is left out, so a run that was interrupted goes on.
+
+    Returns:
+        What ``pixguard denoise apply --json`` prints.
+
+    Raises:
+        UsageError: there is no successful attempt, or no such denoiser.
+        InterruptedRunError: a stop was requested; the finished restorations are committed.
+    """
+    name = subject.dataset.info.name
+    config = {"denoisers": list(selectors), "pixels": pixels}
+    with session.writer(config, seed=0) as writer:
+        attempts = outcomes.successes(writer.engine, subject.model.id, pixels=pixels)
+        if not attempts:
+            raise UsageError(
+                f"classifier {subject.model.id} has no successful attempt to restore",
+                f"pixguard attack --dataset {name} --pixels {pixels or 1}",
+            )
+        results = {}
+        for stored in choose_denoisers(writer, subject, selectors):
+            denoiser = load_denoiser(session, stored, subject.dataset.info.channels)
+            results[stored.record.architecture] = _apply_one(
+                session, writer, subject, stored, denoiser, attempts
+            )
+    return {
+        "dataset": name,
+        "classifier": subject.model.id,
+        "attacked": len(attempts),
+        "denoisers": results,
+    }
+
+
+def _apply_one(
+    session: Session,
+    writer: Writer,
+    subject: Subject,
+    stored: StoredModel,
+    denoiser: nn.Module,
+    attempts: Sequence[StoredAttempt],
+) -> Mapping[str, int]:
+    present = outcomes.restoration_keys(writer.engine, subject.model.id, stored.id)
+    todo = [a for a in attempts if (a.id, a.image_id) not in present]
+    done = recovered = 0
+    title = f"restoring with {stored.record.architecture}"
+    with session.display.track(title, len(todo), "images") as progress:
+        for chunk in chunks_by_pixels(todo):
+            started = time.perf_counter()
+            _, attacked = adversarial_images(session, subject.dataset, chunk)
+            restored = restore(denoiser, attacked, batch=CHUNK)
+            elapsed_ms = (time.perf_counter() - started) * 1000 / len(chunk)
+            for attempt, image in zip(chunk, restored, strict=True):
+                logits = canonical_logits(subject.classifier, image[None])
+                decision = subject.classifier.decide(logits)[0]
+                right = decision.label_set == decode_label_set(attempt.label_code)
+                recovered += right
+                writer.restoration(
+                    RestorationRecord(
+                        image_index=attempt.image_index,
+                        attempt_id=attempt.id,
+                        predicted=decision.label_set,
+                        confidence=decision.confidence,
+                        recovered=right,
+                        elapsed_ms=elapsed_ms,
+                    ),
+                    image_id=attempt.image_id,
+                    classifier_id=subject.model.id,
+                    denoiser_id=stored.id,
+                )
+            done += len(chunk)
+            progress.update(done, f"{100 * recovered / done:.1f} % recovered")
+            writer.flush()
+            session.honour_stop("the finished restorations are committed")
+    return {"found": len(attempts) - len(todo), "restored": done, "recovered": recovered}

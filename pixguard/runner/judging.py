@@ -1,0 +1,48 @@
+"""The classifier's decisions on the clean test images: who is attacked, and Tables 12 to 16."""
+
+from sqlalchemy import Engine
+
+from pixguard.classifiers.evaluation import predict
+from pixguard.records import PredictionRecord
+from pixguard.runner.session import Session
+from pixguard.runner.subject import Subject
+from pixguard.store import reader
+from pixguard.store.writer import Writer
+
+CHUNK = 256
+"""Images read, judged and committed at a time, so that memory does not grow with the dataset."""
+
+
+def judge_test_images(
+    session: Session, writer: Writer, subject: Subject
+) -> dict[int, PredictionRecord]:
+    """Register the test images and the decisions on them; return the decisions by index.
+
+    Decisions that the database holds are kept.
+
+    Raises:
+        DataError: an image has changed since it was registered.
+        InterruptedRunError: a stop was requested; the finished chunks are committed.
+    """
+    dataset, model_id = subject.dataset, subject.model.id
+    known = reader.predictions(writer.engine, model_id)
+    indices = dataset.indices("test").tolist()
+    with session.display.track("judging the test images", len(indices), "images") as progress:
+        for start in range(0, len(indices), CHUNK):
+            chunk = indices[start : start + CHUNK]
+            writer.images(subject.dataset_id, dataset.records(chunk))
+            missing = [i for i in chunk if i not in known]
+            records = predict(subject.classifier, dataset, missing, device=session.device)
+            writer.predictions(model_id, subject.dataset_id, records)
+            known.update({record.image_index: record for record in records})
+            progress.update(start + len(chunk))
+            session.honour_stop("the decisions made so far are committed")
+    return known
+
+
+def judged(session: Session, engine: Engine, subject: Subject) -> dict[int, PredictionRecord]:
+    """Return the decisions on the test images without writing the missing ones."""
+    known = reader.predictions(engine, subject.model.id)
+    missing = [i for i in subject.dataset.indices("test").tolist() if i not in known]
+    records = predict(subject.classifier, subject.dataset, missing, device=session.device)
+    return known | {record.image_index: record for record in records}

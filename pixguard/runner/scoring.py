@@ -1,0 +1,100 @@
+"""Scores every restoration against its clean image."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from pixguard.defences.restoring import restore
+from pixguard.errors import UsageError
+from pixguard.metrics import METRICS
+from pixguard.records import ScoreRecord
+from pixguard.runner.denoising import (
+    CHUNK,
+    adversarial_images,
+    chunks_by_pixels,
+    load_denoiser,
+)
+from pixguard.runner.session import Session
+from pixguard.runner.subject import Subject
+from pixguard.store import outcomes, reader
+from pixguard.store.outcomes import StoredRestoration
+from pixguard.store.reader import StoredModel
+from pixguard.store.writer import Writer
+
+
+def score_record(metric: str, value: float) -> ScoreRecord:
+    """Return a value as it is stored: NaN and infinity by their kind, without a number."""
+    if math.isfinite(value):
+        return ScoreRecord(metric, value, "finite")
+    return ScoreRecord(metric, None, "nan" if math.isnan(value) else "inf")
+
+
+def score(session: Session, subject: Subject, names: Sequence[str]) -> dict[str, Any]:
+    """Score the restorations that have no score yet with each metric.
+
+    Restored images are recomputed from the attempt's pixels and the denoiser's weights.
+
+    Returns:
+        What ``pixguard score --json`` prints.
+
+    Raises:
+        UsageError: there is no such metric, or no restoration.
+        InterruptedRunError: a stop was requested; the finished scores are committed.
+    """
+    for name in names:
+        if name not in METRICS:
+            raise UsageError(f"there is no metric {name!r}", f"one of: {', '.join(METRICS)}")
+    with session.writer({"metrics": list(names)}, seed=0) as writer:
+        ids = {n: writer.metric(n, METRICS[n].version, METRICS[n].parameters) for n in names}
+        counts = {}
+        for stored in _applied_denoisers(writer, subject):
+            todo = outcomes.restorations_without_scores(
+                writer.engine,
+                list(ids.values()),
+                classifier_id=subject.model.id,
+                denoiser_id=stored.id,
+            )
+            denoiser = load_denoiser(session, stored, subject.dataset.info.channels)
+            title, done = f"scoring {stored.record.architecture}", 0
+            with session.display.track(title, len(todo), "images") as progress:
+                for chunk in chunks_by_pixels(todo):
+                    clean, attacked = adversarial_images(session, subject.dataset, chunk)
+                    restored = restore(denoiser, attacked, batch=CHUNK)
+                    _score_chunk(writer, ids, chunk, restored, clean)
+                    done += len(chunk)
+                    progress.update(done)
+                    writer.flush()
+                    session.honour_stop("the finished scores are committed")
+            counts[f"{stored.record.architecture} ({stored.id})"] = done
+    return {
+        "dataset": subject.dataset.info.name,
+        "classifier": subject.model.id,
+        "metrics": list(names),
+        "scored": counts,
+    }
+
+
+def _applied_denoisers(writer: Writer, subject: Subject) -> list[StoredModel]:
+    known = reader.models(writer.engine, kind="denoiser", dataset_id=subject.dataset_id)
+    applied = [m for m in known if outcomes.restoration_keys(writer.engine, subject.model.id, m.id)]
+    if not applied:
+        raise UsageError(
+            f"classifier {subject.model.id} has no restored image to score",
+            f"pixguard denoise apply --dataset {subject.dataset.info.name}",
+        )
+    return applied
+
+
+def _score_chunk(
+    writer: Writer,
+    metric_ids: dict[str, int],
+    chunk: Sequence[StoredRestoration],
+    restored: Tensor,
+    clean: Tensor,
+) -> None:
+    for name, metric_id in metric_ids.items():
+        values = METRICS[name].function(restored, clean).tolist()
+        for restoration, value in zip(chunk, values, strict=True):
+            writer.score(restoration.id, metric_id, score_record(name, value))
