@@ -43,6 +43,6 @@ def test_a_part_imports_only_what_comes_before_it(part: str) -> None:
 
 
 def test_the_command_line_starts_without_heavy_packages() -> None:
-    code = "import sys, pixguard.cli.app; print(*[m for m in %r if m in sys.modules])" % (HEAVY,)
+    code = f"import sys, pixguard.cli.app; print(*[m for m in {HEAVY!r} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.split() == []

@@ -83,7 +83,7 @@ class Scheduler:
         self._jobs: list[Job | None] = [None] * slots
         self._steps = [0] * slots
         self._elapsed_ms = [0.0] * slots
-        self._bytes: Tensor | None = None
+        self._allocated = False
 
     def run(self, jobs: Iterable[Job], stop: StopSignal) -> Iterator[Outcome]:
         """Yield the outcomes of jobs as they end; images must be of one shape.
@@ -111,10 +111,11 @@ class Scheduler:
         return any(job is not None for job in self._jobs)
 
     def _load(self, slot: int, job: Job) -> None:
-        if self._bytes is None:
+        if not self._allocated:
             self._allocate(job.image)
+            self._allocated = True
         self._jobs[slot], self._steps[slot], self._elapsed_ms[slot] = job, 0, 0.0
-        self._bytes[slot] = torch.from_numpy(np.ascontiguousarray(job.image))  # type: ignore[index]  # allocated above
+        self._bytes[slot] = torch.from_numpy(np.ascontiguousarray(job.image))
         self._images[slot] = to_unit_range(job.image[None], self._device)[0]
         clean = torch.zeros(self._classifier.label_count, dtype=torch.bool)
         clean[list(job.clean)] = True
@@ -174,7 +175,6 @@ class Scheduler:
         fitness = torch.full((slots, count), torch.inf, dtype=torch.float64, device=self._device)
         success = torch.zeros(slots, count, dtype=torch.bool, device=self._device)
         fitness[busy], success[busy] = values.view(-1, count), hits.view(-1, count)
-        assert self._bytes is not None
         return fitness, success & all_pixels_changed(self._bytes, candidates)
 
     def _conclude(
@@ -206,7 +206,7 @@ class Scheduler:
         queries: int,
         error: str | None = None,
     ) -> Outcome:
-        """Judge one candidate alone, in float32, from its bytes; a claim it denies is no success."""
+        """Judge one candidate alone, in float32, from its bytes; a denied claim is no success."""
         job = self._job(slot)
         only = torch.zeros(1, dtype=torch.int64, device=self._device)
         image = with_pixels(self._images[slot][None], only, positions[None], colours[None])

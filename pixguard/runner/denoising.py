@@ -24,7 +24,7 @@ from pixguard.records import (
     decode_label_set,
     digest,
 )
-from pixguard.runner.registering import Training, begin_training, register
+from pixguard.runner.registering import begin_training, register
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store import outcomes, reader

@@ -33,6 +33,20 @@ class PlannedAttempt:
     repeat: int
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An attack plan against what the database holds."""
+
+    record: AttackRecord
+    attempts: Sequence[PlannedAttempt]
+    done: frozenset[str]
+
+    @property
+    def todo(self) -> list[PlannedAttempt]:
+        """The attempts that are still to be made."""
+        return [a for a in self.attempts if a.key not in self.done]
+
+
 def attempt_key(
     attack: AttackRecord,
     weights_sha256: str,

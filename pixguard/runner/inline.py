@@ -1,0 +1,165 @@
+"""Carries a plan out on one device, in this process."""
+
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pixguard.attacks.base import Search
+from pixguard.attacks.objectives import (
+    Objective,
+    change_argmax,
+    change_label_set,
+    flip_label,
+    misclassify,
+    reach_target,
+)
+from pixguard.attacks.scheduler import Job, Outcome, Scheduler
+from pixguard.classifiers.evaluation import canonical_logits
+from pixguard.config import AttackSettings
+from pixguard.inference.dense import DenseEvaluator, automatic_batch
+from pixguard.inference.images import to_unit_range
+from pixguard.records import AttemptRecord, FailureRecord, PixelRecord, PredictionRecord
+from pixguard.runner.plan import Plan, PlannedAttempt
+from pixguard.runner.session import Session
+from pixguard.runner.subject import Subject
+from pixguard.store import reader
+from pixguard.store.writer import Writer
+
+
+def choose_objective(task: str, settings: AttackSettings) -> Objective:
+    """Return the objective for a task, a goal and a definition of success."""
+    if task == "multi-class":
+        return reach_target if settings.target else misclassify
+    if settings.target:
+        return flip_label
+    return change_argmax if settings.success == "argmax" else change_label_set
+
+
+def measure_rate(session: Session, subject: Subject, settings: AttackSettings) -> float:
+    """Return the evaluator's candidates per second on one warm batch."""
+    info = subject.dataset.info
+    batch = settings.batch or automatic_batch(session.device, info.size)
+    evaluator = DenseEvaluator(subject.classifier, batch)
+    image = to_unit_range(subject.dataset.images([0]), session.device)
+    owners = torch.zeros(batch, dtype=torch.int64, device=session.device)
+    positions = torch.zeros(batch, 1, 2, dtype=torch.int64, device=session.device)
+    colours = torch.zeros(batch, 1, info.channels, dtype=torch.uint8, device=session.device)
+    for _ in range(2):  # the first batch pays for warming up
+        started = time.perf_counter()
+        evaluator.logits(image, owners, positions, colours).cpu()
+    return batch / (time.perf_counter() - started)
+
+
+def _jobs(
+    session: Session,
+    subject: Subject,
+    planned: Sequence[PlannedAttempt],
+    settings: AttackSettings,
+    predictions: dict[int, PredictionRecord],
+) -> Iterator[Job]:
+    """Read each image when its turn comes."""
+    for attempt in planned:
+        image = subject.dataset.images([attempt.image_index])[0]
+        clean = predictions[attempt.image_index].predicted
+        focus = attempt.target if attempt.target is not None else (clean or (0,))[0]
+        if settings.success == "argmax" and subject.dataset.info.task == "multi-label":
+            logits = canonical_logits(
+                subject.classifier, to_unit_range(image[None], session.device)
+            )
+            focus = int(logits.argmax(1)) if attempt.target is None else focus
+        yield Job(attempt.key, image, clean, focus)
+
+
+def carry_out(
+    session: Session,
+    writer: Writer,
+    subject: Subject,
+    plan: Plan,
+    settings: AttackSettings,
+    search: Search,
+    predictions: dict[int, PredictionRecord],
+) -> dict[str, int]:
+    """Carry out what is left of a plan; return counts of attempts made, successes, failures."""
+    todo, attack_id = plan.todo, writer.attack(plan.record)
+    by_key = {attempt.key: attempt for attempt in todo}
+    ids = reader.image_ids(writer.engine, subject.dataset_id)
+    size = subject.dataset.info.size
+    batch = settings.batch or automatic_batch(session.device, size)
+    scheduler = Scheduler(
+        subject.classifier,
+        evaluator := DenseEvaluator(subject.classifier, batch),
+        search,
+        choose_objective(subject.dataset.info.task, settings),
+        slots=max(1, min(len(todo), batch // search.candidates_per_step)),
+        device=session.device,
+    )
+    counts = {"made": 0, "succeeded": 0, "failed": 0, "queries": 0}
+    title = f"attacking, {settings.pixels} pixel{'s' if settings.pixels > 1 else ''}"
+    started = time.monotonic()
+    done = len(plan.done)
+    with session.display.track(title, len(plan.attempts), "attempts") as progress:
+        progress.update(done)
+        jobs = _jobs(session, subject, todo, settings, predictions)
+        for outcome in scheduler.run(jobs, session.stop):
+            attempt = by_key[outcome.job.key]
+            counts["queries"] += outcome.queries
+            if outcome.error is not None:
+                counts["failed"] += 1
+                writer.failure(FailureRecord(attempt.key, "NonFiniteLogits", outcome.error))
+            else:
+                counts["made"] += 1
+                counts["succeeded"] += outcome.success
+                writer.attempt(
+                    _record(outcome, attempt, settings, predictions, evaluator),
+                    attack_id=attack_id,
+                    model_id=subject.model.id,
+                    image_id=ids[attempt.image_index],
+                )
+            ended = counts["made"] + counts["failed"]
+            rate = counts["queries"] / (time.monotonic() - started)
+            progress.update(
+                done + ended,
+                f"{100 * counts['succeeded'] / ended:.1f} % success, {rate:,.0f} candidates/s",
+            )
+    return counts
+
+
+def _record(
+    outcome: Outcome,
+    attempt: PlannedAttempt,
+    settings: AttackSettings,
+    predictions: dict[int, PredictionRecord],
+    evaluator: DenseEvaluator,
+) -> AttemptRecord:
+    clean = predictions[attempt.image_index]
+    image = outcome.job.image
+    pixels = tuple(
+        PixelRecord(int(r), int(c), _colour(image[r, c]), _colour(after))
+        for (r, c), after in zip(outcome.positions, outcome.colours, strict=True)
+    )
+    return AttemptRecord(
+        attempt_key=attempt.key,
+        image_index=attempt.image_index,
+        target=attempt.target,
+        repeat=attempt.repeat,
+        seed=settings.seed,
+        success=outcome.success,
+        predicted_before=clean.predicted,
+        predicted_after=outcome.decision.label_set,
+        confidence_before=clean.confidence,
+        confidence_after=outcome.decision.confidence,
+        true_confidence_after=outcome.true_confidence,
+        queries=outcome.queries,
+        generations=outcome.generations,
+        elapsed_ms=outcome.elapsed_ms,
+        evaluator=evaluator.name,
+        precision=evaluator.precision,
+        pixels=pixels,
+    )
+
+
+def _colour(values: NDArray[np.uint8]) -> tuple[int, ...]:
+    return tuple(int(v) for v in values)
