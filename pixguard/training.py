@@ -222,7 +222,7 @@ def _step(
         raise PixguardError(
             f"training diverged: the loss is {value} at {where}", "use a smaller --learning-rate"
         )
-    loss.backward()  # type: ignore[no-untyped-call]  # torch leaves backward untyped
+    torch.autograd.backward(loss)
     trainee.optimizer.step()
     return value, correct
 

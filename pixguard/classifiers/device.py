@@ -1,0 +1,38 @@
+"""Which device the work runs on: the one place where devices have names."""
+
+import torch
+
+from pixguard.errors import UsageError
+
+
+def pick_device(name: str | None = None) -> torch.device:
+    """Return the device of a name: ``cpu``, ``cuda``, ``cuda:1``; a GPU if there is one by default.
+
+    Args:
+        name: None and ``"auto"`` leave the choice to pixguard.
+
+    Raises:
+        UsageError: there is no such device, or pixguard does not run on it.
+    """
+    if name in (None, "auto"):
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(
+            f"{name!r} is not a device", "--device auto, cpu, cuda or cuda:N"
+        ) from error
+    # Decisions are compared in float64, which rules out devices such as mps.
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"pixguard does not run on {name!r}", "--device auto, cpu, cuda or cuda:N")
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device.type == "cuda" and (device.index or 0) >= found:
+        raise UsageError(f"there is no {name!r}: torch finds {found} CUDA devices", "--device cpu")
+    return device
+
+
+def describe(device: torch.device) -> str:
+    """Return a device in words, such as ``NVIDIA H100 (cuda:0)`` or ``CPU, 8 threads``."""
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)} ({device})"
+    return f"CPU, {torch.get_num_threads()} threads"

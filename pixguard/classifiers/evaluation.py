@@ -1,0 +1,100 @@
+"""The canonical evaluation: float32, one image at a time, the truth that results are recorded by.
+
+Kernels differ in the last bits between batch shapes and precisions. With the batch fixed at one
+image and reduced precision off, a decision depends on the image, the weights and the device, and
+never on which other images were judged beside it.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pixguard.classifiers.classifier import Classifier, Decision
+from pixguard.classifiers.inputs import to_unit_range
+from pixguard.datasets.base import ImageDataset, Images
+from pixguard.records import PredictionRecord
+
+CHUNK = 256
+"""Images read at a time, so that memory does not grow with the dataset."""
+
+
+def canonical_logits(classifier: Classifier, image: Tensor) -> Tensor:
+    """Return the float32 logits (1, L) of one image.
+
+    Args:
+        classifier: in evaluation mode, on the image's device.
+        image: float32 (1, C, H, W) in [0, 1].
+
+    Raises:
+        ValueError: not exactly one float32 image, or the classifier is in training mode.
+    """
+    if image.ndim != 4 or len(image) != 1 or image.dtype != torch.float32:
+        raise ValueError(f"expected one float32 image (1, C, H, W), got {tuple(image.shape)}")
+    if classifier.training:
+        raise ValueError("the classifier is in training mode")
+    with torch.inference_mode(), _plain_float32(image.device):
+        logits: Tensor = classifier(image)
+    return logits
+
+
+def judge(classifier: Classifier, images: Images, *, device: torch.device) -> list[Decision]:
+    """Return the canonical decisions on uint8 images (N, H, W, C), in their order.
+
+    The classifier is moved to the device and left there, in evaluation mode.
+    """
+    classifier.to(device).eval()
+    decisions = []
+    for image in images:
+        logits = canonical_logits(classifier, to_unit_range(image[None], device))
+        decisions += classifier.decide(logits)
+    return decisions
+
+
+def predict(
+    classifier: Classifier,
+    dataset: ImageDataset,
+    indices: Sequence[int] | NDArray[np.int64],
+    *,
+    device: torch.device,
+) -> list[PredictionRecord]:
+    """Return the canonical decisions on images of a dataset, in the order of ``indices``.
+
+    The classifier is moved to the device and left there, in evaluation mode.
+    """
+    records = []
+    for start in range(0, len(indices), CHUNK):
+        chunk = indices[start : start + CHUNK]
+        decisions = judge(classifier, dataset.images(chunk), device=device)
+        records += [
+            PredictionRecord(int(index), decision.label_set, decision.confidence)
+            for index, decision in zip(chunk, decisions, strict=True)
+        ]
+    return records
+
+
+@contextmanager
+def _plain_float32(device: torch.device) -> Iterator[None]:
+    """Switch off what a GPU does faster and less exactly, and any autocast around this."""
+    if device.type != "cuda":
+        with torch.autocast(device.type, enabled=False):
+            yield
+        return
+    wanted = [
+        (torch.backends.cuda.matmul, "fp32_precision", "ieee"),
+        (torch.backends.cudnn.conv, "fp32_precision", "ieee"),  # type: ignore[attr-defined]
+        (torch.backends.cudnn, "benchmark", False),
+        (torch.backends.cudnn, "deterministic", True),
+    ]
+    before = [getattr(owner, name) for owner, name, _ in wanted]
+    try:
+        for owner, name, value in wanted:
+            setattr(owner, name, value)
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        for (owner, name, _), value in zip(wanted, before, strict=True):
+            setattr(owner, name, value)

@@ -1,0 +1,16 @@
+"""From bytes to the classifier's input."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pixguard.datasets.base import Images
+
+
+def to_unit_range(images: Images, device: torch.device) -> Tensor:
+    """Return float32 (N, C, H, W) in [0, 1] on a device for uint8 images (N, H, W, C).
+
+    The bytes are moved and converted there: a quarter of the traffic.
+    """
+    tensor = torch.from_numpy(np.ascontiguousarray(images)).to(device)
+    return tensor.permute(0, 3, 1, 2).float().div(255.0).contiguous()

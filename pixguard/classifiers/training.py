@@ -1,0 +1,175 @@
+"""Training a classifier as the paper did (sections 3.2.2 and 4.1.2)."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pixguard.classifiers.classifier import Classifier
+from pixguard.classifiers.inputs import to_unit_range
+from pixguard.config import TrainSettings
+from pixguard.datasets.base import ImageDataset
+from pixguard.errors import DataError
+from pixguard.progress import Display, StopSignal
+from pixguard.records import EpochRecord, Split, digest
+from pixguard.training import Fit, Stateful, fit
+
+VALIDATION_BATCH = 256
+
+
+def train_classifier(
+    classifier: Classifier,
+    dataset: ImageDataset,
+    settings: TrainSettings,
+    *,
+    device: torch.device,
+    checkpoint: Path | None,
+    display: Display,
+    stop: StopSignal,
+) -> Fit:
+    """Train a classifier on the dataset's training split, with SGD; it is left on ``device``.
+
+    The loss is the cross entropy, or for multi-label tasks the binary cross entropy, whose
+    images without any finding take part neither in training nor in validation, as in the paper.
+    An image is counted as correct when its whole label set is. On a GPU the network runs in
+    bfloat16 autocast with channels last; the weights stay float32.
+
+    Args:
+        classifier: built for the dataset; trained in place from the weights that it has.
+        dataset: its images are read batch by batch.
+        settings: early stopping needs a validation split, or, with ``paper_early_stop``, a test
+            split; ``limit`` draws that many training images with the seed.
+        device: where to train.
+        checkpoint: where to keep and find the finished epochs; None for nowhere.
+        display: where progress is shown.
+        stop: looked at between batches; see :func:`pixguard.training.fit`.
+
+    Raises:
+        DataError: there is nothing to train on.
+        PixguardError: the loss is not finite, or the checkpoint is unusable.
+    """
+    trainee = _Trainee(classifier.to(device), dataset, settings, device)
+    layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
+    classifier.to(memory_format=layout)
+    identity = {
+        "classifier": asdict(settings),
+        "manifest": dataset.info.manifest_sha256,
+        "split": [dataset.info.split_scheme, dataset.info.split_seed],
+        "size": dataset.info.size,
+    }
+    try:
+        return fit(
+            trainee,
+            epochs=settings.epochs,
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+            checkpoint=checkpoint,
+            display=display,
+            stop=stop,
+            title=f"training {settings.architecture}",
+            fingerprint=digest(identity),
+        )
+    finally:
+        # Kernels depend on the layout: judging must find the one that loaded weights have.
+        classifier.to(memory_format=torch.contiguous_format)
+
+
+class _Trainee:
+    """A classifier, its data and the paper's recipe, for :func:`pixguard.training.fit`."""
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        dataset: ImageDataset,
+        settings: TrainSettings,
+        device: torch.device,
+    ) -> None:
+        self.module = classifier
+        self.optimizer = torch.optim.SGD(
+            classifier.parameters(), lr=settings.learning_rate, momentum=settings.momentum
+        )
+        self.scheduler: Stateful | None = None
+        self._dataset = dataset
+        self._settings = settings
+        self._device = device
+        self._train = _limited(_with_findings(dataset, "train"), settings)
+        self._val = _with_findings(dataset, "test" if settings.paper_early_stop else "val")
+        self.train_size = len(self._train)
+        if not self.train_size:
+            raise DataError(
+                f"dataset {dataset.info.name!r} has no images to train on",
+                "--split paper, or a dataset with a training split",
+            )
+
+    def begin_epoch(self, epoch: int, epochs: int) -> None:
+        """Nothing changes from epoch to epoch."""
+
+    def train_batch(
+        self, indices: NDArray[np.int64], generator: torch.Generator
+    ) -> tuple[Tensor, int | None]:
+        return self._loss(self._train[indices])
+
+    @torch.inference_mode()
+    def validate(self, epoch: int) -> tuple[float | None, float | None]:
+        if not len(self._val):
+            return None, None
+        self.module.eval()
+        loss_sum, correct_sum = 0.0, 0
+        for indices in _chunks(self._val, VALIDATION_BATCH):
+            loss, correct = self._loss(indices)
+            loss_sum += loss.item() * len(indices)
+            correct_sum += correct
+        return loss_sum / len(self._val), correct_sum / len(self._val)
+
+    def should_stop(self, record: EpochRecord) -> bool:
+        if record.train_accuracy is None or record.val_accuracy is None:
+            return False
+        return (
+            record.train_accuracy > self._settings.stop_train_accuracy
+            and record.val_accuracy > self._settings.stop_val_accuracy
+        )
+
+    def _loss(self, indices: NDArray[np.int64]) -> tuple[Tensor, int]:
+        """Return the mean loss of images of the dataset, and how many were decided correctly."""
+        images = to_unit_range(self._dataset.images(indices), self._device)
+        labels = torch.from_numpy(self._dataset.labels[indices]).to(self._device)
+        with self._faster():
+            logits = self.module(images)
+        logits = logits.float()
+        indicators = self.module.indicators(logits.detach())
+        if self._dataset.info.task == "multi-class":
+            loss = nn.functional.cross_entropy(logits, labels)
+            truth = nn.functional.one_hot(labels, logits.shape[1]).bool()
+        else:
+            loss = nn.functional.binary_cross_entropy_with_logits(logits, labels.float())
+            truth = labels.bool()
+        return loss, int((indicators == truth).all(dim=1).sum())
+
+    def _faster(self) -> AbstractContextManager[object]:
+        on_gpu = self._device.type == "cuda"
+        return torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=on_gpu)
+
+
+def _chunks(indices: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
+    for start in range(0, len(indices), size):
+        yield indices[start : start + size]
+
+
+def _with_findings(dataset: ImageDataset, split: Split) -> NDArray[np.int64]:
+    """Return the indices of a split, without a multi-label task's images that carry no label."""
+    indices = dataset.indices(split)
+    if dataset.info.task == "multi-class":
+        return indices
+    return indices[dataset.labels[indices].any(axis=1)]
+
+
+def _limited(indices: NDArray[np.int64], settings: TrainSettings) -> NDArray[np.int64]:
+    if settings.limit is None or settings.limit >= len(indices):
+        return indices
+    drawn = np.random.default_rng(settings.seed).permutation(indices)[: settings.limit]
+    return np.sort(drawn)
