@@ -17,7 +17,7 @@ ALLOWED["store"] = {"store"}
 ALLOWED["reports"] = {"store", "reports"}
 ALLOWED["runner"] = {*FLOW, "store", "runner"}
 ALLOWED["cli"] = {*FLOW, "store", "reports", "runner", "cli"}
-SHARED = {"config", "errors", "progress", "provenance", "records", "training"}
+SHARED = {"config", "errors", "files", "progress", "provenance", "records", "training"}
 HEAVY = ("torch", "torchvision", "sqlalchemy", "matplotlib", "medmnist", "numpy")
 
 

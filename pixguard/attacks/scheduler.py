@@ -19,8 +19,9 @@ from pixguard.attacks.objectives import Objective
 from pixguard.attacks.philox import key_words
 from pixguard.classifiers.classifier import Classifier, Decision
 from pixguard.classifiers.evaluation import canonical_logits
+from pixguard.classifiers.inputs import to_unit_range
 from pixguard.inference.base import Evaluator
-from pixguard.inference.images import to_unit_range, with_pixels
+from pixguard.inference.images import with_pixels
 from pixguard.progress import StopSignal
 from pixguard.records import LabelSet
 

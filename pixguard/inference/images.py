@@ -1,15 +1,7 @@
-"""From bytes to the classifier's input, and pixels into images: the same at every place."""
+"""Pixels into images: the same at every place that builds a candidate."""
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-
-
-def to_unit_range(images: NDArray[np.uint8], device: torch.device) -> Tensor:
-    """Return float32 (N, C, H, W) in [0, 1] for uint8 images (N, H, W, C)."""
-    tensor = torch.from_numpy(np.ascontiguousarray(images)).to(device)
-    return tensor.permute(0, 3, 1, 2).float().div(255.0).contiguous()
 
 
 def with_pixels(images: Tensor, owners: Tensor, positions: Tensor, colours: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pixguard.classifiers.evaluation import canonical_logits
+from pixguard.classifiers.inputs import to_unit_range
 from pixguard.classifiers.weights import load_weights, parameter_counts
 from pixguard.config import DenoiserSettings
 from pixguard.datasets.base import ImageDataset
@@ -16,7 +17,7 @@ from pixguard.defences.denoisers import NAMES, TRAINED, build_denoiser
 from pixguard.defences.restoring import restore
 from pixguard.defences.training import train_denoiser
 from pixguard.errors import UsageError
-from pixguard.inference.images import to_unit_range, with_pixels
+from pixguard.inference.images import with_pixels
 from pixguard.records import (
     DatasetInfo,
     ModelRecord,

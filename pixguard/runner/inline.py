@@ -18,9 +18,9 @@ from pixguard.attacks.objectives import (
 )
 from pixguard.attacks.scheduler import Job, Outcome, Scheduler
 from pixguard.classifiers.evaluation import canonical_logits
+from pixguard.classifiers.inputs import to_unit_range
 from pixguard.config import AttackSettings
 from pixguard.inference.dense import DenseEvaluator, automatic_batch
-from pixguard.inference.images import to_unit_range
 from pixguard.records import AttemptRecord, FailureRecord, PixelRecord, PredictionRecord
 from pixguard.runner.plan import Plan, PlannedAttempt
 from pixguard.runner.session import Session

@@ -11,8 +11,9 @@ from pixguard.classifiers.builders import build_classifier
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.weights import load_weights
 from pixguard.config import DatasetSettings, Source
-from pixguard.datasets import open_dataset, settings_of
+from pixguard.datasets import open_dataset
 from pixguard.datasets.base import ImageDataset
+from pixguard.datasets.registered import settings_of
 from pixguard.errors import DataError, UsageError
 from pixguard.progress import Display
 from pixguard.records import DatasetInfo
