@@ -7,12 +7,14 @@ looks the same at 28 and at 1024 pixels.
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 Field = NDArray[np.float32]
+Real = NDArray[np.floating[Any]]
 Colour = tuple[float, float, float]
 
 
@@ -66,13 +68,13 @@ def curve(rng: Generator, size: int, cells: int) -> Field:
     return np.asarray(_interpolation(size, cells) @ lattice / 0.69, dtype=np.float32)
 
 
-def soft(value: Field, width: float) -> Field:
+def soft(value: Real, width: float) -> Field:
     """Return a smooth step from 0 to 1 as ``value`` goes from ``-width`` to ``width``."""
     t = np.clip(value / (2 * width) + 0.5, 0, 1)
     return np.asarray(t * t * (3 - 2 * t), dtype=np.float32)
 
 
-def bump(distance: Field, radius: float) -> Field:
+def bump(distance: Real, radius: float) -> Field:
     """Return a Gaussian bump of a distance: 1 at 0, 0.6 at ``radius``."""
     return np.asarray(np.exp(-0.5 * np.square(distance / radius)), dtype=np.float32)
 
@@ -110,32 +112,34 @@ class Cells:
     chance: Field
 
 
-def cells(rng: Generator, u: Field, v: Field, count: int, jitter: float = 0.9) -> Cells:
+def cells(rng: Generator, u: Real, v: Real, count: int, jitter: float = 0.9) -> Cells:
     """Return cellular noise (Worley 1996) over coordinates u, v, ``count`` cells to the unit.
 
     One point lies in each cell of a lattice of 64 by 64, which repeats.
     """
-    points = rng.random((3, 64, 64), dtype=np.float32)
-    px, py = u * np.float32(count), v * np.float32(count)
-    ix, iy = np.floor(px).astype(np.int64), np.floor(py).astype(np.int64)
-    nearest = np.full(u.shape, 9, dtype=np.float32)
+    offset_x, offset_y, own = rng.random((3, 64 * 64), dtype=np.float32)
+    offset_x = (offset_x - 0.5) * np.float32(jitter) + 0.5
+    offset_y = (offset_y - 0.5) * np.float32(jitter) + 0.5
+    px, py = np.asarray(u * count, np.float32), np.asarray(v * count, np.float32)
+    floor_x, floor_y = np.floor(px), np.floor(py)
+    ix, iy = floor_x.astype(np.int32), floor_y.astype(np.int32)
+    px, py = px - floor_x, py - floor_y
+    nearest = np.full(u.shape, 9, dtype=np.float32)  # squared distances until the end
     second = nearest.copy()
     chance = np.zeros_like(nearest)
     for dy in (-1, 0, 1):
         for dx in (-1, 0, 1):
-            jx, jy = ix + dx, iy + dy
-            ox, oy, own = points[:, jy & 63, jx & 63]
-            distance = np.hypot(
-                jx + 0.5 + (ox - 0.5) * jitter - px, jy + 0.5 + (oy - 0.5) * jitter - py
-            ).astype(np.float32)
+            which = ((iy + dy) & 63) << 6 | ((ix + dx) & 63)
+            away_x, away_y = offset_x[which] + (dx - px), offset_y[which] + (dy - py)
+            distance = away_x * away_x + away_y * away_y
             closer = distance < nearest
-            second = np.where(closer, nearest, np.minimum(second, distance))
-            chance = np.where(closer, own, chance)
-            nearest = np.where(closer, distance, nearest)
-    return Cells(nearest, second, chance)
+            second = np.minimum(second, np.maximum(nearest, distance))
+            nearest = np.minimum(nearest, distance)
+            np.copyto(chance, own[which], where=closer)
+    return Cells(np.sqrt(nearest), np.sqrt(second), chance)
 
 
-def mix(base: Field, colour: Colour, amount: Field) -> Field:
+def mix(base: Real, colour: Colour, amount: Real) -> Field:
     """Return colours (H, W, 3) in [0, 1] moved towards ``colour`` by ``amount`` (H, W)."""
     return np.asarray(
         base + (np.asarray(colour, dtype=np.float32) - base) * amount[..., None], np.float32

@@ -63,7 +63,7 @@ def _atelectasis(rng: Generator, chest: _Chest, image: Field) -> Field:
         line = segment(chest.size, (across - 0.10, down - slope), (across + 0.10, down + slope))
         image = image + 0.24 * bump(line, 0.012) * chest.lungs
     x, y = grid(chest.size)
-    base = soft(np.asarray(y - chest.bottom + 0.10, np.float32), 0.06)
+    base = soft(y - chest.bottom + 0.10, 0.06)
     here = np.abs(x - chest.centres[side]) < chest.half_width
     return np.asarray(image + 0.20 * base * here * chest.lungs, np.float32)
 
@@ -77,7 +77,7 @@ def _effusion(rng: Generator, chest: _Chest, image: Field) -> Field:
     x, y = grid(chest.size)
     outward = (x - chest.centres[side]) * chest.side_sign(side) / chest.half_width
     level = chest.bottom - rng.uniform(0.08, 0.22) - 0.07 * np.clip(outward, -0.4, 1.2)
-    below = soft(np.asarray(y - level, np.float32), 0.025)
+    below = soft(y - level, 0.025)
     here = np.abs(outward) < 1.3
     field = np.minimum(2 * chest.lungs, 1)
     return np.asarray(image + (0.70 - image) * below * here * field, np.float32)
@@ -116,7 +116,7 @@ def _pneumothorax(rng: Generator, chest: _Chest, image: Field) -> Field:
     x, y = grid(chest.size)
     outward = (x - chest.centres[side]) * chest.side_sign(side) / chest.half_width
     height = (y - chest.top) / (chest.bottom - chest.top)
-    edge = np.asarray(outward - rng.uniform(0.25, 0.45) - 0.6 * np.clip(height - 0.1, 0, 1), "f4")
+    edge = outward - rng.uniform(0.25, 0.45) - 0.6 * np.clip(height - 0.1, 0, 1)
     air = soft(edge, 0.05) * chest.lungs * (np.abs(outward) < 1.4)
     return np.asarray(
         image * (1 - air) + 0.10 * air + 0.30 * bump(edge, 0.05) * chest.lungs, np.float32
@@ -127,7 +127,7 @@ def _consolidation(rng: Generator, chest: _Chest, image: Field) -> Field:
     side, upper = int(rng.integers(2)), rng.random() < 0.5
     low, high = (0.12, 0.45) if upper else (0.52, 0.85)
     y = (grid(chest.size)[1] - chest.top) / (chest.bottom - chest.top)
-    lobe = soft(np.asarray(y - low, np.float32), 0.03) * (1 - soft(y - np.float32(high), 0.03))
+    lobe = soft(y - low, 0.03) * (1 - soft(y - np.float32(high), 0.03))
     here = np.abs(grid(chest.size)[0] - chest.centres[side]) < 1.4 * chest.half_width
     bronchi = 0.12 * soft(smooth_noise(rng, chest.size, 12) - 1.1, 0.3)
     return np.asarray(image + (0.36 - bronchi) * lobe * here * chest.lungs, np.float32)
@@ -152,7 +152,7 @@ def _fibrosis(rng: Generator, chest: _Chest, image: Field) -> Field:
     x, y = grid(chest.size)
     mesh = cells(rng, x, y, 24)
     lines = 1 - soft(mesh.second - mesh.nearest - 0.18, 0.16)
-    base = soft(np.asarray(y - (chest.top + 0.55 * (chest.bottom - chest.top)), "f4"), 0.16)
+    base = soft(y - (chest.top + 0.55 * (chest.bottom - chest.top)), 0.16)
     return image + 0.20 * lines * base * chest.lungs
 
 
@@ -160,8 +160,8 @@ def _thickening(rng: Generator, chest: _Chest, image: Field) -> Field:
     side = int(rng.integers(2))
     x, y = grid(chest.size)
     outward = (x - chest.centres[side]) * chest.side_sign(side) / chest.half_width
-    rim = soft(np.asarray(outward - 0.62 + 0.05 * smooth_noise(rng, chest.size, 7), "f4"), 0.06)
-    height = soft(np.asarray(y - chest.top - rng.uniform(0.02, 0.25), np.float32), 0.05)
+    rim = soft(outward - 0.62 + 0.05 * smooth_noise(rng, chest.size, 7), 0.06)
+    height = soft(y - chest.top - rng.uniform(0.02, 0.25), 0.05)
     return np.asarray(
         image + 0.36 * rim * height * chest.lungs * (np.abs(outward) < 1.4), np.float32
     )
@@ -212,13 +212,11 @@ def _anatomy(rng: Generator, size: int, labels: tuple[int, ...]) -> tuple[_Chest
         squared = np.asarray(shape + 0.015 * smooth_noise(rng, size, 5), np.float32)
         dome = bottom - (0.02 if inflated else 0.06) * bump(x - np.float32(cx), 0.09)
         dome = dome - (0.03 if side == 0 else 0.0)
-        fields = np.maximum(
-            fields, (1 - soft(squared - 1, 0.07)) * (1 - soft(np.asarray(y - dome, "f4"), 0.015))
-        )
+        fields = np.maximum(fields, (1 - soft(squared - 1, 0.07)) * (1 - soft(y - dome, 0.015)))
     enlarged = CARDIOMEGALY in labels
     width = rng.uniform(0.20, 0.235) if enlarged else rng.uniform(0.125, 0.165)
     heart = ellipse(size, middle + 0.3 * width, bottom - 0.13, width, 0.155, -0.45)
-    spine = bump(np.asarray(x - middle, np.float32), 0.055)
+    spine = bump(x - middle, 0.055)
     shadow = 1 - soft(heart - 1, 0.10)
     lungs = np.asarray(fields * (1 - shadow) * (1 - 0.75 * spine), np.float32)
 

@@ -118,7 +118,7 @@ def _keratosis(rng: Generator, image: Field) -> Field:
     inside = 1 - soft(place.distance - 1, 0.06)
     tan = jittered(rng, (0.58, 0.42, 0.28), 0.05)
     image = mix(image, tan, inside * 0.9)
-    ridges = soft(np.abs(smooth_noise(rng, len(image), 9)) - np.float32(0.25), 0.2)
+    ridges = soft(np.abs(smooth_noise(rng, len(image), 9)) - 0.25, 0.2)
     image = mix(image, (0.36, 0.23, 0.14), inside * (1 - ridges) * 0.7)
     milia = _dots(rng, place, int(rng.integers(0, 12)), 0.016, 0.85)
     return mix(image, (0.97, 0.92, 0.78), inside * soft(milia - 0.5, 0.3))

@@ -78,7 +78,7 @@ def render(rng: Generator, size: int, label: int) -> Field:
     band = bump(y - epithelium, max(0.013, 0.6 * pixel))
     choroid = 0.55 * np.exp(-(y - base) / rng.uniform(0.07, 0.14))
     choroid = choroid * (1 + 0.35 * fractal_noise(rng, size, 14, 2))
-    below = soft(np.asarray(y - epithelium, np.float32), max(0.006, pixel))
+    below = soft(y - epithelium, max(0.006, pixel))
     image = np.where(depth < 0, vitreous, retina) * (1 - below) + choroid * below
     raised = below * (y < base) * soft(np.broadcast_to(lift - 0.012, y.shape), 0.01)
     filling = 0.42 if label == _DRUSEN else 0.60 + 0.12 * fractal_noise(rng, size, 9)

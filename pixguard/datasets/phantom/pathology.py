@@ -7,6 +7,7 @@ from numpy.random import Generator
 
 from pixguard.datasets.phantom.canvas import (
     Field,
+    Real,
     bump,
     cells,
     fractal_noise,
@@ -36,7 +37,7 @@ def _warped(rng: Generator, size: int, amount: float) -> tuple[Field, Field]:
 
 
 def _nuclei(
-    rng: Generator, u: Field, v: Field, count: int, radius: float, share: float = 1.0
+    rng: Generator, u: Real, v: Real, count: int, radius: float, share: float = 1.0
 ) -> Field:
     """Return discs, 1 inside, in that share of the lattice's cells."""
     field = cells(rng, u, v, count)
@@ -68,7 +69,7 @@ def _debris(rng: Generator, size: int) -> Field:
     image = mix(image, _PALE, soft(-clumps - 0.9, 0.4) * 0.8)
     u, v = _warped(rng, size, 0.12)
     image = mix(image, (0.42, 0.26, 0.50), _nuclei(rng, u, v, 17, 0.28, 0.30) * 0.75)
-    dust = soft(fractal_noise(rng, size, 20, 2) - np.float32(1.4), 0.3)
+    dust = soft(fractal_noise(rng, size, 20, 2) - 1.4, 0.3)
     return mix(image, (0.34, 0.18, 0.42), dust * 0.7)
 
 
@@ -84,18 +85,18 @@ def _mucus(rng: Generator, size: int) -> Field:
     u, v = _warped(rng, size, 0.22)
     wisps = np.sin(2 * np.pi * (rng.uniform(2.5, 4.5) * v) + 1.5 * smooth_noise(rng, size, 4))
     image = plain(size, jittered(rng, (0.82, 0.79, 0.90), 0.02))
-    image = mix(image, (0.94, 0.92, 0.96), soft(np.asarray(wisps, np.float32), 1.0) * 0.7)
-    strands = bump(np.asarray(wisps + 0.7, np.float32), 0.18)
+    image = mix(image, (0.94, 0.92, 0.96), soft(wisps, 1.0) * 0.7)
+    strands = bump(wisps + 0.7, 0.18)
     image = mix(image, (0.70, 0.62, 0.82), strands * 0.5)
     return mix(image, _NUCLEUS, _nuclei(rng, u, v, 11, 0.22, rng.uniform(0, 0.08)) * 0.8)
 
 
 def _muscle(rng: Generator, size: int) -> Field:
-    u, v = _warped(rng, size, rng.uniform(0.02, 0.05))
+    u, v = _warped(rng, size, rng.uniform(0.02, 0.10))
     fibres = np.sin(2 * np.pi * rng.uniform(7, 10) * v + smooth_noise(rng, size, 4))
-    image = plain(size, jittered(rng, (0.86, 0.54, 0.68), 0.03))
-    image = mix(image, (0.94, 0.74, 0.82), soft(np.asarray(fibres, np.float32), 1.0) * 0.6)
-    elongated = _nuclei(rng, np.asarray(u * 0.3, np.float32), v, 13, 0.24, rng.uniform(0.3, 0.5))
+    image = plain(size, jittered(rng, (0.86, 0.56, 0.70), 0.03))
+    image = mix(image, (0.94, 0.74, 0.82), soft(fibres, 1.0) * 0.6)
+    elongated = _nuclei(rng, u * 0.3, v, 13, 0.24, rng.uniform(0.3, 0.5))
     return mix(image, jittered(rng, _NUCLEUS, 0.03), elongated * 0.85)
 
 
@@ -106,7 +107,7 @@ def _mucosa(rng: Generator, size: int) -> Field:
     image = mix(image, _NUCLEUS, _nuclei(rng, u, v, 16, 0.30, 0.55) * 0.7)
     gland = 1 - soft(crypts.nearest - 0.42, 0.04)
     image = mix(image, (0.86, 0.76, 0.86), gland)
-    speckled = np.float32(0.6) + np.float32(0.4) * _nuclei(rng, u, v, 22, 0.45)
+    speckled = 0.6 + 0.4 * _nuclei(rng, u, v, 22, 0.45)
     basal = bump(crypts.nearest - 0.38, 0.045) * speckled
     image = mix(image, jittered(rng, (0.42, 0.26, 0.56), 0.02), basal * 0.9)
     goblets = _nuclei(rng, u, v, 15, 0.36, 0.8) * soft(0.33 - crypts.nearest, 0.04)
@@ -115,11 +116,11 @@ def _mucosa(rng: Generator, size: int) -> Field:
 
 
 def _stroma(rng: Generator, size: int) -> Field:
-    u, v = _warped(rng, size, rng.uniform(0.07, 0.16))
+    u, v = _warped(rng, size, rng.uniform(0.05, 0.16))
     waves = np.sin(2 * np.pi * rng.uniform(5, 8) * v + 2.0 * smooth_noise(rng, size, 5))
-    image = plain(size, jittered(rng, (0.88, 0.64, 0.76), 0.03))
-    image = mix(image, (0.95, 0.82, 0.88), soft(np.asarray(waves, np.float32), 1.0) * 0.7)
-    spindles = _nuclei(rng, np.asarray(u * 0.45, np.float32), v, 12, 0.22, rng.uniform(0.2, 0.5))
+    image = plain(size, jittered(rng, (0.88, 0.62, 0.74), 0.03))
+    image = mix(image, (0.95, 0.82, 0.88), soft(waves, 1.0) * 0.7)
+    spindles = _nuclei(rng, u * 0.45, v, 12, 0.22, rng.uniform(0.2, 0.5))
     image = mix(image, jittered(rng, (0.42, 0.26, 0.52), 0.03), spindles * 0.85)
     strays = _nuclei(rng, u, v, 12, 0.30, rng.uniform(0, 0.15))
     return mix(image, _NUCLEUS, strays * 0.85)
@@ -128,7 +129,7 @@ def _stroma(rng: Generator, size: int) -> Field:
 def _carcinoma(rng: Generator, size: int) -> Field:
     u, v = _warped(rng, size, 0.07)
     glands = cells(rng, u, v, int(rng.integers(2, 4)), jitter=0.9)
-    ragged = np.float32(0.08) * smooth_noise(rng, size, 6)
+    ragged = 0.08 * smooth_noise(rng, size, 6)
     lumen = 1 - soft(glands.nearest + ragged - 0.16, 0.05)
     gap = 1 - soft(glands.second - glands.nearest - 0.10, 0.08)
     image = plain(size, jittered(rng, (0.70, 0.48, 0.68), 0.03))
@@ -153,8 +154,17 @@ _TISSUES: tuple[Callable[[Generator, int], Field], ...] = (
 
 
 def render(rng: Generator, size: int, label: int) -> Field:
-    """Return one image, float32 (size, size, 3) in [0, 1], of a class."""
+    """Return one image, float32 (size, size, 3) in [0, 1], of a class.
+
+    As on real slides, a tile may hold some of another tissue: its class is what most of it shows.
+    """
     image = _TISSUES[label](rng, size)
+    if rng.random() < 0.6:
+        other = _TISSUES[int(rng.integers(len(_TISSUES)))](rng, size)
+        border = smooth_noise(rng, size, 2)
+        share = rng.uniform(0.05, 0.48)
+        there = soft(border - np.quantile(border, 1 - share), 0.15)
+        image = image + there[..., None] * (other - image)
     stain = np.asarray(rng.normal(1, 0.03) + rng.normal(0, 0.012, 3), np.float32)
-    grain = 0.012 * smooth_noise(rng, size, 24)
+    grain = 0.03 * smooth_noise(rng, size, 24)
     return np.asarray(image * stain + grain[..., None], np.float32)
