@@ -1,0 +1,73 @@
+"""Builds tables: the door to this package."""
+
+from typing import TYPE_CHECKING
+
+from pixguard.reports.families import FAMILIES
+from pixguard.reports.inventory import Candidate, Inventory, matching
+from pixguard.reports.report_table import Cell, Column, ReportTable, Row
+from pixguard.reports.request import TableRequest, paper_datasets
+from pixguard.reports.tables import TableSpec, table_specs
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+
+def build_table(
+    engine: "Engine",
+    spec: TableSpec,
+    *,
+    dataset: str | None = None,
+    model: int | None = None,
+    size: int | None = None,
+    paper: bool = False,
+) -> ReportTable:
+    """Return a table of the paper, regenerated from a database.
+
+    Args:
+        engine: a database with the schema of :mod:`pixguard.store.tables`.
+        spec: which table (:func:`pixguard.reports.tables.table_spec`).
+        dataset: shown in place of the paper's dataset, or of its four.
+        model: id of the classifier to use; by default the newest that fits.
+        size: side in pixels of the images; by default that of the chosen classifier.
+        paper: put the published values beside the measured ones.
+
+    Raises:
+        UsageError: the database knows no such dataset or classifier.
+    """
+    request = TableRequest(Inventory(engine), spec, dataset, model, size, paper)
+    return FAMILIES[spec.family](request)
+
+
+def list_tables(engine: "Engine") -> ReportTable:
+    """Return a table of all tables, with what the database holds for each.
+
+    Data is the paper's when it is of the dataset and classifier that the paper names, on real
+    images; whatever else would be shown in the same form is other data.
+    """
+    inventory = Inventory(engine)
+    columns = (Column("table", "count"), Column("title"), Column("data"))
+    rows = []
+    for spec in table_specs().values():
+        request = TableRequest(inventory, spec)
+        fitting = matching(_pool(inventory, spec), dataset=spec.dataset, pixels=spec.pixels)
+        own = {c.dataset for c in fitting if request.is_papers(c)}
+        others = {c.dataset for c in fitting} - own
+        cell = Cell(_data(spec, own, others))
+        if not fitting:
+            dataset = spec.dataset or next(iter(paper_datasets()))
+            cell = Cell(None, not_run=request.fill_command(dataset, spec.classifier))
+        rows.append(Row((Cell(spec.number), Cell(spec.title), cell)))
+    return ReportTable("list", "Tables", columns, tuple(rows))
+
+
+def _pool(inventory: Inventory, spec: TableSpec) -> list[Candidate]:
+    if spec.family == "denoising":
+        return inventory.denoised
+    return inventory.judged if spec.pixels is None else inventory.attacked
+
+
+def _data(spec: TableSpec, own: set[str], others: set[str]) -> str:
+    if spec.dataset:
+        return "as in the paper" if own else "other data"
+    further = f"; {', '.join(sorted(others))}" if others else ""
+    return f"{len(own)} of {len(paper_datasets())} datasets{further}"

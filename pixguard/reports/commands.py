@@ -1,0 +1,35 @@
+"""The commands that would fill a gap in a table, as a user types them."""
+
+from shlex import quote
+
+UNTRAINED_DENOISERS = frozenset({"identity", "median"})
+
+
+def train(dataset: str, architecture: str | None) -> str:
+    """Return the command that trains a classifier and stores its clean predictions."""
+    tail = f" --arch {quote(architecture)}" if architecture else ""
+    return f"pixguard train --dataset {quote(dataset)}{tail}"
+
+
+def attack(dataset: str, pixels: int, classifier_id: int | None) -> str:
+    """Return the command that attacks a classifier; by default the newest of the dataset."""
+    return f"pixguard attack --dataset {quote(dataset)} --pixels {pixels}{_model(classifier_id)}"
+
+
+def denoise(dataset: str, denoiser: str, classifier_id: int | None, *, trained: bool) -> str:
+    """Return the command that restores attacked images, after training where that is missing."""
+    apply = f"pixguard denoise apply --dataset {quote(dataset)}{_model(classifier_id)}"
+    if trained or denoiser in UNTRAINED_DENOISERS:
+        return apply
+    return (
+        f"pixguard denoise train --dataset {quote(dataset)} --denoiser {quote(denoiser)}; {apply}"
+    )
+
+
+def score(dataset: str, classifier_id: int | None) -> str:
+    """Return the command that takes the metrics that are missing."""
+    return f"pixguard score --dataset {quote(dataset)}{_model(classifier_id)}"
+
+
+def _model(classifier_id: int | None) -> str:
+    return "" if classifier_id is None else f" --model {classifier_id}"

@@ -1,0 +1,24 @@
+"""Builders by family: each lays out the rows of one query as a table of the paper's form."""
+
+from collections.abc import Callable, Mapping
+
+from pixguard.reports.families import (
+    attack_by_class,
+    attack_overview,
+    capability,
+    classification,
+    comparison,
+    denoising,
+)
+from pixguard.reports.report_table import ReportTable
+from pixguard.reports.request import TableRequest
+from pixguard.reports.tables import Family
+
+FAMILIES: Mapping[Family, Callable[[TableRequest], ReportTable]] = {
+    "classification": classification.build,
+    "capability": capability.build,
+    "attack_by_class": attack_by_class.build,
+    "denoising": denoising.build,
+    "attack_overview": attack_overview.build,
+    "comparison": comparison.build,
+}

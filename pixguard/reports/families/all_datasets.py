@@ -1,0 +1,55 @@
+"""What the tables with one row a dataset share: the paper's four first, then the user's own."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pixguard.reports.inventory import Candidate, choose
+from pixguard.reports.report_table import Cell, Column
+from pixguard.reports.request import TableRequest, paper_datasets
+
+COLUMNS = (Column("dataset"), Column("data"), Column("classifier"))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row: its label, and the classifier (and attack) that fills it, or None."""
+
+    label: str
+    dataset: str
+    candidate: Candidate | None
+    in_paper: bool
+
+    def head(self) -> tuple[Cell, ...]:
+        """Return the cells of :data:`COLUMNS`."""
+        if self.candidate is None:
+            return (Cell(self.label), Cell(None), Cell(None))
+        return Cell(self.label), Cell(self.candidate.data), Cell(self.candidate.classifier)
+
+
+def entries(request: TableRequest, pool: Sequence[Candidate]) -> Iterator[Entry]:
+    """Yield the rows of a table.
+
+    The paper's rows take real images and the paper's classifier, else they stay empty. What else
+    the database holds follows: other datasets, and the paper's ones as phantoms or with another
+    classifier, where its own row is empty.
+    """
+    architecture = request.spec.classifier
+    names = paper_datasets()
+    if request.dataset is not None:
+        candidate = choose(request.candidates(pool, request.dataset), architecture)
+        fits = request.dataset in names
+        in_paper = request.is_papers(candidate) if candidate is not None else fits
+        label = names.get(request.dataset, request.dataset) if in_paper else request.dataset
+        yield Entry(label, request.dataset, candidate, in_paper)
+        return
+    fitting = request.candidates(pool, None)
+    filled = set()
+    for dataset, label in names.items():
+        own = [c for c in fitting if c.dataset == dataset and request.is_papers(c)]
+        candidate = choose(own, architecture)
+        if candidate is not None:
+            filled.add(dataset)
+        yield Entry(label, dataset, candidate, True)
+    for dataset in sorted({c.dataset for c in fitting} - filled):
+        own = [c for c in fitting if c.dataset == dataset]
+        yield Entry(dataset, dataset, choose(own, architecture), False)

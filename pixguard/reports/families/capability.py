@@ -1,0 +1,61 @@
+"""Tables 13 to 16: precision, recall and F1 of a classifier by class."""
+
+from pixguard.reports.families.one_dataset import find_topic, in_papers_order, known_classes
+from pixguard.reports.report_table import Cell, Column, ReportTable, Row
+from pixguard.reports.request import TableRequest
+
+COLUMNS = (
+    Column("class"),
+    Column("images", "count"),
+    Column("precision %", "percent", show_denominator=True),
+    Column("recall %", "percent"),
+    Column("F1 %", "percent"),
+)
+NOTES = (
+    "images: test images that carry the class. Precision: the share of the images given the "
+    "class (n) that carry it; recall: the share of the images that carry it that are given it; "
+    "F1: their harmonic mean, over the images that carry the class or are given it.",
+)
+NOT_DEFINED = "not defined"
+
+
+def build(request: TableRequest) -> ReportTable:
+    """Return the table: one row a class, a multi-label image in every class that it carries."""
+    topic = find_topic(request, request.inventory.judged)
+    candidate = topic.candidate
+    if candidate is None:
+        measured = known_classes(request, topic)
+    else:
+        measured = request.fetch(
+            "capability",
+            classifier_id=candidate.classifier_id,
+            dataset_id=candidate.dataset_id,
+        )
+    rows = []
+    for row, in_paper in in_papers_order(request, topic, measured, "carried"):
+        paper = {
+            c.name: request.published(row["class"], c.name, topic.is_papers) for c in COLUMNS[2:]
+        }
+        if candidate is None:
+            missing = topic.fill_command
+            cells = [Cell(None, not_run=missing)]
+            cells += [Cell(None, published=value, not_run=missing) for value in paper.values()]
+        else:
+            carried, given, hits = (int(row[k]) for k in ("carried", "predicted", "both_agree"))
+            cells = [
+                Cell(carried),
+                _share(hits, given, paper["precision %"]),
+                _share(hits, carried, paper["recall %"]),
+                _share(2 * hits, carried + given, paper["F1 %"], carried + given - hits),
+            ]
+        rows.append(Row((Cell(row["class"]), *cells), in_paper))
+    title = topic.title(request, "Prediction Capability of a Classification Model")
+    return request.table(COLUMNS, rows, [candidate] if candidate else [], NOTES, title)
+
+
+def _share(part: int, whole: int, published: float | None, images: int | None = None) -> Cell:
+    """Return a percentage; ``images`` is its denominator where that is not ``whole``."""
+    count = whole if images is None else images
+    if whole == 0:
+        return Cell(None, count, published=published, note=NOT_DEFINED)
+    return Cell(100 * part / whole, count, published=published)

@@ -1,0 +1,61 @@
+"""Tables 12 and 34: accuracy of a classifier on each dataset."""
+
+import json
+from typing import Any
+
+from pixguard.reports.families.all_datasets import COLUMNS as HEAD
+from pixguard.reports.families.all_datasets import Entry, entries
+from pixguard.reports.report_table import Cell, Column, ReportTable, Row
+from pixguard.reports.request import TableRequest
+
+COLUMNS = (
+    *HEAD,
+    Column("training accuracy %", "percent", show_denominator=True),
+    Column("test accuracy %", "percent", show_denominator=True),
+    Column("correctly classified test images", "count"),
+)
+NOTES = (
+    "n: images that the accuracy was taken over. A multi-label image is correct when all its "
+    "labels are.",
+)
+N_UNKNOWN_NOTE = "n unknown: the database does not register the training images."
+
+
+def build(request: TableRequest) -> ReportTable:
+    """Return the table: one row a dataset."""
+    found = list(entries(request, request.inventory.judged))
+    rows = [Row((*e.head(), *_cells(request, e)), e.in_paper) for e in found]
+    unknown = any(cell.note == "n unknown" for row in rows for cell in row.cells)
+    notes = (*NOTES, N_UNKNOWN_NOTE) if unknown else NOTES
+    return request.table(COLUMNS, rows, [e.candidate for e in found if e.candidate], notes)
+
+
+def _cells(request: TableRequest, entry: Entry) -> list[Cell]:
+    paper = [request.published(entry.label, c.name, entry.in_paper) for c in COLUMNS[3:]]
+    candidate = entry.candidate
+    if candidate is None:
+        missing = request.fill_command(entry.dataset, request.spec.classifier)
+        return [Cell(None, published=value, not_run=missing) for value in paper]
+    (row,) = request.fetch(
+        "classification", classifier_id=candidate.classifier_id, dataset_id=candidate.dataset_id
+    )
+    trained = _training_images(row)
+    tested, correct = int(row["test_images"]), int(row["correct"])
+    accuracy = row["train_accuracy"]
+    return [
+        Cell(
+            None if accuracy is None else 100 * accuracy,
+            trained,
+            published=paper[0],
+            note="not recorded" if accuracy is None else "" if trained else "n unknown",
+        ),
+        Cell(100 * correct / tested if tested else None, tested, published=paper[1]),
+        Cell(correct, tested, published=paper[2]),
+    ]
+
+
+def _training_images(row: dict[str, Any]) -> int | None:
+    """Return the number of images trained on: those registered, or the training's limit."""
+    registered = int(row["train_images"])
+    limit = json.loads(row["hyperparameters"]).get("limit")
+    return min(registered, limit) if registered and limit else registered or None

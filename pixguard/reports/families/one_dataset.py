@@ -1,0 +1,90 @@
+"""What the tables about one dataset share: which classifier, which title, which classes."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pixguard.reports.inventory import Candidate, choose, matching
+from pixguard.reports.published import published_rows, row_key
+from pixguard.reports.querying import RowValues
+from pixguard.reports.request import TableRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """What a table about one dataset is about in this database.
+
+    Attributes:
+        dataset: its name.
+        candidate: the classifier (and attack) that fills it, or None without data.
+        is_papers: it stands for the paper's dataset and classifier, or could once it has data.
+        fill_command: what would give it data, or more of it.
+    """
+
+    dataset: str
+    candidate: Candidate | None
+    is_papers: bool
+    fill_command: str
+
+    @property
+    def classifier_id(self) -> int | None:
+        """Id of the classifier, or None without data."""
+        return None if self.candidate is None else self.candidate.classifier_id
+
+    def title(self, request: TableRequest, form: str) -> str | None:
+        """Return None for the paper's own title, else one that says what is shown instead."""
+        if self.is_papers:
+            return None
+        name = self.dataset
+        if self.candidate is not None:
+            phantom = ", phantom data" if self.candidate.is_synthetic else ""
+            name = f"{name}{phantom}, {self.candidate.architecture}"
+        return f"{form}: {name} (form of Table {request.spec.number})"
+
+
+def find_topic(request: TableRequest, *pools: Sequence[Candidate]) -> Topic:
+    """Return the topic of a table: from the first pool that holds something that fits."""
+    dataset = request.dataset or request.spec.dataset or ""
+    candidate = None
+    for pool in pools:
+        fitting = request.candidates(pool, dataset)
+        candidate = candidate or choose(fitting, request.spec.classifier)
+    if candidate is not None:
+        is_papers = request.is_papers(candidate)
+    else:
+        is_papers = dataset == request.spec.dataset and request.model is None
+    architecture = request.spec.classifier if is_papers else None
+    return Topic(dataset, candidate, is_papers, request.fill_command(dataset, architecture))
+
+
+def known_classes(request: TableRequest, topic: Topic) -> list[RowValues]:
+    """Return the classes (``class``, ``disease_type``) of a topic that has no data.
+
+    They come from a classifier's dataset, or, without one, from the published table.
+    """
+    pool = matching(request.inventory.classifiers, dataset=topic.dataset, size=request.size)
+    known = choose(pool, request.spec.classifier)
+    if known is not None:
+        return request.fetch("classes", dataset_id=known.dataset_id)
+    if topic.dataset != request.spec.dataset:
+        return []
+    return [
+        {"class": row["class"], "disease_type": row.get("disease type")}
+        for row in published_rows(request.spec.number).values()
+    ]
+
+
+def in_papers_order(
+    request: TableRequest, topic: Topic, rows: Iterable[RowValues], figure: str
+) -> list[tuple[RowValues, bool]]:
+    """Return class rows as the table shows them, each with whether the paper has it.
+
+    The paper's classes come first, in its order. Its datasets' other classes follow where their
+    ``figure`` is not zero: the paper attacks five categories of the fifteen that Chest has.
+    """
+    printed = list(published_rows(request.spec.number))
+    if topic.dataset != request.spec.dataset:
+        return [(row, False) for row in rows]
+    by_key = {row_key(row["class"]): row for row in rows}
+    ours = [(by_key[key], topic.is_papers) for key in printed if key in by_key]
+    rest = [row for key, row in by_key.items() if key not in printed and row.get(figure)]
+    return [*ours, *((row, False) for row in rest)]

@@ -1,0 +1,1 @@
+"""Output formats, one a file: each turns a :class:`ReportTable` into text."""

@@ -1,0 +1,62 @@
+"""Tables as CSV: machine values, one column a fact."""
+
+import csv
+import io
+from collections.abc import Iterator
+
+from pixguard.reports.formats.text import NOT_RUN
+from pixguard.reports.report_table import Cell, Column, ReportTable
+
+
+def render_csv(table: ReportTable) -> str:
+    """Return a header and a line for each row.
+
+    The first columns say which table it is and whether the row is one of the paper's. A figure
+    has further columns: ``NAME n`` (denominator), ``NAME low`` and ``NAME high`` (95 % interval),
+    ``NAME paper`` and ``NAME difference``, ``NAME note``; each only where a row of the table has
+    one. A cell without a value is empty, and its note says ``not run``, or why.
+    """
+    facts = [_facts(table, position) for position in range(len(table.columns))]
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    heads = [_heading(c, fact) for c, own in zip(table.columns, facts, strict=True) for fact in own]
+    writer.writerow(["table", "in paper", *heads])
+    for row in table.rows:
+        values = [
+            _fact(cell, fact) for cell, own in zip(row.cells, facts, strict=True) for fact in own
+        ]
+        writer.writerow([table.number, "yes" if row.in_paper else "no", *values])
+    return stream.getvalue()
+
+
+def _facts(table: ReportTable, position: int) -> list[str]:
+    cells = [row.cells[position] for row in table.rows]
+    return [
+        "value",
+        *(fact for fact in _further(table) if any(_fact(c, fact) != "" for c in cells)),
+    ]
+
+
+def _further(table: ReportTable) -> Iterator[str]:
+    yield from ("n", "low", "high")
+    if table.published:
+        yield from ("paper", "difference")
+    yield "note"
+
+
+def _heading(column: Column, fact: str) -> str:
+    return column.name if fact == "value" else f"{column.name} {fact}"
+
+
+def _fact(cell: Cell, fact: str) -> int | float | str:
+    note = NOT_RUN if cell.not_run else cell.note
+    value = {
+        "value": cell.value,
+        "n": cell.denominator,
+        "low": cell.interval and cell.interval[0],
+        "high": cell.interval and cell.interval[1],
+        "paper": cell.published,
+        "difference": cell.difference,
+        "note": note,
+    }[fact]
+    return "" if value is None else value

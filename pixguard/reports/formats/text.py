@@ -1,0 +1,71 @@
+"""How a cell reads: digits by kind, denominators, intervals, and the paper's value."""
+
+import math
+from collections.abc import Sequence
+
+from pixguard.reports.report_table import Cell, Column, Kind, ReportTable, Row
+
+NOT_RUN = "not run"
+EMPTY = "–"
+NOT_IN_PAPER = "not in the paper"
+
+_DIGITS = {"count": ".0f", "percent": ".2f", "decibel": ".2f", "score": ".4f", "error": ".3g"}
+
+
+def clean(words: str) -> str:
+    """Return words without line breaks and control characters, which could drive a terminal."""
+    return "".join(c if c.isprintable() else " " for c in words)
+
+
+def format_number(value: float, kind: Kind, *, sign: bool = False) -> str:
+    """Return a number with the digits of its kind."""
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    if kind == "text":
+        return str(value)
+    return format(value, ("+" if sign else "") + _DIGITS[kind])
+
+
+def cell_lines(cell: Cell, column: Column, *, published: bool) -> list[str]:
+    """Return the parts of a cell: the value, its denominator, its interval, the paper's value."""
+    return [
+        *_measured(cell, column),
+        *(_published(cell, column) if published and not column.is_text else []),
+    ]
+
+
+def _measured(cell: Cell, column: Column) -> list[str]:
+    if cell.value is None:
+        return [NOT_RUN if cell.not_run else clean(cell.note) or EMPTY]
+    if isinstance(cell.value, str):
+        return [clean(cell.value)]
+    parts = [format_number(cell.value, column.kind)]
+    if column.show_denominator and cell.denominator is not None:
+        parts.append(f"(n={cell.denominator})")
+    if cell.note:
+        parts.append(f"({clean(cell.note)})")
+    if cell.interval is not None:
+        low, high = cell.interval
+        parts.append(f"[{low:.1f}, {high:.1f}]")
+    return parts
+
+
+def _published(cell: Cell, column: Column) -> list[str]:
+    if cell.published is None:
+        return []
+    parts = [f"paper {format_number(cell.published, column.kind)}"]
+    if cell.difference is not None:
+        parts.append(f"({format_number(cell.difference, column.kind, sign=True)})")
+    return [" ".join(parts)]
+
+
+def sections(table: ReportTable) -> Sequence[tuple[str | None, tuple[Row, ...]]]:
+    """Return the rows in one or two sections; a heading parts off what is not in the paper.
+
+    A table of only one sort has one section without a heading: its title says what it shows.
+    """
+    ours = tuple(row for row in table.rows if row.in_paper)
+    others = tuple(row for row in table.rows if not row.in_paper)
+    if not (ours and others):
+        return [(None, table.rows)]
+    return [(None, ours), (NOT_IN_PAPER, others)]

@@ -1,0 +1,205 @@
+"""What the database holds that a table can be about, and which of it a table takes."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pixguard.errors import UsageError
+from pixguard.reports.querying import RowValues, fetch, make_query
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+PAPER_ATTACK = "differential-evolution"
+SYNTHETIC_SOURCE = "phantom"
+
+
+@dataclass(frozen=True, slots=True)
+class AttackPlan:
+    """One attack with one seed; ``images`` is how many of ``counted`` there are."""
+
+    attack_id: int
+    name: str
+    version: int
+    pixels: int
+    parameters: str
+    seed: int
+    images: int
+    counted: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A classifier on its dataset, and, for attack tables, one attack on it."""
+
+    dataset_id: int
+    dataset: str
+    source: str
+    size: int
+    version: str
+    split: str
+    classifier_id: int
+    architecture: str
+    weights_sha256: str
+    created_ms: int
+    attack: AttackPlan | None = None
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether the images are procedural phantoms."""
+        return self.source == SYNTHETIC_SOURCE
+
+    @property
+    def data(self) -> str:
+        """Source and size: ``medmnist 224``."""
+        return f"{self.source} {self.size}"
+
+    @property
+    def classifier(self) -> str:
+        """Architecture and id: ``resnet50 #3``."""
+        return f"{self.architecture} #{self.classifier_id}"
+
+    def is_papers(self, dataset: str | None, architecture: str | None) -> bool:
+        """Whether this stands for the paper's dataset and classifier: by name, on real images."""
+        return (
+            not self.is_synthetic
+            and self.dataset == dataset
+            and architecture in (None, self.architecture)
+        )
+
+    def describe(self) -> str:
+        """Return the line of a caption: dataset, source, size, classifier, attack, images."""
+        parts = [
+            f"{self.dataset}: source {self.source}, {self.size} x {self.size} pixels, version "
+            f"{self.version}, split {self.split}",
+            f"classifier {self.classifier} (weights {self.weights_sha256[:8]})",
+        ]
+        if self.attack is not None:
+            settings = ", ".join(f"{k}={v}" for k, v in json.loads(self.attack.parameters).items())
+            parts.append(
+                f"attack {self.attack.name} v{self.attack.version}, {self.attack.pixels} "
+                f"pixel{'s' if self.attack.pixels > 1 else ''}, {settings or 'no parameters'}, "
+                f"seed {self.attack.seed}, {self.attack.images} {self.attack.counted}"
+            )
+        if self.is_synthetic:
+            parts.append("phantom data: synthetic, not the paper's")
+        return "; ".join(parts)
+
+
+def _candidate(row: RowValues, counted: str = "") -> Candidate:
+    attack = None
+    if "attack_id" in row:
+        attack = AttackPlan(
+            attack_id=row["attack_id"],
+            name=row["attack"],
+            version=row["attack_version"],
+            pixels=row["pixels"],
+            parameters=row["parameters"],
+            seed=row["seed"],
+            images=int(row["images"]),
+            counted=counted,
+        )
+    return Candidate(
+        dataset_id=row["dataset_id"],
+        dataset=row["dataset"],
+        source=row["source"],
+        size=row["size"],
+        version=row["version"],
+        split=f"{row['split_scheme']} (seed {row['split_seed']})",
+        classifier_id=row["classifier_id"],
+        architecture=row["architecture"],
+        weights_sha256=row["weights_sha256"],
+        created_ms=row["created_ms"],
+        attack=attack,
+    )
+
+
+class Inventory:
+    """The candidates in a database, each kind read once when it is first asked for."""
+
+    def __init__(self, engine: "Engine") -> None:
+        self.engine = engine
+
+    @cached_property
+    def _classifier_rows(self) -> list[RowValues]:
+        return fetch(self.engine, make_query("classifiers"))
+
+    @cached_property
+    def classifiers(self) -> list[Candidate]:
+        """Every classifier."""
+        return [_candidate(row) for row in self._classifier_rows]
+
+    @cached_property
+    def judged(self) -> list[Candidate]:
+        """The classifiers whose predictions on clean images are stored."""
+        return [_candidate(row) for row in self._classifier_rows if row["has_rows"]]
+
+    @cached_property
+    def attacked(self) -> list[Candidate]:
+        """The classifiers that the paper's attack was run on, once an attack and seed."""
+        query = make_query("attack_plans", attack_name=PAPER_ATTACK)
+        return [_candidate(row, "images attacked") for row in fetch(self.engine, query)]
+
+    @cached_property
+    def denoised(self) -> list[Candidate]:
+        """As :attr:`attacked`, where some successful attempts were denoised."""
+        query = make_query("denoised_plans", attack_name=PAPER_ATTACK)
+        counted = "successful attempts denoised"
+        return [_candidate(row, counted) for row in fetch(self.engine, query)]
+
+    @cached_property
+    def trained_denoisers(self) -> frozenset[tuple[str, str]]:
+        """(dataset, architecture) of every denoiser that is registered."""
+        rows = fetch(self.engine, make_query("denoisers"))
+        return frozenset((row["dataset"], row["architecture"]) for row in rows)
+
+    def require_classifier(self, classifier_id: int) -> Candidate:
+        """Return the classifier of an id.
+
+        Raises:
+            UsageError: no classifier has it.
+        """
+        for candidate in self.classifiers:
+            if candidate.classifier_id == classifier_id:
+                return candidate
+        raise UsageError(
+            f"the database has no classifier with the id {classifier_id}", "pixguard models list"
+        )
+
+
+def matching(
+    candidates: Iterable[Candidate],
+    *,
+    dataset: str | None = None,
+    architecture: str | None = None,
+    pixels: int | None = None,
+    size: int | None = None,
+    model: int | None = None,
+) -> list[Candidate]:
+    """Return the candidates that fit; None leaves a property open."""
+    return [
+        c
+        for c in candidates
+        if dataset in (None, c.dataset)
+        and architecture in (None, c.architecture)
+        and size in (None, c.size)
+        and model in (None, c.classifier_id)
+        and (pixels is None or (c.attack is not None and c.attack.pixels == pixels))
+    ]
+
+
+def choose(candidates: Sequence[Candidate], architecture: str | None) -> Candidate | None:
+    """Return the one that a table takes: there, rows never mix two of them.
+
+    Real images come before phantoms, the architecture that the table is about before others, the
+    newest classifier before older ones, and of its attacks the one with most attempts.
+    """
+
+    def rank(c: Candidate) -> tuple[int | bool, ...]:
+        plan = (c.attack.images, c.attack.attack_id, -c.attack.seed) if c.attack else ()
+        is_wanted = c.architecture == architecture
+        return (not c.is_synthetic, is_wanted, c.created_ms, c.classifier_id, *plan)
+
+    return max(candidates, key=rank, default=None)

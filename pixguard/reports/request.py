@@ -1,0 +1,160 @@
+"""What a table was asked for, and what is common to the builders of all families."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pixguard.errors import UsageError
+from pixguard.reports import commands
+from pixguard.reports.inventory import Candidate, Inventory, choose, matching
+from pixguard.reports.published import (
+    published_rows,
+    published_table,
+    published_tables,
+    row_key,
+    source,
+)
+from pixguard.reports.querying import RowValues, fetch, make_query
+from pixguard.reports.report_table import Cell, Column, Query, ReportTable, Row
+from pixguard.reports.statistics import wilson_interval
+from pixguard.reports.tables import TableSpec
+
+ATTEMPTS_NOTE = (
+    "Attempts: differential evolution, non-targeted, on the bare classifier, first repeat "
+    "(repeat = 0), on correctly classified test images; one attack and one seed a table row."
+)
+INTERVAL_NOTE = "[low, high]: 95 % Wilson interval."
+
+
+@dataclass
+class TableRequest:
+    """One table to build: the spec, the user's choices, and the queries made on the way.
+
+    Attributes:
+        inventory: what the database holds.
+        spec: which table.
+        dataset: takes the place of the paper's dataset(s).
+        model: id of the one classifier to use.
+        size: side in pixels of the images to use.
+        paper: put the paper's values beside the measured ones.
+    """
+
+    inventory: Inventory
+    spec: TableSpec
+    dataset: str | None = None
+    model: int | None = None
+    size: int | None = None
+    paper: bool = False
+    queries: list[Query] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.model is not None:
+            owner = self.inventory.require_classifier(self.model)
+            if self.dataset not in (None, owner.dataset):
+                raise UsageError(
+                    f"classifier {self.model} belongs to {owner.dataset}, not {self.dataset}",
+                    "pixguard models list",
+                )
+            self.dataset = owner.dataset
+        known = {c.dataset for c in self.inventory.classifiers} | set(paper_datasets())
+        if self.dataset is not None and self.dataset not in known:
+            raise UsageError(
+                f"the database has no classifier of a dataset named {self.dataset!r}",
+                f"{commands.train(self.dataset, None)}, or --dataset {' | '.join(sorted(known))}",
+            )
+
+    def candidates(self, pool: Sequence[Candidate], dataset: str | None) -> list[Candidate]:
+        """Return those of a pool that fit the table and the user's choices."""
+        return matching(
+            pool, dataset=dataset, pixels=self.spec.pixels, size=self.size, model=self.model
+        )
+
+    def fetch(self, name: str, **parameters: Any) -> list[RowValues]:
+        """Run a query and remember it for ``--sql``."""
+        query = make_query(name, **parameters)
+        self.queries.append(query)
+        return fetch(self.inventory.engine, query)
+
+    def published(self, key: str, column: str, shown: bool = True) -> float | None:
+        """Return the paper's value, where it was asked for and is there."""
+        if not (self.paper and shown):
+            return None
+        value = published_rows(self.spec.number).get(row_key(key), {}).get(column)
+        return float(value) if value is not None else None
+
+    def fill_command(self, dataset: str, architecture: str | None) -> str:
+        """Return the command that would attack a dataset, after training where that is needed."""
+        fitting = matching(
+            self.inventory.classifiers,
+            dataset=dataset,
+            architecture=architecture,
+            size=self.size,
+            model=self.model,
+        )
+        classifier = choose(fitting, architecture)
+        if self.spec.pixels is None:
+            return commands.train(dataset, architecture)
+        model = None if classifier is None else classifier.classifier_id
+        attack = commands.attack(dataset, self.spec.pixels, model)
+        if classifier is None:
+            return f"{commands.train(dataset, architecture)}; {attack}"
+        return attack
+
+    def table(
+        self,
+        columns: Sequence[Column],
+        rows: Iterable[Row],
+        used: Iterable[Candidate],
+        notes: Iterable[str],
+        title: str | None = None,
+    ) -> ReportTable:
+        """Return the finished table with its caption and the notes that every table has."""
+        used = list(used)
+        caption = tuple(dict.fromkeys(c.describe() for c in used)) or ("no data yet",)
+        remarks = list(notes)
+        if self.paper:
+            remarks.append(f"Paper: {source()}.")
+            printed = published_table(self.spec.number)
+            if "note" in printed:
+                remarks.append(f"On the published table: {printed['note']}.")
+            if self.spec.dataset and not any(self.is_papers(c) for c in used) and used:
+                remarks.append(
+                    "The paper's values are not shown: this is not its dataset and classifier."
+                )
+        table = ReportTable(
+            number=self.spec.number,
+            title=title or self.spec.title,
+            columns=tuple(columns),
+            rows=tuple(rows),
+            caption=caption,
+            queries=tuple(self.queries),
+            published=self.paper,
+        )
+        remarks += [f"not run: {command}" for command in table.commands]
+        return replace(table, notes=tuple(dict.fromkeys(remarks)))
+
+    def is_papers(self, candidate: Candidate) -> bool:
+        """Whether a candidate stands for the paper's dataset and classifier in this table."""
+        dataset = self.spec.dataset or candidate.dataset
+        return (
+            candidate.is_papers(dataset, self.spec.classifier)
+            and candidate.dataset in paper_datasets()
+        )
+
+
+def paper_datasets() -> Mapping[str, str]:
+    """Return the paper's datasets: our name -> the name that it prints."""
+    (overview,) = (t for t in published_tables() if t["number"] == 6)
+    return {row[0].casefold(): row[0] for row in overview["rows"]}
+
+
+def rate_cell(
+    successes: int, trials: int, published: float | None, not_run: str | None = None
+) -> Cell:
+    """Return a share in percent with its denominator and Wilson interval."""
+    interval = wilson_interval(successes, trials)
+    if interval is None:
+        return Cell(None, 0, published=published, not_run=not_run)
+    low, high = interval
+    value = 100 * successes / trials
+    return Cell(value, trials, (100 * low, 100 * high), published)

@@ -1,0 +1,97 @@
+"""Which table of the paper is what: the registry of all tables that the database can fill."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+from pixguard.errors import UsageError
+from pixguard.reports.published import published_tables
+
+Family = Literal[
+    "classification", "capability", "attack_by_class", "denoising", "attack_overview", "comparison"
+]
+
+_FAMILY_OF_COLUMN: Mapping[str, Family] = {
+    "training accuracy %": "classification",
+    "precision %": "capability",
+    "disease type": "attack_by_class",
+    "PSNR": "denoising",
+    "success count": "attack_overview",
+    "ResNet50 success %": "comparison",
+}
+"""The second column of a published table tells its family, the third where the second cannot."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableSpec:
+    """A table of the paper.
+
+    Attributes:
+        number: the paper's.
+        title: the paper's.
+        family: which query fills it, and how it is laid out.
+        dataset: the one dataset that it is about, or None for all four.
+        pixels: how many pixels the attack changes, or None without an attack.
+        classifier: architecture, or None where several are compared.
+    """
+
+    number: int
+    title: str
+    family: Family
+    dataset: str | None
+    pixels: int | None
+    classifier: str | None
+
+
+def register(specs: Iterable[TableSpec]) -> dict[int, TableSpec]:
+    """Return tables by number.
+
+    Raises:
+        ValueError: a number is used twice.
+    """
+    by_number: dict[int, TableSpec] = {}
+    for spec in specs:
+        if spec.number in by_number:
+            raise ValueError(f"two tables have the number {spec.number}")
+        by_number[spec.number] = spec
+    return by_number
+
+
+def _family(table: Mapping[str, Any]) -> Family | None:
+    # Tables 1 to 11 and 44 to 51 state layers, facts and times; they name no classifier's result.
+    if "classifier" not in table and "pixels" not in table:
+        return None
+    columns = table["columns"]
+    return _FAMILY_OF_COLUMN.get(columns[1]) or _FAMILY_OF_COLUMN.get(columns[2])
+
+
+@cache
+def table_specs() -> Mapping[int, TableSpec]:
+    """Return every table that a query fills, by number, in order."""
+    return register(
+        TableSpec(
+            number=int(table["number"]),
+            title=table["title"],
+            family=family,
+            dataset=table.get("dataset"),
+            pixels=table.get("pixels"),
+            classifier=table.get("classifier"),
+        )
+        for table in published_tables()
+        if (family := _family(table)) is not None
+    )
+
+
+def table_spec(number: int) -> TableSpec:
+    """Return one table.
+
+    Raises:
+        UsageError: no query fills a table of that number.
+    """
+    specs = table_specs()
+    if number in specs:
+        return specs[number]
+    printed = any(int(table["number"]) == number for table in published_tables())
+    what = "states facts or times that no query fills" if printed else "is not in the paper"
+    raise UsageError(f"table {number} {what}", "pixguard report --list")

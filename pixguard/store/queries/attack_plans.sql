@@ -1,0 +1,39 @@
+-- Which classifier was attacked on how many images, by which attack, with which seed; the
+-- candidates that an attack table chooses from. A row of a table never mixes two of these.
+-- Parameter: attack_name.
+-- What counts: non-targeted attempts on the bare classifier, the first repeat of each.
+WITH counted AS (
+    SELECT t.model_id, t.attack_id, t.seed, COUNT(*) AS images
+    FROM attempt t
+    WHERE t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0
+    GROUP BY t.model_id, t.attack_id, t.seed
+)
+SELECT
+    d.id AS dataset_id,
+    d.name AS dataset,
+    d.source,
+    d.size,
+    d.version,
+    d.split_scheme,
+    d.split_seed,
+    m.id AS classifier_id,
+    m.architecture,
+    m.weights_sha256,
+    m.created_ms,
+    a.id AS attack_id,
+    a.name AS attack,
+    a.version AS attack_version,
+    a.pixels,
+    a.parameters,
+    c.seed,
+    SUM(c.images) AS images
+FROM counted c
+JOIN attack a ON a.id = c.attack_id
+JOIN model m ON m.id = c.model_id
+JOIN dataset d ON d.id = m.dataset_id
+WHERE a.name = :attack_name
+GROUP BY
+    d.id, d.name, d.source, d.size, d.version, d.split_scheme, d.split_seed,
+    m.id, m.architecture, m.weights_sha256, m.created_ms,
+    a.id, a.name, a.version, a.pixels, a.parameters, c.seed
+ORDER BY m.id, a.id, c.seed

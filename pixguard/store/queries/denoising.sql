@@ -1,0 +1,87 @@
+-- Tables 18, 20, 23, 25, 27, 29, 31, 36, 38, 40, 42: what each denoiser makes of the images that
+-- were attacked with success.
+-- Parameters: classifier_id, dataset_id, attack_id, seed.
+-- Identical images have an infinite PSNR. It is counted, kept out of the mean (its value is NULL)
+-- and sorted last for the median, which is infinite when a middle value is. NaN is left out.
+-- Of a metric with several versions only the newest counts.
+WITH restored AS (
+    SELECT r.id, r.denoiser_id, r.recovered
+    FROM restoration r
+    JOIN attempt t ON t.id = r.attempt_id
+    JOIN image i ON i.id = t.image_id
+    WHERE t.success = 1
+      AND t.model_id = :classifier_id AND r.classifier_id = :classifier_id
+      AND t.attack_id = :attack_id AND t.seed = :seed AND i.dataset_id = :dataset_id
+      AND t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0
+),
+scored AS (
+    SELECT
+        r.denoiser_id,
+        k.name AS metric,
+        s.value,
+        s.value_kind,
+        ROW_NUMBER() OVER (
+            PARTITION BY r.denoiser_id, k.name
+            ORDER BY CASE WHEN s.value_kind = 'finite' THEN 0 ELSE 1 END, s.value
+        ) AS place,
+        COUNT(*) OVER (PARTITION BY r.denoiser_id, k.name) AS places
+    FROM restored r
+    JOIN score s ON s.restoration_id = r.id
+    JOIN metric k ON k.id = s.metric_id
+    WHERE s.value_kind <> 'nan'
+      AND k.version = (SELECT MAX(n.version) FROM metric n WHERE n.name = k.name)
+),
+placed AS (
+    -- The middle value, or the middle two of an even number.
+    SELECT
+        denoiser_id, metric, value, value_kind,
+        CASE WHEN 2 * place BETWEEN places AND places + 2 THEN 1 ELSE 0 END AS is_middle
+    FROM scored
+),
+summary AS (
+    SELECT
+        denoiser_id,
+        AVG(CASE WHEN metric = 'psnr' THEN value END) AS psnr,
+        COUNT(CASE WHEN metric = 'psnr' THEN value END) AS psnr_finite,
+        COUNT(CASE WHEN metric = 'psnr' AND value_kind = 'inf' THEN 1 END) AS psnr_infinite,
+        AVG(CASE WHEN metric = 'psnr' AND is_middle = 1 THEN value END) AS psnr_median,
+        COUNT(CASE WHEN metric = 'psnr' AND is_middle = 1 AND value_kind = 'inf' THEN 1 END)
+            AS psnr_median_infinite,
+        AVG(CASE WHEN metric = 'ssim' THEN value END) AS ssim,
+        COUNT(CASE WHEN metric = 'ssim' THEN value END) AS ssim_finite,
+        AVG(CASE WHEN metric = 'mse' THEN value END) AS mse,
+        COUNT(CASE WHEN metric = 'mse' THEN value END) AS mse_finite,
+        AVG(CASE WHEN metric = 'gmsd' THEN value END) AS gmsd,
+        COUNT(CASE WHEN metric = 'gmsd' THEN value END) AS gmsd_finite,
+        AVG(CASE WHEN metric = 'fsim' THEN value END) AS fsim,
+        COUNT(CASE WHEN metric = 'fsim' THEN value END) AS fsim_finite
+    FROM placed
+    GROUP BY denoiser_id
+),
+recovery AS (
+    SELECT denoiser_id, COUNT(*) AS images, SUM(recovered) AS recovered
+    FROM restored
+    GROUP BY denoiser_id
+)
+SELECT
+    m.id AS denoiser_id,
+    m.architecture AS denoiser,
+    v.images,
+    v.recovered,
+    y.psnr,
+    y.psnr_finite,
+    y.psnr_infinite,
+    y.psnr_median,
+    y.psnr_median_infinite,
+    y.ssim,
+    y.ssim_finite,
+    y.mse,
+    y.mse_finite,
+    y.gmsd,
+    y.gmsd_finite,
+    y.fsim,
+    y.fsim_finite
+FROM recovery v
+JOIN model m ON m.id = v.denoiser_id
+LEFT JOIN summary y ON y.denoiser_id = v.denoiser_id
+ORDER BY m.id
