@@ -39,10 +39,14 @@ class StopAfter:
 
 
 def smooth_images(count: int, side: int = 16, channels: int = 1, seed: int = 0) -> Images:
-    noise = np.random.default_rng(seed).random((count, side, side, channels))
-    smooth = scipy.ndimage.gaussian_filter(noise, (0, 2, 2, 0), mode="wrap")
+    """Return shaded blobs, each in one hue."""
+    draw = np.random.default_rng(seed)
+    noise = draw.random((count, side, side, 1))
+    smooth = scipy.ndimage.gaussian_filter(noise, (0, 3, 3, 0), mode="wrap")
     low, high = smooth.min((1, 2), keepdims=True), smooth.max((1, 2), keepdims=True)
-    return np.round(255 * (smooth - low) / (high - low)).astype(np.uint8)
+    hues = draw.uniform(0.5, 1, (count, 1, 1, channels))
+    images: Images = np.round(255 * hues * (smooth - low) / (high - low)).astype(np.uint8)
+    return images
 
 
 def train(
@@ -105,11 +109,14 @@ def test_only_the_end_of_the_annealing_is_free_of_bias() -> None:
 @pytest.mark.parametrize("name", sorted(TRAINED))
 @pytest.mark.parametrize("channels", [1, 3])
 def test_training_brings_the_loss_down(name: str, channels: int) -> None:
-    _, fit = train(name, smooth_images(16, channels=channels), epochs=12)
-    assert fit.finished and len(fit.epochs) == 12
+    # The autoencoder, eight features wide at its narrowest, starts late.
+    epochs, rate = (40, 0.005) if name == "autoencoder" else (12, 0.001)
+    images = smooth_images(16, channels=channels)
+    _, fit = train(name, images, epochs=epochs, learning_rate=rate)
+    assert fit.finished and len(fit.epochs) == epochs
     losses = [record.val_loss for record in fit.epochs]
     assert losses[0] is not None and losses[-1] is not None
-    assert losses[-1] < 0.9 * losses[0]
+    assert losses[-1] < 0.7 * losses[0]
     assert all(record.train_accuracy is None for record in fit.epochs)
 
 
@@ -156,6 +163,18 @@ def test_training_leaves_the_global_random_state_alone() -> None:
     assert torch.equal(before, torch.random.get_rng_state())
 
 
+def test_gamma_falls_linearly_with_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    gammas = []
+
+    def noting(difference: torch.Tensor, gamma: float) -> torch.Tensor:
+        gammas.append(gamma)
+        return annealed_l0(difference, gamma)
+
+    monkeypatch.setattr("pixguard.defences.training.annealed_l0", noting)
+    train("noise2noise", smooth_images(4), epochs=2, batch_size=2)
+    assert gammas == pytest.approx([2.0, 1.5, 1.0, 0.5])
+
+
 def test_every_level_is_met_in_turn() -> None:
     images = smooth_images(9)
     recipe = _MedianCNNRecipe(
@@ -186,7 +205,7 @@ def test_a_trained_dae_restores_real_images(real_data: Path) -> None:
         denoiser,
         archive["train_images"][..., None],
         archive["val_images"][:0, ..., None],
-        DenoiserSettings("dae", epochs=4, limit=480),
+        DenoiserSettings("dae", epochs=4, limit=320),
         device=CPU,
         checkpoint=None,
         display=Silent(),
