@@ -224,9 +224,7 @@ def train_denoiser(
         drawn = np.random.default_rng(settings.seed).permutation(len(images_train))
         images_train = images_train[np.sort(drawn[: settings.limit])]
     draw_weights(denoiser, settings.seed)
-    trainee = recipe(
-        denoiser.to(device), images_train, images_val, settings, device
-    )
+    trainee = recipe(denoiser.to(device), images_train, images_val, settings, device)
     return fit(
         trainee,
         epochs=settings.epochs,
