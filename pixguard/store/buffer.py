@@ -4,10 +4,11 @@ One commit an attempt would hold a fast attack back; 64 attempts or 2 seconds co
 are the most that a power cut can take.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, insert, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from pixguard.records import AttemptRecord, PixelRecord, RestorationRecord, digest
 from pixguard.store.registry import insert_new
@@ -88,18 +89,9 @@ def restoration_keys(connection: Connection, rows: Sequence[Values]) -> list[str
     database.
     """
     models = {row[name] for row in rows for name in ("classifier_id", "denoiser_id")}
-    weights = dict(
-        connection.execute(
-            select(Model.id, Model.weights_sha256).where(Model.id.in_(models))
-        ).tuples()
-    )
-    attempts = dict(
-        connection.execute(
-            select(Attempt.id, Attempt.attempt_key).where(
-                Attempt.id.in_({row["attempt_id"] for row in rows} - {None})
-            )
-        ).tuples()
-    )
+    weights = _by_id(connection, Model.id, Model.weights_sha256, models)
+    attempt_ids = {row["attempt_id"] for row in rows} - {None}
+    attempts = _by_id(connection, Attempt.id, Attempt.attempt_key, attempt_ids)
     images = {
         identity[0]: list(identity[1:])
         for identity in connection.execute(
@@ -118,15 +110,22 @@ def restoration_keys(connection: Connection, rows: Sequence[Values]) -> list[str
             .where(Image.id.in_({row["image_id"] for row in rows if row["attempt_id"] is None}))
         )
     }
+
+    def restored(row: Values) -> str | list[object]:
+        clean = row["attempt_id"] is None
+        return images[row["image_id"]] if clean else attempts[row["attempt_id"]]
+
     return [
-        digest(
-            [
-                weights[row["classifier_id"]],
-                weights[row["denoiser_id"]],
-                images[row["image_id"]]
-                if row["attempt_id"] is None
-                else attempts[row["attempt_id"]],
-            ]
-        )
+        digest([weights[row["classifier_id"]], weights[row["denoiser_id"]], restored(row)])
         for row in rows
     ]
+
+
+def _by_id(
+    connection: Connection,
+    id_: InstrumentedAttribute[int],
+    text: InstrumentedAttribute[str],
+    ids: Iterable[int],
+) -> dict[int, str]:
+    """Return id -> text for the rows with these ids."""
+    return {row[0]: row[1] for row in connection.execute(select(id_, text).where(id_.in_(ids)))}

@@ -111,7 +111,7 @@ def restoration_keys(
         Restoration.classifier_id == classifier_id, Restoration.denoiser_id == denoiser_id
     )
     with engine.connect() as connection:
-        return set(connection.execute(query).tuples())
+        return {(attempt_id, image_id) for attempt_id, image_id in connection.execute(query)}
 
 
 def restorations_without_scores(

@@ -126,7 +126,7 @@ def image_ids(engine: Engine, dataset_id: int) -> dict[int, int]:
     """Return dataset index -> image id for the registered images of a dataset."""
     query = select(Image.dataset_index, Image.id).where(Image.dataset_id == dataset_id)
     with engine.connect() as connection:
-        return dict(connection.execute(query).tuples().all())
+        return {index: image_id for index, image_id in connection.execute(query)}
 
 
 def predictions(engine: Engine, model_id: int) -> dict[int, PredictionRecord]:
@@ -140,14 +140,19 @@ def predictions(engine: Engine, model_id: int) -> dict[int, PredictionRecord]:
     with engine.connect() as connection:
         return {
             index: PredictionRecord(index, decode_label_set(predicted), confidence)
-            for index, predicted, confidence in connection.execute(query).tuples()
+            for index, predicted, confidence in connection.execute(query)
         }
 
 
-def attempt_keys(engine: Engine, attack_id: int, model_id: int) -> set[str]:
-    """Return the keys of the attempts of an attack on a model that are finished."""
-    query = select(Attempt.attempt_key).where(
-        Attempt.attack_id == attack_id, Attempt.model_id == model_id
-    )
+def attempt_keys(engine: Engine, model_id: int) -> set[str]:
+    """Return the keys of the attempts on a model that are finished."""
+    query = select(Attempt.attempt_key).where(Attempt.model_id == model_id)
+    with engine.connect() as connection:
+        return set(connection.scalars(query))
+
+
+def attempt_seeds(engine: Engine, model_id: int) -> set[int]:
+    """Return the seeds that attempts on a model were made with."""
+    query = select(Attempt.seed).where(Attempt.model_id == model_id).distinct()
     with engine.connect() as connection:
         return set(connection.scalars(query))
