@@ -38,7 +38,8 @@ def environment() -> dict[str, Any]:
     What cannot be found out is None where the table allows it, ``"unknown"`` or 0 elsewhere; a
     missing git or GPU driver is no error. ``git_sha`` and ``git_dirty`` (0 or 1, untracked files
     aside) are those of the checkout that pixguard runs from, None for an installed one. ``gpu``
-    names the GPUs that torch can use, ``cpu_threads`` counts the threads that it runs on; ``packages`` is JSON, name to version.
+    names the GPUs that torch can use, ``cpu_threads`` is the number of threads that torch runs
+    on, ``packages`` is JSON, name to version.
     """
     git_sha, git_dirty = _git_state(_CHECKOUT)
     gpu = _gpu()
@@ -62,8 +63,10 @@ def _git_state(checkout: Path) -> tuple[str | None, int | None]:
     # Installed in a virtual environment, pixguard may lie inside somebody else's repository.
     if not (checkout / ".git").exists():
         return None, None
-    sha = _output("git", "-C", str(checkout), "rev-parse", "HEAD")
-    changes = _output("git", "-C", str(checkout), "status", "--porcelain", "--untracked-files=no")
+    # Without optional locks, looking never gets in the way of a commit at the same moment.
+    git = ("git", "--no-optional-locks", "-C", str(checkout))
+    sha = _output(*git, "rev-parse", "HEAD")
+    changes = _output(*git, "status", "--porcelain", "--untracked-files=no")
     return sha or None, None if changes is None else int(bool(changes))
 
 
