@@ -28,8 +28,6 @@ _MODE_PROBLEMS = {
     "YCbCr": "is YCbCr",
     "LAB": "is CIELAB",
     "HSV": "is HSV",
-    "I": "has 32 bits a channel",
-    "F": "has floating-point pixels",
 }
 # What Pillow's decoders raise on damaged input.
 _DAMAGE = (OSError, ValueError, SyntaxError, EOFError, struct.error, IndexError, KeyError)
@@ -104,8 +102,10 @@ def _check_header(image: Image.Image, data: bytes) -> None:
         raise BadImageError(f"has {width}x{height} pixels, less than {_MIN_SIDE} a side")
     if getattr(image, "n_frames", 1) > 1:
         raise BadImageError("has several frames")
-    if image.mode.startswith("I;16") or _has_wide_channels(image, data):
-        raise BadImageError("has 16 bits a channel")
+    if image.mode == "F":
+        raise BadImageError("has floating-point pixels")
+    if image.mode.startswith("I") or _has_wide_channels(image, data):
+        raise BadImageError("has more than 8 bits a channel")
     if image.mode not in ("L", "RGB"):
         raise BadImageError(_MODE_PROBLEMS.get(image.mode, f"has the mode {image.mode}"))
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from pixguard.config import DatasetSettings
 from pixguard.datasets.base import SPLITS, ImageDataset, Images
@@ -93,8 +92,8 @@ def _inspect(
         warnings.catch_warnings(),
         display.track(f"look at {tree.location.name}", len(layout.samples), "files") as progress,
     ):
-        # Large images are refused by their size; Pillow's warning would come on top of that.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        # What Pillow warns of, size and damaged metadata, is judged here by the pixels alone.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
         for done, sample in enumerate(layout.samples, start=1):
             try:
                 data = tree.read(sample.path)

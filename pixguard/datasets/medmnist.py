@@ -102,11 +102,11 @@ def open_medmnist(
             }
             _check_images(path, entry, settings.size, members)
             manifest = digest([[n, m.info.CRC, list(m.shape)] for n, m in members.items()])
-            labels = [_load(archive, members[f"{split}_labels"]) for split in SPLITS]
+            labels = np.concatenate([_load(archive, members[f"{s}_labels"]) for s in SPLITS])
             images = tuple(_images(archive, members, split, manifest, display) for split in SPLITS)
     except _UNREADABLE as error:
         raise DataError(f"{path} is not a readable MedMNIST file: {error}", hint) from error
-    all_labels = _labels(path, entry, np.concatenate(labels), hint)
+    all_labels = _labels(path, entry, labels, hint)
     if len(all_labels) != sum(len(part) for part in images):
         raise DataError(f"{path} has not as many labels as images", hint)
     official = np.repeat(np.arange(3, dtype=np.uint8), [len(part) for part in images])

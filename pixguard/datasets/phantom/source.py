@@ -21,6 +21,7 @@ GENERATOR_VERSION = 1
 
 GENERATION_SEED = 0
 MIN_SIZE, MAX_SIZE = 28, 1024
+MIN_IMAGES = 50
 
 _HUNDRED = 100
 _LABEL_STREAM, _IMAGE_STREAM = range(2)
@@ -50,9 +51,9 @@ def open_phantom(settings: DatasetSettings) -> ImageDataset:
             f"phantoms are made at {MIN_SIZE} to {MAX_SIZE} pixels, not at {settings.size}",
             f"--size {min(max(settings.size, MIN_SIZE), MAX_SIZE)}",
         )
-    if settings.phantom_images < _HUNDRED:
+    if settings.phantom_images < MIN_IMAGES:
         raise UsageError(
-            f"{settings.phantom_images} phantoms do not show every class", "ask for 100 or more"
+            f"{settings.phantom_images} phantoms are too few to split", f"ask for {MIN_IMAGES}"
         )
     if settings.split == "official":
         raise UsageError("phantoms have no split of their own", "--split paper")
