@@ -32,6 +32,11 @@ class CatalogueEntry:
     citation: str
     attack_codes: tuple[str, ...] | None = None
 
+    @property
+    def class_count(self) -> int:
+        """Number of classes, or of labels an image may carry (the pseudo-class excluded)."""
+        return sum(c.ordinal != NO_FINDING_ORDINAL for c in self.classes)
+
 
 def _classes(*names_and_types: tuple[str, str | None]) -> tuple[ClassInfo, ...]:
     return tuple(ClassInfo(i, name, kind) for i, (name, kind) in enumerate(names_and_types))
@@ -161,6 +166,12 @@ def find(name: str) -> CatalogueEntry:
         f"no dataset is named {name!r}; the names are {', '.join(names)}",
         f"{guess}for your own images: --dataset {name} --source folder --data-dir DIR",
     )
+
+
+def every_entry() -> list[CatalogueEntry]:
+    """Return every named dataset: the paper's four, then MedMNIST's others."""
+    others = {n: i for n, i in medmnist_info().items() if paper_entry(n) is None}
+    return [*PAPER_DATASETS.values(), *(_from_medmnist(n, i) for n, i in others.items())]
 
 
 def _from_medmnist(flag: str, info: Mapping[str, Any]) -> CatalogueEntry:

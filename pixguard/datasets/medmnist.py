@@ -223,7 +223,7 @@ def _unpack(
 def _labels(
     path: Path, entry: CatalogueEntry, labels: NDArray[np.uint8], hint: str
 ) -> NDArray[np.int64] | NDArray[np.uint8]:
-    count = sum(c.ordinal >= 0 for c in entry.classes)
+    count = entry.class_count
     if entry.task == "multi-label":
         if labels.ndim != 2 or labels.shape[1] != count or labels.max(initial=0) > 1:
             raise DataError(f"{path} does not hold {count} labels of 0 or 1 an image", hint)

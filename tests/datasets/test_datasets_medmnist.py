@@ -11,7 +11,7 @@ import pytest
 
 from pixguard.config import DatasetSettings
 from pixguard.datasets import download, fetch, open_dataset
-from pixguard.datasets.catalogue import PAPER_DATASETS, find, medmnist_info
+from pixguard.datasets.catalogue import PAPER_DATASETS, every_entry, find, medmnist_info
 from pixguard.errors import DataError, UsageError
 from pixguard.progress import Silent
 from pixguard.records import NO_FINDING_ORDINAL
@@ -27,6 +27,13 @@ def test_the_paper_s_classes_are_medmnist_s_labels(name):
     assert (entry.channels, entry.licence) == (info["n_channels"], info["license"])
     assert (entry.task == "multi-label") == ("multi-label" in info["task"])
     assert find(entry.flag) is entry
+
+
+def test_every_named_dataset_is_listed_once():
+    entries = every_entry()
+    assert [e.name for e in entries[:4]] == ["derma", "pathology", "oct", "chest"]
+    assert {e.flag for e in entries} == set(medmnist_info())
+    assert len(entries) == 12
 
 
 def test_chest_attacks_the_five_categories_of_table_10():

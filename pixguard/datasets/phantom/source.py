@@ -65,7 +65,7 @@ def _dataset(entry: CatalogueEntry, settings: DatasetSettings) -> ImageDataset:
     label_sets = phantom_label_sets(entry.name, count)
     labels: NDArray[np.int64] | NDArray[np.uint8]
     if entry.task == "multi-label":
-        labels = np.zeros((count, sum(c.ordinal >= 0 for c in entry.classes)), dtype=np.uint8)
+        labels = np.zeros((count, entry.class_count), dtype=np.uint8)
         for row, label_set in zip(labels, label_sets, strict=True):
             row[list(label_set)] = 1
     else:
