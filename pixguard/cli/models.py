@@ -1,0 +1,107 @@
+"""``pixguard models``: the registry of classifiers and denoisers."""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from pixguard.cli.common import (
+    DatabaseOption,
+    JsonOption,
+    files_folder,
+    new_app,
+    print_json,
+    print_result,
+)
+from pixguard.cli.tables import local_time, print_rows
+
+if TYPE_CHECKING:
+    from pixguard.store.reader import StoredModel
+
+app = new_app("The registry of trained classifiers and denoisers.")
+
+ModelArgument = Annotated[
+    str, typer.Argument(help="An id, an architecture (its newest), or latest.")
+]
+
+
+@app.command("list")
+def list_models(
+    dataset: Annotated[str | None, typer.Option(help="Only models of this dataset.")] = None,
+    kind: Annotated[
+        Literal["classifier", "denoiser"] | None, typer.Option(help="Only this kind.")
+    ] = None,
+    db: DatabaseOption = "pixguard.db",
+    json: JsonOption = False,
+) -> None:
+    """List the models, oldest first."""
+    from pixguard.store import reader
+    from pixguard.store.engine import open_engine
+
+    found = reader.models(open_engine(db), kind=kind, dataset_name=dataset)
+    if json:
+        print_json([_flat(model) for model in found])
+        return
+    rows = [
+        {
+            "id": model.id,
+            "kind": model.record.kind,
+            "architecture": model.record.architecture,
+            "dataset": model.dataset_name,
+            "epochs": model.record.epochs,
+            "train_accuracy": _rounded(model.record.train_accuracy),
+            "parameters": model.record.trainable_parameters + model.record.frozen_parameters,
+            "created": local_time(model.created_ms),
+        }
+        for model in found
+    ]
+    print_rows(rows, "no models; make one with `pixguard train --dataset ...`")
+
+
+@app.command()
+def show(
+    model: ModelArgument, db: DatabaseOption = "pixguard.db", json: JsonOption = False
+) -> None:
+    """Show everything that is stored about a model."""
+    print_result(_describe(_find(db, model), db), json)
+
+
+@app.command()
+def export(
+    model: ModelArgument,
+    to: Annotated[Path, typer.Option(help="File to write, such as model.safetensors.")],
+    db: DatabaseOption = "pixguard.db",
+    json: JsonOption = False,
+) -> None:
+    """Copy a model's weights to a file, with what rebuilds the model in a .json beside it."""
+    found = _find(db, model)
+    from pixguard.runner.exporting import export_model
+
+    description = export_model(found, files_folder(db) / "weights", to, _describe(found, db))
+    print_result({"weights": str(to), "description": str(description)}, json)
+
+
+def _find(db: str, selector: str) -> "StoredModel":
+    from pixguard.store import reader
+    from pixguard.store.engine import open_engine
+
+    return reader.find_model(open_engine(db), selector)
+
+
+def _describe(model: "StoredModel", db: str) -> dict[str, Any]:
+    from pixguard.store import reader
+    from pixguard.store.engine import open_engine
+
+    datasets = reader.datasets(open_engine(db), name=model.dataset_name)
+    (dataset,) = [stored for stored in datasets if stored.id == model.dataset_id]
+    return {**_flat(model), "dataset": dataclasses.asdict(dataset.info)}
+
+
+def _flat(model: "StoredModel") -> dict[str, Any]:
+    values = dataclasses.asdict(model)
+    return {"id": values.pop("id"), **values.pop("record"), **values}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

@@ -1,0 +1,31 @@
+"""Rows on stdout, as a table for people."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], nothing: str) -> None:
+    """Print rows of equal keys; ``nothing`` is what to say where there is none."""
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    if not rows:
+        console.print(nothing, markup=False, highlight=False)
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for key, value in rows[0].items():
+        number = isinstance(value, int | float)
+        table.add_column(key.replace("_", " "), justify="right" if number else "left")
+    for row in rows:
+        table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
+    console.print(table)
+
+
+def local_time(milliseconds: int) -> str:
+    """Return a stored time as the user's clock shows it, to the minute."""
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone()
+    return moment.strftime("%Y-%m-%d %H:%M")
