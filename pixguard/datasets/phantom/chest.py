@@ -61,7 +61,7 @@ def _atelectasis(rng: Generator, chest: _Chest, image: Field) -> Field:
         across, down = chest.spot(rng, 0.62, 0.88, side)
         slope = rng.normal(0, 0.05)
         line = segment(chest.size, (across - 0.10, down - slope), (across + 0.10, down + slope))
-        image = image + 0.24 * bump(line, 0.012) * chest.lungs
+        image = image + 0.30 * bump(line, 0.015) * chest.lungs
     x, y = grid(chest.size)
     base = soft(y - chest.bottom + 0.10, 0.06)
     here = np.abs(x - chest.centres[side]) < chest.half_width
@@ -87,7 +87,7 @@ def _infiltration(rng: Generator, chest: _Chest, image: Field) -> Field:
     patches = soft(fractal_noise(rng, chest.size, 8) - 0.1, 0.7)
     for _ in range(int(rng.integers(2, 4))):
         area = _haze(rng, chest, chest.spot(rng, 0.3, 0.85), rng.uniform(0.10, 0.16))
-        image = image + 0.22 * area * patches
+        image = image + 0.30 * area * patches
     return image
 
 
@@ -100,7 +100,7 @@ def _mass(rng: Generator, chest: _Chest, image: Field) -> Field:
 
 def _nodule(rng: Generator, chest: _Chest, image: Field) -> Field:
     for _ in range(int(rng.integers(1, 4))):
-        reach = rng.uniform(0.024, 0.036)
+        reach = rng.uniform(0.034, 0.046)
         away = ellipse(chest.size, *chest.spot(rng, 0.15, 0.8), reach, reach)
         image = image + rng.uniform(0.26, 0.36) * (1 - soft(away - 1, 0.35)) * chest.lungs
     return image
@@ -250,8 +250,8 @@ def render(rng: Generator, size: int, labels: tuple[int, ...]) -> Field:
     chest, image = _anatomy(rng, size, labels)
     image = _ribs(rng, chest, image)
     for label in labels:
-        image = image + rng.uniform(0.5, 1.0) * (_FINDINGS[label](rng, chest, image) - image)
+        image = image + rng.uniform(0.75, 1.25) * (_FINDINGS[label](rng, chest, image) - image)
     contrast, light = rng.uniform(0.85, 1.15), rng.normal(0, 0.03)
     image = (image - 0.45) * contrast + 0.45 + light
-    grain = 0.018 * rng.standard_normal((size, size), dtype=np.float32)
+    grain = 0.012 * rng.standard_normal((size, size), dtype=np.float32)
     return np.asarray((image + grain)[..., None], np.float32)
