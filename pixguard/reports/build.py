@@ -17,7 +17,7 @@ def build_table(
     spec: TableSpec,
     *,
     dataset: str | None = None,
-    model: int | None = None,
+    model: int | str | None = None,
     size: int | None = None,
     paper: bool = False,
 ) -> ReportTable:
@@ -27,7 +27,7 @@ def build_table(
         engine: a database with the schema of :mod:`pixguard.store.tables`.
         spec: which table (:func:`pixguard.reports.tables.table_spec`).
         dataset: shown in place of the paper's dataset, or of its four.
-        model: id of the classifier to use; by default the newest that fits.
+        model: id of the classifier to use, or its architecture; by default the newest that fits.
         size: side in pixels of the images; by default that of the chosen classifier.
         paper: put the published values beside the measured ones.
 
@@ -55,7 +55,7 @@ def list_tables(engine: "Engine") -> ReportTable:
         cell = Cell(_data(spec, own, others))
         if not fitting:
             dataset = spec.dataset or next(iter(paper_datasets()))
-            cell = Cell(None, not_run=request.fill_command(dataset, spec.classifier))
+            cell = Cell(None, not_run=request.fill_command(dataset, spec.classifier, real=True))
         rows.append(Row((Cell(spec.number), Cell(spec.title), cell)))
     return ReportTable("list", "Tables", columns, tuple(rows))
 

@@ -5,9 +5,10 @@ from shlex import quote
 UNTRAINED_DENOISERS = frozenset({"identity", "median"})
 
 
-def train(dataset: str, architecture: str | None) -> str:
+def train(dataset: str, architecture: str | None, source: str | None = None) -> str:
     """Return the command that trains a classifier and stores its clean predictions."""
-    tail = f" --arch {quote(architecture)}" if architecture else ""
+    tail = f" --source {source}" if source else ""
+    tail += f" --model {quote(architecture)}" if architecture else ""
     return f"pixguard train --dataset {quote(dataset)}{tail}"
 
 
@@ -18,12 +19,13 @@ def attack(dataset: str, pixels: int, classifier_id: int | None) -> str:
 
 def denoise(dataset: str, denoiser: str, classifier_id: int | None, *, trained: bool) -> str:
     """Return the command that restores attacked images, after training where that is missing."""
-    apply = f"pixguard denoise apply --dataset {quote(dataset)}{_model(classifier_id)}"
+    apply = (
+        f"pixguard denoise apply --dataset {quote(dataset)}{_model(classifier_id)} "
+        f"--denoiser {quote(denoiser)}"
+    )
     if trained or denoiser in UNTRAINED_DENOISERS:
         return apply
-    return (
-        f"pixguard denoise train --dataset {quote(dataset)} --denoiser {quote(denoiser)}; {apply}"
-    )
+    return f"pixguard denoise train --dataset {quote(dataset)} --model {quote(denoiser)}; {apply}"
 
 
 def score(dataset: str, classifier_id: int | None) -> str:

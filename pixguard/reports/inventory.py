@@ -81,7 +81,7 @@ class Candidate:
             parts.append(
                 f"attack {self.attack.name} v{self.attack.version}, {self.attack.pixels} "
                 f"pixel{'s' if self.attack.pixels > 1 else ''}, {settings or 'no parameters'}, "
-                f"seed {self.attack.seed}, {self.attack.images} {self.attack.counted}"
+                f"seed {self.attack.seed}, {self.attack.counted}: {self.attack.images}"
             )
         if self.is_synthetic:
             parts.append("phantom data: synthetic, not the paper's")
@@ -165,7 +165,11 @@ class Inventory:
             if candidate.classifier_id == classifier_id:
                 return candidate
         raise UsageError(
-            f"the database has no classifier with the id {classifier_id}", "pixguard models list"
+            f"the database has no classifier with the id {classifier_id}",
+            "--model with one of "
+            + ", ".join(f"{c.classifier_id} ({c.architecture})" for c in self.classifiers)
+            if self.classifiers
+            else "pixguard train --dataset ...",
         )
 
 
@@ -176,16 +180,16 @@ def matching(
     architecture: str | None = None,
     pixels: int | None = None,
     size: int | None = None,
-    model: int | None = None,
+    model: int | str | None = None,
 ) -> list[Candidate]:
-    """Return the candidates that fit; None leaves a property open."""
+    """Return the candidates that fit; None leaves a property open, ``model`` as in a request."""
     return [
         c
         for c in candidates
         if dataset in (None, c.dataset)
         and architecture in (None, c.architecture)
         and size in (None, c.size)
-        and model in (None, c.classifier_id)
+        and model in (None, c.classifier_id, c.architecture)
         and (pixels is None or (c.attack is not None and c.attack.pixels == pixels))
     ]
 

@@ -45,12 +45,12 @@ class Cell:
     value: int | float | str | None
     denominator: int | None = None
     interval: tuple[float, float] | None = None
-    published: float | None = None
+    published: int | float | None = None
     note: str = ""
     not_run: str | None = None
 
     @property
-    def difference(self) -> float | None:
+    def difference(self) -> int | float | None:
         """Measured minus published, or None where one is missing."""
         if self.published is None or not isinstance(self.value, int | float):
             return None

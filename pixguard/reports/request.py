@@ -23,7 +23,7 @@ ATTEMPTS_NOTE = (
     "Attempts: differential evolution, non-targeted, on the bare classifier, first repeat "
     "(repeat = 0), on correctly classified test images; one attack and one seed a table row."
 )
-INTERVAL_NOTE = "[low, high]: 95 % Wilson interval."
+INTERVAL_NOTE = "(low–high): 95 % Wilson interval."
 
 
 @dataclass
@@ -34,7 +34,7 @@ class TableRequest:
         inventory: what the database holds.
         spec: which table.
         dataset: takes the place of the paper's dataset(s).
-        model: id of the one classifier to use.
+        model: the one classifier to use: its id, or the architecture of the newest to take.
         size: side in pixels of the images to use.
         paper: put the paper's values beside the measured ones.
     """
@@ -42,25 +42,35 @@ class TableRequest:
     inventory: Inventory
     spec: TableSpec
     dataset: str | None = None
-    model: int | None = None
+    model: int | str | None = None
     size: int | None = None
     paper: bool = False
     queries: list[Query] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if self.model is not None:
+        if isinstance(self.model, int):
             owner = self.inventory.require_classifier(self.model)
             if self.dataset not in (None, owner.dataset):
                 raise UsageError(
                     f"classifier {self.model} belongs to {owner.dataset}, not {self.dataset}",
-                    "pixguard models list",
+                    "pixguard report --list",
                 )
             self.dataset = owner.dataset
-        known = {c.dataset for c in self.inventory.classifiers} | set(paper_datasets())
+        classifiers = self.inventory.classifiers
+        known = {c.dataset for c in classifiers} | set(paper_datasets())
         if self.dataset is not None and self.dataset not in known:
             raise UsageError(
                 f"the database has no classifier of a dataset named {self.dataset!r}",
-                f"{commands.train(self.dataset, None)}, or --dataset {' | '.join(sorted(known))}",
+                f"--dataset with one of {', '.join(sorted(known))}; or "
+                f"{commands.train(self.dataset, None)}",
+            )
+        architectures = sorted({c.architecture for c in classifiers})
+        if isinstance(self.model, str) and self.model not in architectures:
+            raise UsageError(
+                f"the database has no {self.model!r} classifier",
+                f"--model with an id, latest, or one of {', '.join(architectures)}"
+                if architectures
+                else commands.train(self.dataset or next(iter(paper_datasets())), self.model),
             )
 
     def candidates(self, pool: Sequence[Candidate], dataset: str | None) -> list[Candidate]:
@@ -75,30 +85,29 @@ class TableRequest:
         self.queries.append(query)
         return fetch(self.inventory.engine, query)
 
-    def published(self, key: str, column: str, shown: bool = True) -> float | None:
+    def published(self, key: str, column: str, shown: bool = True) -> int | float | None:
         """Return the paper's value, where it was asked for and is there."""
         if not (self.paper and shown):
             return None
         value = published_rows(self.spec.number).get(row_key(key), {}).get(column)
-        return float(value) if value is not None else None
+        return None if value is None else float(value) if isinstance(value, float) else int(value)
 
-    def fill_command(self, dataset: str, architecture: str | None) -> str:
-        """Return the command that would attack a dataset, after training where that is needed."""
-        fitting = matching(
-            self.inventory.classifiers,
-            dataset=dataset,
-            architecture=architecture,
-            size=self.size,
-            model=self.model,
-        )
-        classifier = choose(fitting, architecture)
+    def fill_command(self, dataset: str, architecture: str | None, *, real: bool) -> str:
+        """Return the command that would attack a dataset, after training where that is needed.
+
+        Without an attack in the table, the command that trains. ``real``: phantoms will not do.
+        """
+        registered = matching(self.inventory.classifiers, dataset=dataset)
+        has_phantoms = any(c.is_synthetic for c in registered)
+        source_name = "medmnist" if real and has_phantoms else None
+        train = commands.train(dataset, architecture, source_name)
         if self.spec.pixels is None:
-            return commands.train(dataset, architecture)
+            return train
+        fitting = matching(registered, architecture=architecture, size=self.size, model=self.model)
+        classifier = choose([c for c in fitting if not (real and c.is_synthetic)], architecture)
         model = None if classifier is None else classifier.classifier_id
         attack = commands.attack(dataset, self.spec.pixels, model)
-        if classifier is None:
-            return f"{commands.train(dataset, architecture)}; {attack}"
-        return attack
+        return f"{train}; {attack}" if classifier is None else attack
 
     def table(
         self,
@@ -113,7 +122,10 @@ class TableRequest:
         caption = tuple(dict.fromkeys(c.describe() for c in used)) or ("no data yet",)
         remarks = list(notes)
         if self.paper:
-            remarks.append(f"Paper: {source()}.")
+            remarks.append(
+                "A figure alone in parentheses is the paper's, and after it measured minus "
+                f"published. Paper: {source()}."
+            )
             printed = published_table(self.spec.number)
             if "note" in printed:
                 remarks.append(f"On the published table: {printed['note']}.")
@@ -149,7 +161,7 @@ def paper_datasets() -> Mapping[str, str]:
 
 
 def rate_cell(
-    successes: int, trials: int, published: float | None, not_run: str | None = None
+    successes: int, trials: int, published: int | float | None, not_run: str | None = None
 ) -> Cell:
     """Return a share in percent with its denominator and Wilson interval."""
     interval = wilson_interval(successes, trials)

@@ -25,6 +25,11 @@ class Entry:
             return (Cell(self.label), Cell(None), Cell(None))
         return Cell(self.label), Cell(self.candidate.data), Cell(self.candidate.classifier)
 
+    def fill_command(self, request: TableRequest) -> str:
+        """Return the command that would fill the row."""
+        architecture = request.spec.classifier if self.in_paper else None
+        return request.fill_command(self.dataset, architecture, real=self.in_paper)
+
 
 def entries(request: TableRequest, pool: Sequence[Candidate]) -> Iterator[Entry]:
     """Yield the rows of a table.

@@ -25,7 +25,7 @@ def _cells(request: TableRequest, entry: Entry) -> tuple[Cell, ...]:
     paper = [request.published(entry.label, c.name, entry.in_paper) for c in COLUMNS[3:]]
     candidate = entry.candidate
     if candidate is None or candidate.attack is None:
-        missing = request.fill_command(entry.dataset, request.spec.classifier)
+        missing = entry.fill_command(request)
         return tuple(Cell(None, published=value, not_run=missing) for value in paper)
     (row,) = request.fetch(
         "attack_overview",

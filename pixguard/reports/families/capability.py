@@ -53,7 +53,7 @@ def build(request: TableRequest) -> ReportTable:
     return request.table(COLUMNS, rows, [candidate] if candidate else [], NOTES, title)
 
 
-def _share(part: int, whole: int, published: float | None, images: int | None = None) -> Cell:
+def _share(part: int, whole: int, published: int | float | None, images: int | None = None) -> Cell:
     """Return a percentage; ``images`` is its denominator where that is not ``whole``."""
     count = whole if images is None else images
     if whole == 0:

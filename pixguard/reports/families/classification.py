@@ -34,7 +34,7 @@ def _cells(request: TableRequest, entry: Entry) -> list[Cell]:
     paper = [request.published(entry.label, c.name, entry.in_paper) for c in COLUMNS[3:]]
     candidate = entry.candidate
     if candidate is None:
-        missing = request.fill_command(entry.dataset, request.spec.classifier)
+        missing = entry.fill_command(request)
         return [Cell(None, published=value, not_run=missing) for value in paper]
     (row,) = request.fetch(
         "classification", classifier_id=candidate.classifier_id, dataset_id=candidate.dataset_id

@@ -99,7 +99,7 @@ def _cells(request: TableRequest, pair: _Pair) -> tuple[Cell, ...]:
     for side, architecture, column, candidate in sides:
         paper = request.published(pair.label, COLUMNS[column].name, pair.in_paper)
         if candidate is None:
-            missing = request.fill_command(pair.dataset, architecture)
+            missing = request.fill_command(pair.dataset, architecture, real=pair.in_paper)
             cells.append(Cell(None, published=total, not_run=missing))
             cells.append(Cell(None, published=paper, not_run=missing))
         else:

@@ -53,7 +53,9 @@ def find_topic(request: TableRequest, *pools: Sequence[Candidate]) -> Topic:
     else:
         is_papers = dataset == request.spec.dataset and request.model is None
     architecture = request.spec.classifier if is_papers else None
-    return Topic(dataset, candidate, is_papers, request.fill_command(dataset, architecture))
+    return Topic(
+        dataset, candidate, is_papers, request.fill_command(dataset, architecture, real=is_papers)
+    )
 
 
 def known_classes(request: TableRequest, topic: Topic) -> list[RowValues]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from pixguard.reports.formats.text import cell_lines, clean, sections
+from pixguard.reports.formats.text import cell_parts, clean, sections
 from pixguard.reports.report_table import ReportTable
 
 _ESCAPES = {
@@ -39,9 +39,10 @@ def render_latex(table: ReportTable) -> str:
     spec = "".join("l" if c.is_text else "r" for c in table.columns)
     width = len(table.columns)
     lines = [
+        f"% {clean(table.heading)}",
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{escape_latex(table.heading)}}}",
+        rf"\caption{{{escape_latex(table.title)}}}",
         rf"\label{{tab:pixguard-{table.number}}}",
         rf"\begin{{tabular}}{{{spec}}}",
         r"\hline",
@@ -54,7 +55,7 @@ def render_latex(table: ReportTable) -> str:
         for row in rows:
             lines.append(
                 _line(
-                    escape_latex(" ".join(cell_lines(cell, column, published=table.published)))
+                    escape_latex(" ".join(cell_parts(cell, column, published=table.published)))
                     for cell, column in zip(row.cells, table.columns, strict=True)
                 )
             )

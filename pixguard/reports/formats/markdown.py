@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from pixguard.reports.formats.text import cell_lines, clean, sections
+from pixguard.reports.formats.text import cell_parts, clean, sections
 from pixguard.reports.report_table import ReportTable
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#])")
@@ -28,7 +28,7 @@ def render_markdown(table: ReportTable) -> str:
         for row in rows:
             lines.append(
                 _line(
-                    escape_markdown(" ".join(cell_lines(cell, column, published=table.published)))
+                    escape_markdown(" ".join(cell_parts(cell, column, published=table.published)))
                     for cell, column in zip(row.cells, table.columns, strict=True)
                 )
             )

@@ -1,22 +1,30 @@
 """Tables for a terminal, or for a pipe that somebody reads."""
 
 import io
+from collections.abc import Sequence
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
-from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pixguard.reports.formats.text import cell_lines, clean, sections
-from pixguard.reports.report_table import ReportTable
+from pixguard.reports.formats.text import cell_parts, clean, sections
+from pixguard.reports.report_table import Column, ReportTable, Row
 
 DEFAULT_WIDTH = 80
 
+Parts = list[list[list[str]]]
+"""The parts of every cell, by row and column."""
+
 
 def render_terminal(table: ReportTable, width: int = DEFAULT_WIDTH, *, color: bool = False) -> str:
-    """Return a table no wider than ``width`` columns; cells are stacked where it is too wide."""
+    """Return a table within ``width`` columns; nothing is ever cut off.
+
+    Words wrap and the parts of a cell are stacked as far as needed. A table whose longest words
+    do not fit side by side comes out wider.
+    """
     stream = io.StringIO()
     console = Console(
         file=stream,
@@ -25,35 +33,81 @@ def render_terminal(table: ReportTable, width: int = DEFAULT_WIDTH, *, color: bo
         color_system="standard" if color else None,
         highlight=False,
     )
-    grid = _grid(table, " ")
-    if Measurement.get(console, console.options, grid).minimum > width:
-        grid = _grid(table, "\n")
-    console.print(Text(clean(table.heading), style="bold"))
-    console.print(grid)
+    console.print(Text(clean(table.heading), style="bold"), "")
+    gap, widths = _layout(table, width)
+    needed = sum(widths) + gap * (len(widths) - 1)
+    for heading, rows in sections(table):
+        if heading:
+            console.print(Text(f"\n{heading}:", style="italic"))
+        grid = _grid(table, rows, widths, gap, show_header=heading is None)
+        console.print(grid, width=max(needed, width), crop=False, no_wrap=True)
+    console.print()
     for line in (*table.caption, *table.notes):
         console.print(Padding(Text(clean(line)), (0, 0, 0, 1)))
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
 
 
-def _grid(table: ReportTable, between: str) -> Table:
-    grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    for column in table.columns:
-        grid.add_column(Text(column.name), justify="left" if column.is_text else "right")
-    for heading, rows in sections(table):
-        if heading:
-            grid.add_section()
-            grid.add_row(Text(f"{heading}:", style="italic"))
-        for row in rows:
-            grid.add_row(
-                *(
-                    Text(between.join(_glued(part) for part in parts))
-                    for cell, column in zip(row.cells, table.columns, strict=True)
-                    for parts in [cell_lines(cell, column, published=table.published)]
-                )
-            )
+def _parts(table: ReportTable, rows: Sequence[Row]) -> Parts:
+    return [
+        [
+            cell_parts(cell, column, published=table.published)
+            for cell, column in zip(row.cells, table.columns, strict=True)
+        ]
+        for row in rows
+    ]
+
+
+def _layout(table: ReportTable, width: int) -> tuple[int, list[int]]:
+    """Return the gap between columns, and the width of each.
+
+    Columns start at the least width that breaks no word, and share what is left in proportion to
+    what they lack.
+    """
+    parts = _parts(table, table.rows)
+    ranges = [
+        _range(column, [row[position] for row in parts])
+        for position, column in enumerate(table.columns)
+    ]
+    least = [low for low, _ in ranges]
+    lacking = [high - low for low, high in ranges]
+    gap = 2 if sum(least) + 2 * (len(least) - 1) <= width else 1
+    spare = max(0, width - sum(least) - gap * (len(least) - 1))
+    share = min(1.0, spare / (sum(lacking) or 1))
+    return gap, [low + int(lack * share) for low, lack in zip(least, lacking, strict=True)]
+
+
+def _range(column: Column, cells: list[list[str]]) -> tuple[int, int]:
+    """Return the least width of a column that breaks no word or figure, and the most it can use."""
+    words = column.name.split()
+    for parts in cells:
+        words += " ".join(parts).split() if column.is_text else parts
+    whole = [column.name, *(" ".join(parts) for parts in cells)]
+    return max(map(cell_len, words)), max(map(cell_len, whole))
+
+
+def _grid(
+    table: ReportTable, rows: Sequence[Row], widths: list[int], gap: int, *, show_header: bool
+) -> Table:
+    grid = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        show_header=show_header,
+        padding=(0, gap - 1, 0, 0),
+        pad_edge=False,
+    )
+    for column, width in zip(table.columns, widths, strict=True):
+        grid.add_column(
+            Text(column.name),
+            justify="left" if column.is_text else "right",
+            width=width,
+            overflow="fold",
+        )
+    for row in _parts(table, rows):
+        grid.add_row(*map(_fitted, row, widths))
     return grid
 
 
-def _glued(part: str) -> str:
-    """Return a part that breaks nowhere: an interval stays on one line."""
-    return part.replace(" ", "\u00a0") if part[:1] in "[(" else part
+def _fitted(parts: list[str], width: int) -> Text:
+    """Return the parts of a cell on one line where that fits, else one below the other."""
+    line = " ".join(parts)
+    return Text(line if cell_len(line) <= width else "\n".join(parts))

@@ -26,8 +26,12 @@ def format_number(value: float, kind: Kind, *, sign: bool = False) -> str:
     return format(value, ("+" if sign else "") + _DIGITS[kind])
 
 
-def cell_lines(cell: Cell, column: Column, *, published: bool) -> list[str]:
-    """Return the parts of a cell: the value, its denominator, its interval, the paper's value."""
+def cell_parts(cell: Cell, column: Column, *, published: bool) -> list[str]:
+    """Return the parts of a cell, each of which reads on one line.
+
+    They are the value, its denominator ``(n=40)``, what must be said of it, its interval
+    ``(18.1–45.4)``; then the paper's value in parentheses and the difference with its sign.
+    """
     return [
         *_measured(cell, column),
         *(_published(cell, column) if published and not column.is_text else []),
@@ -46,17 +50,17 @@ def _measured(cell: Cell, column: Column) -> list[str]:
         parts.append(f"({clean(cell.note)})")
     if cell.interval is not None:
         low, high = cell.interval
-        parts.append(f"[{low:.1f}, {high:.1f}]")
+        parts.append(f"({low:.1f}–{high:.1f})")
     return parts
 
 
 def _published(cell: Cell, column: Column) -> list[str]:
     if cell.published is None:
         return []
-    parts = [f"paper {format_number(cell.published, column.kind)}"]
+    parts = [f"({cell.published:.10g})"]
     if cell.difference is not None:
-        parts.append(f"({format_number(cell.difference, column.kind, sign=True)})")
-    return [" ".join(parts)]
+        parts.append(format_number(cell.difference, column.kind, sign=True))
+    return parts
 
 
 def sections(table: ReportTable) -> Sequence[tuple[str | None, tuple[Row, ...]]]:
