@@ -25,25 +25,23 @@ def render_terminal(table: ReportTable, width: int = DEFAULT_WIDTH, *, color: bo
     Words wrap and the parts of a cell are stacked as far as needed. A table whose longest words
     do not fit side by side comes out wider.
     """
+    gap, widths = _layout(table, width)
     stream = io.StringIO()
     console = Console(
         file=stream,
-        width=width,
+        width=max(width, sum(widths) + gap * (len(widths) - 1)),
         force_terminal=color,
         color_system="standard" if color else None,
         highlight=False,
     )
-    console.print(Text(clean(table.heading), style="bold"), "")
-    gap, widths = _layout(table, width)
-    needed = sum(widths) + gap * (len(widths) - 1)
+    console.print(Text(clean(table.heading), style="bold"), width=width)
     for heading, rows in sections(table):
         if heading:
             console.print(Text(f"\n{heading}:", style="italic"))
-        grid = _grid(table, rows, widths, gap, show_header=heading is None)
-        console.print(grid, width=max(needed, width), crop=False, no_wrap=True)
+        console.print(_grid(table, rows, widths, gap, show_header=heading is None))
     console.print()
     for line in (*table.caption, *table.notes):
-        console.print(Padding(Text(clean(line)), (0, 0, 0, 1)))
+        console.print(Padding(Text(clean(line)), (0, 0, 0, 1)), width=width)
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
 
 

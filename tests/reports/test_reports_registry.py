@@ -1,0 +1,97 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pixguard.errors import UsageError
+from pixguard.reports.families import FAMILIES
+from pixguard.reports.published import published_rows, published_table, published_tables, row_key
+from pixguard.reports.tables import TableSpec, register, table_spec, table_specs
+from pixguard.store.queries import load
+
+QUERIES = Path(__file__).parents[2] / "pixguard" / "store" / "queries"
+
+
+def test_every_table_of_measured_rows_is_registered() -> None:
+    assert list(table_specs()) == list(range(12, 44))
+    families = {number: spec.family for number, spec in table_specs().items()}
+    by_family = {f: [n for n, own in families.items() if own == f] for f in FAMILIES}
+    assert by_family == {
+        "classification": [12, 34],
+        "capability": [13, 14, 15, 16],
+        "attack_by_class": [17, 19, 21, 22, 24, 26, 28, 30, 35, 37, 39, 41],
+        "denoising": [18, 20, 23, 25, 27, 29, 31, 36, 38, 40, 42],
+        "attack_overview": [32, 33],
+        "comparison": [43],
+    }
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (12, (None, None, "resnet50")),
+        (24, ("oct", 1, "resnet50")),
+        (33, (None, 2, "resnet50")),
+        (41, ("chest", 2, "densenet121")),
+        (43, (None, 2, None)),
+    ],
+)
+def test_specs_name_dataset_pixels_and_classifier(number: int, expected: tuple) -> None:
+    spec = table_spec(number)
+    assert (spec.dataset, spec.pixels, spec.classifier) == expected
+
+
+@pytest.mark.parametrize(("number", "reason"), [(7, "facts or times"), (99, "not in the paper")])
+def test_a_table_that_no_query_fills_is_refused_with_a_hint(number: int, reason: str) -> None:
+    with pytest.raises(UsageError, match=reason) as caught:
+        table_spec(number)
+    assert caught.value.hint == "pixguard report --list"
+    assert caught.value.exit_code == 2
+
+
+def test_a_number_cannot_be_registered_twice() -> None:
+    spec = TableSpec(12, "t", "classification", None, None, "resnet50")
+    with pytest.raises(ValueError, match="two tables have the number 12"):
+        register([spec, spec])
+
+
+def test_published_tables_are_complete_and_readable_by_row() -> None:
+    assert [t["number"] for t in published_tables()] == list(range(1, 52))
+    assert published_rows(32)["oct"]["success count"] == 6213
+    assert published_rows(25)["dae"]["PSNR"] == 37.62
+    assert published_table(33)["note"].startswith("387 of 500")
+    assert row_key("MedianDenoise [14]") == "median-cnn"
+    assert row_key("Noise2Noise [5]") == "noise2noise"
+
+
+def test_success_rates_as_published_follow_from_the_published_counts() -> None:
+    # Guards the transcription: a slip in any of the 66 class rows would show here.
+    for spec in table_specs().values():
+        if spec.family == "attack_by_class":
+            for row in published_rows(spec.number).values():
+                rate = 100 * row["success count"] / row["test count"]
+                assert rate == pytest.approx(row["success rate %"], abs=0.011), (spec, row)
+
+
+@pytest.mark.parametrize("path", sorted(QUERIES.glob("*.sql")), ids=lambda p: p.stem)
+def test_queries_are_commented_portable_and_bind_only_code(path: Path) -> None:
+    text = load(path.stem)
+    assert text.startswith("-- ")
+    comments = [line for line in text.splitlines() if line.lstrip().startswith("--")]
+    # A driver would take ":word" in a comment for a parameter.
+    assert not [line for line in comments if ":" in line.replace(": ", "") and "::" not in line]
+    lowered = text.lower()
+    for foreign in ("instr(", "json_", "ifnull(", "group_concat", "iif(", "total(", "glob "):
+        assert foreign not in lowered
+
+
+def test_reports_import_nothing_heavy() -> None:
+    code = (
+        "import sys, json, pixguard.reports.build, pixguard.reports.render, pixguard.store.queries;"
+        "print(json.dumps([m for m in ('torch','sqlalchemy','matplotlib','numpy','scipy')"
+        " if m in sys.modules]))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(out.stdout) == []

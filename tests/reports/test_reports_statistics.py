@@ -1,0 +1,31 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from pixguard.reports.statistics import wilson_interval
+
+
+@given(st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_interval_agrees_with_scipy(counts: tuple[int, int]) -> None:
+    successes, trials = counts
+    expected = binomtest(successes, trials).proportion_ci(0.95, method="wilson")
+    assert wilson_interval(successes, trials) == pytest.approx(
+        (expected.low, expected.high), abs=1e-12
+    )
+
+
+def test_wilson_interval_of_a_textbook_case() -> None:
+    # 81 of 263: Newcombe (1998), Statistics in Medicine 17, Table I, method 3.
+    assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+
+
+def test_wilson_interval_touches_the_ends_and_needs_a_trial() -> None:
+    assert wilson_interval(0, 10) == (0.0, pytest.approx(0.27753, abs=1e-5))
+    assert wilson_interval(10, 10) == (pytest.approx(0.72247, abs=1e-5), 1.0)
+    assert wilson_interval(0, 0) is None
+
+
+def test_wilson_interval_refuses_impossible_counts() -> None:
+    with pytest.raises(ValueError, match="3 successes of 2"):
+        wilson_interval(3, 2)

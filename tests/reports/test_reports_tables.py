@@ -1,0 +1,226 @@
+"""Every figure here was worked out by hand from the rows in reports_miniature.py."""
+
+from typing import Any
+
+import pytest
+from reports_miniature import Miniature
+
+from pixguard.errors import UsageError
+from pixguard.reports.build import build_table, list_tables
+from pixguard.reports.report_table import ReportTable
+from pixguard.reports.tables import table_spec, table_specs
+
+
+def build(db: Miniature, number: int, **options: Any) -> ReportTable:
+    return build_table(db.engine, table_spec(number), **options)
+
+
+def values(table: ReportTable) -> list[list[Any]]:
+    return [[c.value if c.not_run is None else "not run" for c in row.cells] for row in table.rows]
+
+
+def test_every_table_renders_from_an_empty_database(empty: Miniature) -> None:
+    for spec in table_specs().values():
+        table = build_table(empty.engine, spec, paper=True)
+        figures = [c for row in table.rows for c in row.cells[1:] if c.published is not None]
+        assert figures and all(c.not_run for c in figures), spec
+        assert table.caption == ("no data yet",)
+        assert table.title == spec.title
+    assert all(row.cells[2].not_run for row in list_tables(empty.engine).rows)
+
+
+def test_table_12_accuracy_by_dataset(mini: Miniature) -> None:
+    table = build(mini, 12)
+    missing = ["not run"] * 3
+    assert values(table) == [
+        ["Derma", None, None, *missing],
+        ["Pathology", None, None, *missing],
+        ["OCT", "medmnist 28", "resnet50 #2", pytest.approx(96.51), 70.0, 7],
+        ["Chest", "medmnist 64", "resnet50 #4", pytest.approx(96.51), pytest.approx(600 / 9), 6],
+        ["derma", "phantom 28", "resnet50 #6", pytest.approx(96.51), 100.0, 1],
+        ["pneumoniamnist", "medmnist 28", "small-cnn #5", pytest.approx(96.51), 100.0, 2],
+    ]
+    assert [row.in_paper for row in table.rows] == [True] * 4 + [False] * 2
+    oct_row = table.rows[2].cells
+    assert [c.denominator for c in oct_row[3:]] == [20, 10, 10]
+    assert table.rows[3].cells[3].note == "n unknown"
+    assert "phantom data: synthetic, not the paper's" in table.caption[2]
+    # A phantom of that name is registered, so the paper's row needs a source.
+    assert table.rows[0].cells[3].not_run == (
+        "pixguard train --dataset derma --source medmnist --model resnet50"
+    )
+
+
+def test_training_accuracy_is_over_the_images_that_training_was_limited_to(
+    empty: Miniature,
+) -> None:
+    dataset = empty.dataset("oct", [(0, "Normal", None)])
+    for _ in range(5):
+        empty.image(dataset, "0", "train")
+    model = empty.model("classifier", "resnet50", dataset, hyperparameters='{"limit": 3}')
+    empty.prediction(model, empty.image(dataset, "0"), "0")
+    assert build(empty, 12).rows[2].cells[3].denominator == 3
+
+
+def test_table_15_precision_and_recall(mini: Miniature) -> None:
+    # Predictions: 0,0,3 | 1,0 | 0 | 3,3,3,3 for true 0 | 1 | 2 | 3.
+    table = build(mini, 15)
+    by_class = {row[0]: row[1:] for row in values(table)}
+    assert next(iter(by_class)) == "Normal"  # the paper's order, not the dataset's
+    assert by_class["Choroidal neovascularization"] == [
+        3,
+        50.0,
+        pytest.approx(200 / 3),
+        pytest.approx(400 / 7),
+    ]
+    assert by_class["Diabetic macular edema"] == [2, 100.0, 50.0, pytest.approx(200 / 3)]
+    assert by_class["Drusen"] == [1, None, 0.0, 0.0]
+    assert by_class["Normal"] == [4, 80.0, 100.0, pytest.approx(800 / 9)]
+    drusen = next(row for row in table.rows if row.cells[0].value == "Drusen")
+    assert (drusen.cells[2].note, drusen.cells[2].denominator) == ("not defined", 0)
+
+
+def test_table_16_counts_a_multi_label_image_in_every_class_it_carries(mini: Miniature) -> None:
+    table = build(mini, 16)
+    assert values(table) == [
+        ["Atelectasis", 3, 75.0, 100.0, pytest.approx(600 / 7)],
+        ["Effusion", 2, 100.0, 100.0, 100.0],
+        ["Infiltration", 0, None, None, None],
+        ["Nodule", 2, None, 0.0, 0.0],
+        # Class 10 must not be taken for class 1 or 0, nor the empty set for any.
+        ["Normal", 3, pytest.approx(200 / 3), pytest.approx(200 / 3), pytest.approx(200 / 3)],
+        ["Emphysema", 1, 100.0, 100.0, 100.0],
+    ]
+    assert [row.in_paper for row in table.rows] == [True] * 4 + [False] * 2
+
+
+def test_table_24_attacks_by_class(mini: Miniature) -> None:
+    table = build(mini, 24)
+    assert values(table) == [
+        ["Normal", "Normal", 4, 3, 75.0],
+        ["Choroidal neovascularization", "Disease", 2, 1, 50.0],
+        ["Diabetic macular edema", "Disease", 1, 0, 0.0],
+        ["Drusen", "Disease", None, None, None],
+    ]
+    normal = table.rows[0].cells[4]
+    assert normal.denominator == 4
+    assert normal.interval == pytest.approx((30.0642, 95.4413), abs=1e-4)
+    assert {c.note for c in table.rows[3].cells[2:]} == {"none correct"}
+    (caption,) = table.caption
+    for said in (
+        "oct: source medmnist, 28 x 28 pixels",
+        "classifier resnet50 #2",
+        "differential-evolution v1, 1 pixel, population=100, generations=100",
+        "seed 0, images attacked: 7",
+    ):
+        assert said in caption
+
+
+def test_table_28_attacks_on_label_sets(mini: Miniature) -> None:
+    table = build(mini, 28)
+    assert values(table) == [
+        ["Normal", "Normal", 2, 1, 50.0],
+        ["Atelectasis", "Disease", 1, 1, 100.0],
+        ["Effusion", "Disease", 1, 1, 100.0],
+        ["Infiltration", "Disease", None, None, None],
+        ["Nodule", "Disease", None, None, None],
+        ["several labels", None, 1, 1, 100.0],
+    ]
+
+
+def test_table_32_and_33_overviews(mini: Miniature) -> None:
+    table = build(mini, 32)
+    assert [row[0:1] + row[2:] for row in values(table)] == [
+        ["Derma", None, "not run", "not run", "not run"],
+        ["Pathology", None, "not run", "not run", "not run"],
+        ["OCT", "resnet50 #2", 7, 4, pytest.approx(400 / 7)],
+        ["Chest", "resnet50 #4", 5, 4, 80.0],
+        ["derma", "resnet50 #6", 1, 1, 100.0],
+        ["pneumoniamnist", "small-cnn #5", 2, 1, 50.0],
+    ]
+    two = values(build(mini, 33))
+    assert two[2][2:] == ["resnet50 #2", 7, 7, 100.0]
+    assert two[3][2:] == [None, "not run", "not run", "not run"]
+    assert "pixguard attack --dataset chest --pixels 2 --model 4" in build(mini, 33).commands
+
+
+def test_the_overview_is_the_sum_of_the_classes(mini: Miniature) -> None:
+    overview = {row[0]: row[3:5] for row in values(build(mini, 32))}
+    for number, name in ((24, "OCT"), (28, "Chest")):
+        rows = values(build(mini, number))
+        sums = [sum(row[column] or 0 for row in rows) for column in (2, 3)]
+        assert sums == overview[name]
+
+
+def test_table_43_compares_two_classifiers(mini: Miniature) -> None:
+    rows = values(build(mini, 43))
+    assert rows[2] == ["OCT", "medmnist 28", 7, 100.0, 7, pytest.approx(300 / 7), 7]
+    assert rows[3] == ["Chest", None, *["not run"] * 4, None]
+
+
+def test_table_43_says_when_the_data_differ(empty: Miniature) -> None:
+    attack = empty.attack(2)
+    for architecture, size in (("resnet50", 28), ("densenet121", 64)):
+        dataset = empty.dataset("oct", [(0, "Normal", None)], size=size)
+        model = empty.model("classifier", architecture, dataset)
+        empty.attempt(attack, model, empty.image(dataset, "0"), 1)
+    table = build(empty, 43)
+    assert values(table)[2] == ["OCT", "medmnist 28 / medmnist 64", 1, 100.0, 1, 100.0, 0]
+    assert any("do not compare them" in note for note in table.notes)
+
+
+def test_the_paper_stands_beside_with_the_difference(mini: Miniature) -> None:
+    table = build(mini, 32, paper=True)
+    oct_rate = table.rows[2].cells[5]
+    assert oct_rate.published == 29.55
+    assert oct_rate.difference == pytest.approx(400 / 7 - 29.55)
+    assert table.rows[0].cells[4].published == 178
+    assert all(c.published is None for row in table.rows[4:] for c in row.cells)
+    assert any("387 of 500" in note for note in build(mini, 33, paper=True).notes)
+
+
+def test_another_dataset_takes_the_place_of_the_papers_and_says_so(mini: Miniature) -> None:
+    table = build(mini, 17, dataset="pneumoniamnist", paper=True)
+    assert (
+        table.title == "Results of One-Pixel Attacks: pneumoniamnist, small-cnn (form of Table 17)"
+    )
+    assert values(table)[1] == ["pneumonia", None, 2, 1, 50.0]
+    assert not any(row.in_paper for row in table.rows)
+    assert all(c.published is None for row in table.rows for c in row.cells)
+    assert any("values are not shown" in note for note in table.notes)
+    one = build(mini, 32, dataset="pneumoniamnist")
+    assert [row[0] for row in values(one)] == ["pneumoniamnist"]
+
+
+def test_phantoms_are_never_shown_as_the_papers_dataset(mini: Miniature) -> None:
+    table = build(mini, 17, paper=True)
+    assert "phantom data" in table.title and "form of Table 17" in table.title
+    assert all(c.published is None for row in table.rows for c in row.cells)
+
+
+def test_the_classifier_can_be_chosen(mini: Miniature) -> None:
+    assert values(build(mini, 32, model=1)) == [["OCT", "medmnist 28", "resnet50 #1", 7, 7, 100.0]]
+    assert values(build(mini, 33, model=3))[0][2:5] == ["densenet121 #3", 7, 3]
+    (oct_row, *_) = [r for r in values(build(mini, 33, model="densenet121")) if r[2]]
+    assert oct_row[2] == "densenet121 #3"
+    assert [r[3] for r in values(build(mini, 32, size=64))] == [*["not run"] * 3, 5]
+
+
+def test_unknown_datasets_and_classifiers_are_refused(mini: Miniature) -> None:
+    for options, message in (
+        ({"dataset": "brain"}, "no classifier of a dataset named 'brain'"),
+        ({"model": 99}, "no classifier with the id 99"),
+        ({"model": "vgg"}, "no 'vgg' classifier"),
+        ({"model": 5, "dataset": "oct"}, "belongs to pneumoniamnist, not oct"),
+    ):
+        with pytest.raises(UsageError, match=message) as caught:
+            build(mini, 32, **options)
+        assert caught.value.hint
+
+
+def test_the_list_tells_what_there_is(mini: Miniature) -> None:
+    data = {row.cells[0].value: row.cells[2] for row in list_tables(mini.engine).rows}
+    assert data[24].value == "as in the paper"
+    assert data[17].value == "other data"
+    assert data[32].value == "2 of 4 datasets; derma, pneumoniamnist"
+    assert data[25].value is None and data[25].not_run is not None
