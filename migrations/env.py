@@ -7,7 +7,10 @@ alembic.ini. To draft a migration after a change of ``pixguard/store/tables.py``
     from pixguard.store import engine, schema
 
     connection = engine.open_engine("scratch.db", create=True).connect()
-    command.revision(schema.alembic_config(connection), "what changes", autogenerate=True)
+    config = schema.alembic_config(connection)
+    command.revision(config, "what changes", rev_id="0002", autogenerate=True)
+
+Revisions are numbered: that is how an older pixguard recognises a newer database.
 """
 
 from alembic import context

@@ -131,7 +131,7 @@ class Writer:
             except PixguardError as ending:
                 if error is None:
                     raise
-                error.add_note(f"The end of the run could not be recorded: {ending}")
+                error.add_note(f"At its end, the run could not commit what was left: {ending}")
 
     def _end_run(self, error: BaseException | None) -> None:
         try:

@@ -47,6 +47,7 @@ def test_migrated_schema_is_the_declared_one(tmp_path: Path) -> None:
 def test_head_is_what_a_new_database_gets(tmp_path: Path) -> None:
     open_engine(str(tmp_path / "a.db"), create=True).dispose()
     assert schema.known_revisions()[0] == HEAD
+    assert all(revision.isdecimal() for revision in schema.known_revisions())
     assert maintenance.info(str(tmp_path / "a.db")).schema_revision == HEAD
 
 

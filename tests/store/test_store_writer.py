@@ -191,9 +191,8 @@ def test_numpy_numbers_are_stored_as_numbers(filled: Filled) -> None:
     )
     with open_writer(filled.path) as writer:
         filled.attempt(writer, record)
-    assert rows(
-        filled.path, "SELECT typeof(queries), queries FROM attempt WHERE attempt_key='numpy'"
-    )
+    query = "SELECT typeof(queries), queries FROM attempt WHERE attempt_key = 'numpy'"
+    assert rows(filled.path, query) == [("integer", 5)]
     found = outcomes.successes(writer.engine, filled.model_id)[-1]
     assert found.confidence_after == 0.5
     assert found.pixels[1] == PixelRecord(1, 2, (3,), (4,))
