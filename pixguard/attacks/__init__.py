@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 from pixguard.attacks.base import Search
-from pixguard.attacks.differential_evolution import NAME as DIFFERENTIAL_EVOLUTION
-from pixguard.attacks.differential_evolution import DifferentialEvolutionSearch
+from pixguard.attacks.differential_evolution import NAME, DifferentialEvolutionSearch
 from pixguard.config import AttackSettings
+
+DIFFERENTIAL_EVOLUTION = NAME
 
 SEARCHES: dict[str, Callable[[AttackSettings], Search]] = {
     DIFFERENTIAL_EVOLUTION: lambda s: DifferentialEvolutionSearch(s.evolution, s.pixels),

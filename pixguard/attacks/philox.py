@@ -47,7 +47,8 @@ def philox(key: tuple[Tensor, Tensor], counter: tuple[Tensor, Tensor, Tensor, Te
         high1, low1 = _multiply(word2, _MULTIPLIERS[1])
         word0, word1, word2, word3 = high1 ^ word1 ^ key0, low1, high0 ^ word3 ^ key1, low0
         key0, key1 = (key0 + _WEYL[0]) & _MASK, (key1 + _WEYL[1]) & _MASK
-    return torch.stack(torch.broadcast_tensors(word0, word1, word2, word3), dim=-1)
+    # By now every word has been mixed with every other: they share the broadcast shape.
+    return torch.stack([word0, word1, word2, word3], dim=-1)
 
 
 def below(words: Tensor, bound: int) -> Tensor:
@@ -62,4 +63,5 @@ def unit_interval(words: Tensor) -> Tensor:
 
 def standard_normal(words: Tensor) -> Tensor:
     """Map 32-bit words to float64 standard normal deviates by the inverse distribution."""
-    return torch.special.ndtri(unit_interval(words))
+    deviates: Tensor = torch.special.ndtri(unit_interval(words))
+    return deviates

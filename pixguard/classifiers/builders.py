@@ -1,9 +1,11 @@
-"""Architecture name -> classifier: the paper's networks, torchvision's, and a small CNN."""
+"""Architecture name -> classifier: the paper's networks, torchvision's, and a small CNN.
+
+torchvision is imported where its networks are asked for: it takes longer than all of torch.
+"""
 
 import difflib
 
 import torch
-import torchvision
 from torch import Tensor, nn
 
 from pixguard.classifiers.classifier import Classifier
@@ -21,6 +23,8 @@ _SPECIAL_ARGUMENTS = {"googlenet": _NO_AUXILIARY, "inception_v3": _NO_AUXILIARY}
 
 def architecture_names() -> list[str]:
     """Return the names that :func:`build_classifier` knows, the small CNN first."""
+    import torchvision
+
     return [SMALL_CNN, *torchvision.models.list_models(module=torchvision.models)]
 
 
@@ -38,7 +42,7 @@ def build_classifier(architecture: str, info: DatasetInfo, *, seed: int = 0) -> 
     Raises:
         UsageError: there is no such architecture, or it cannot take images of this shape.
     """
-    if architecture not in architecture_names():
+    if architecture != SMALL_CNN and architecture not in architecture_names():
         close = difflib.get_close_matches(architecture, architecture_names(), n=5, cutoff=0.5)
         raise UsageError(
             f"there is no architecture {architecture!r}",
@@ -58,7 +62,7 @@ def build_classifier(architecture: str, info: DatasetInfo, *, seed: int = 0) -> 
         larger = [size for size in (28, 64, 128, 224) if _takes(network, info.channels, size)]
         raise UsageError(
             f"{architecture} cannot take images of {info.size}x{info.size} pixels",
-            f"--size {larger[0]}, or another --arch" if larger else "choose another --arch",
+            f"--size {larger[0]}, or another --model" if larger else "choose another --model",
         )
     half = (0.5,) * info.channels
     return Classifier(network, info.task, info.label_count, mean=half, std=half).eval()
@@ -67,6 +71,8 @@ def build_classifier(architecture: str, info: DatasetInfo, *, seed: int = 0) -> 
 def _build_network(architecture: str, channels: int, label_count: int) -> nn.Module:
     if architecture == SMALL_CNN:
         return SmallCNN(channels, label_count)
+    import torchvision
+
     arguments = _SPECIAL_ARGUMENTS.get(architecture, {})
     network: nn.Module = torchvision.models.get_model(
         architecture, weights=None, num_classes=label_count, **arguments

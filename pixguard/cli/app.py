@@ -6,9 +6,12 @@ from typing import Annotated
 import typer
 
 from pixguard import __version__
-from pixguard.cli import denoise
+from pixguard.cli import data, db, denoise, models
 from pixguard.cli.attack import attack
 from pixguard.cli.common import PixguardGroup, apply_config_file
+from pixguard.cli.demo import demo
+from pixguard.cli.doctor import doctor
+from pixguard.cli.report import report
 from pixguard.cli.score import score
 from pixguard.cli.train import train
 
@@ -45,10 +48,17 @@ def root(
     apply_config_file(ctx, config)
 
 
+# In the order of the work.
 app.command()(train)
 app.command()(attack)
 app.add_typer(denoise.app, name="denoise")
 app.command()(score)
+app.command()(report)
+app.add_typer(models.app, name="models")
+app.add_typer(data.app, name="data")
+app.add_typer(db.app, name="db")
+app.command()(demo)
+app.command()(doctor)
 
 
 def main() -> None:

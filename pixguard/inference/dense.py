@@ -31,13 +31,8 @@ class DenseEvaluator:
             order = torch.cat([torch.arange(count, device=owners.device), filler])
             owners, positions, colours = owners[order], positions[order], colours[order]
         outputs = [
-            self.classifier(with_pixels(images, o, p, c))
-            for o, p, c in zip(
-                owners.split(self.batch),
-                positions.split(self.batch),
-                colours.split(self.batch),
-                strict=True,
-            )
+            self.classifier(with_pixels(images, owners[part], positions[part], colours[part]))
+            for part in (slice(i, i + self.batch) for i in range(0, count, self.batch))
         ]
         return torch.cat(outputs)[:count].float()
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 
 import torch
+from sqlalchemy import Engine
 from torch import Tensor, nn
 
 from pixguard.classifiers.evaluation import canonical_logits
@@ -19,7 +20,6 @@ from pixguard.defences.training import train_denoiser
 from pixguard.errors import UsageError
 from pixguard.inference.images import with_pixels
 from pixguard.records import (
-    DatasetInfo,
     ModelRecord,
     RestorationRecord,
     decode_label_set,
@@ -66,11 +66,11 @@ def train(
     if training.done is not None:
         session.display.say(f"already trained: denoiser {training.done.id}; nothing to do")
         return {"model": training.done.id, "already_trained": True}
-    denoiser = seeded_denoiser(settings, dataset.info).to(session.device)
+    denoiser = build_denoiser(settings.name, dataset.info.channels).to(session.device)
     fit = train_denoiser(
         denoiser,
-        dataset.images(dataset.indices("train")[: settings.limit]),
-        dataset.images(dataset.indices("val")[: settings.limit]),
+        dataset.images(dataset.indices("train")),
+        dataset.images(dataset.indices("val")),
         settings,
         device=session.device,
         checkpoint=training.checkpoint,
@@ -98,13 +98,6 @@ def train(
     }
 
 
-def seeded_denoiser(settings: DenoiserSettings, info: DatasetInfo) -> nn.Module:
-    """Return a denoiser whose fresh weights depend on the seed alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        return build_denoiser(settings.name, info.channels)
-
-
 def register_untrained(writer: Writer, name: str, subject: Subject) -> StoredModel:
     """Register a denoiser without weights (identity, median); its digest stands for them."""
     info = subject.dataset.info
@@ -112,7 +105,10 @@ def register_untrained(writer: Writer, name: str, subject: Subject) -> StoredMod
     record = ModelRecord(
         kind="denoiser",
         architecture=name,
-        weights_sha256=digest(["untrained", name, info.name, info.manifest_sha256]),
+        weights_sha256=digest(
+            ["untrained", name, info.name, info.source, info.size, info.version]
+            + [info.split_scheme, info.split_seed]
+        ),
         weights_file="",
         parameters={},
         hyperparameters={},
@@ -152,6 +148,12 @@ def choose_denoisers(
                 f"pixguard denoise train --dataset {name} --model {selector}",
             )
     return [by_selector[selector] for selector in selectors]
+
+
+def applied_denoisers(engine: Engine, subject: Subject) -> list[StoredModel]:
+    """Return the denoisers that have restored attempts of the subject's classifier."""
+    known = reader.models(engine, kind="denoiser", dataset_id=subject.dataset_id)
+    return [m for m in known if outcomes.restoration_keys(engine, subject.model.id, m.id)]
 
 
 def load_denoiser(session: Session, stored: StoredModel, channels: int) -> nn.Module:

@@ -13,14 +13,14 @@ from pixguard.records import ScoreRecord
 from pixguard.runner.denoising import (
     CHUNK,
     adversarial_images,
+    applied_denoisers,
     chunks_by_pixels,
     load_denoiser,
 )
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
-from pixguard.store import outcomes, reader
+from pixguard.store import outcomes
 from pixguard.store.outcomes import StoredRestoration
-from pixguard.store.reader import StoredModel
 from pixguard.store.writer import Writer
 
 
@@ -49,7 +49,13 @@ def score(session: Session, subject: Subject, names: Sequence[str]) -> dict[str,
     with session.writer({"metrics": list(names)}, seed=0) as writer:
         ids = {n: writer.metric(n, METRICS[n].version, METRICS[n].parameters) for n in names}
         counts = {}
-        for stored in _applied_denoisers(writer, subject):
+        applied = applied_denoisers(writer.engine, subject)
+        if not applied:
+            raise UsageError(
+                f"classifier {subject.model.id} has no restored image to score",
+                f"pixguard denoise apply --dataset {subject.dataset.info.name}",
+            )
+        for stored in applied:
             todo = outcomes.restorations_without_scores(
                 writer.engine,
                 list(ids.values()),
@@ -74,17 +80,6 @@ def score(session: Session, subject: Subject, names: Sequence[str]) -> dict[str,
         "metrics": list(names),
         "scored": counts,
     }
-
-
-def _applied_denoisers(writer: Writer, subject: Subject) -> list[StoredModel]:
-    known = reader.models(writer.engine, kind="denoiser", dataset_id=subject.dataset_id)
-    applied = [m for m in known if outcomes.restoration_keys(writer.engine, subject.model.id, m.id)]
-    if not applied:
-        raise UsageError(
-            f"classifier {subject.model.id} has no restored image to score",
-            f"pixguard denoise apply --dataset {subject.dataset.info.name}",
-        )
-    return applied
 
 
 def _score_chunk(

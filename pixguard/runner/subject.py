@@ -13,6 +13,7 @@ from pixguard.classifiers.weights import load_weights
 from pixguard.config import DatasetSettings, Source
 from pixguard.datasets import open_dataset
 from pixguard.datasets.base import ImageDataset
+from pixguard.datasets.catalogue import paper_entry
 from pixguard.datasets.registered import settings_of
 from pixguard.errors import DataError, UsageError
 from pixguard.progress import Display
@@ -35,6 +36,12 @@ class DatasetRequest:
     data_dir: Path | None = None
 
 
+def registered_name(name: str) -> str:
+    """Return the name that a dataset is registered under: octmnist is the paper's oct."""
+    entry = paper_entry(name)
+    return entry.name if entry else name
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """A classifier and the dataset that it was trained on, ready to be attacked."""
@@ -53,7 +60,7 @@ def find_classifier(engine: Engine, request: DatasetRequest, selector: str) -> S
     """
     candidates = [
         stored
-        for stored in reader.datasets(engine, name=request.name)
+        for stored in reader.datasets(engine, name=registered_name(request.name))
         if request.source in (None, "auto", stored.info.source)
         and request.size in (None, stored.info.size)
     ]
@@ -142,6 +149,6 @@ def open_for_training(
 def _registered(database: str, name: str) -> list[StoredDataset]:
     engine = open_engine(database, create=True, writable=True)
     try:
-        return reader.datasets(engine, name=name)
+        return reader.datasets(engine, name=registered_name(name))
     finally:
         engine.dispose()

@@ -1,0 +1,5 @@
+"""``python -m pixguard``."""
+
+from pixguard.cli.app import main
+
+main()

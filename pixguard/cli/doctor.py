@@ -1,0 +1,96 @@
+"""``pixguard doctor``: is this machine ready, and if not, what to do."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import typer
+
+from pixguard.cli.common import DatabaseOption, DeviceOption, JsonOption, print_json
+from pixguard.errors import PixguardError
+
+
+def doctor(
+    device: DeviceOption = "auto",
+    db: DatabaseOption = "pixguard.db",
+    json: JsonOption = False,
+) -> None:
+    """Check Python, torch and torchvision, the device, the database and the data folder."""
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("python", _python),
+        ("torch and torchvision", _torch_pair),
+        ("device", lambda: _device(device)),
+        ("database", lambda: _database(db)),
+        ("data folder", _data_folder),
+    ]
+    results = []
+    for name, check in checks:
+        try:
+            results.append({"check": name, "ok": True, "found": check(), "next": ""})
+        except PixguardError as error:
+            results.append({"check": name, "ok": False, "found": error.message, "next": error.hint})
+    if json:
+        print_json(results)
+    else:
+        for result in results:
+            mark = "ok  " if result["ok"] else "FAIL"
+            typer.echo(f"{mark}  {result['check']}: {result['found']}")
+            if result["next"]:
+                typer.echo(f"      next: {result['next']}")
+    if not all(result["ok"] for result in results):
+        raise typer.Exit(PixguardError.exit_code)
+
+
+def _python() -> str:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        raise PixguardError(f"Python {version} is not supported", "use Python 3.11, 3.12 or 3.13")
+    return version
+
+
+def _torch_pair() -> str:
+    """A torch beside a torchvision built for another one fails at import, in puzzling words."""
+    try:
+        import torch
+        import torchvision
+    except (ImportError, RuntimeError) as error:
+        raise PixguardError(
+            f"torch and torchvision do not fit together: {error}",
+            "pip install -c constraints.txt torch torchvision (both, from one registry)",
+        ) from error
+    return f"torch {torch.__version__}, torchvision {torchvision.__version__}"
+
+
+def _device(name: str) -> str:
+    import torch
+
+    from pixguard.classifiers.device import pick_device
+
+    device = pick_device(name)
+    if device.type != "cuda":
+        return (
+            f"{device} with {torch.get_num_threads()} threads (no GPU: expect hours, not minutes)"
+        )
+    free, total = torch.cuda.mem_get_info(device)
+    return f"{torch.cuda.get_device_name(device)}, {free >> 20} of {total >> 20} MiB free"
+
+
+def _database(database: str) -> str:
+    from pixguard.store.engine import open_engine
+
+    if "://" not in database and not Path(database).exists():
+        folder = Path(database).resolve().parent
+        if not os.access(folder, os.W_OK):
+            raise PixguardError(f"{folder} cannot be written to", "--db in another folder")
+        return f"{database} will be made by the first command that writes"
+    open_engine(database).dispose()
+    return f"{database} can be read, and its schema is this pixguard's"
+
+
+def _data_folder() -> str:
+    from pixguard.datasets.cache import data_folder
+
+    folder = data_folder()
+    found = sorted(path.name for path in folder.rglob("*.npz")) if folder.is_dir() else []
+    return f"{folder}: {', '.join(found) or 'no MedMNIST files yet (pixguard data fetch NAME)'}"

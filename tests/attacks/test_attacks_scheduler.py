@@ -1,0 +1,206 @@
+"""The scheduler on classifiers whose answer is known by construction."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pixguard.attacks.base import Candidates
+from pixguard.attacks.differential_evolution import DifferentialEvolutionSearch
+from pixguard.attacks.objectives import misclassify
+from pixguard.attacks.scheduler import Job, Outcome, Scheduler, all_pixels_changed
+from pixguard.classifiers.classifier import Classifier
+from pixguard.classifiers.evaluation import judge
+from pixguard.config import DifferentialEvolutionSettings
+from pixguard.inference.dense import DenseEvaluator
+from pixguard.progress import Silent
+from pixguard.records import digest
+
+SIDE = 12
+CPU = torch.device("cpu")
+
+
+class OnePixelMatters(nn.Module):
+    """Class 1 when the brightest pixel of a region reaches a level; a smooth slope leads there."""
+
+    def __init__(self, level: float) -> None:
+        super().__init__()
+        self.level = level
+
+    def forward(self, images: Tensor) -> Tensor:
+        images = (images + 1) / 2  # the classifier normalises to [-1, 1]
+        peak = images[:, 0, 4:8, 4:8].amax((1, 2))
+        return torch.stack([torch.full_like(peak, self.level), peak], 1) * 50
+
+
+class Constant(nn.Module):
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = value
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.tensor([[1.0, self.value]]).repeat(len(images), 1)
+
+
+def classifier(network: nn.Module) -> Classifier:
+    return Classifier(network, "multi-class", 2, (0.5,), (0.5,)).eval()
+
+
+def small_network() -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        return nn.Sequential(
+            nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU(), nn.Flatten(),
+            nn.Linear(8 * 8 * 8, 2),
+        )  # fmt: skip
+
+
+def jobs(count: int, focus: int | list[int] = 0) -> list[Job]:
+    stream = np.random.default_rng(3)
+    images = stream.integers(0, 120, (count, SIDE, SIDE, 1), dtype=np.uint8)
+    labels = focus if isinstance(focus, list) else [focus] * count
+    return [Job(digest(i), images[i], (labels[i],), labels[i]) for i in range(count)]
+
+
+def run(
+    model: Classifier,
+    work: list[Job],
+    *,
+    slots: int = 3,
+    batch: int = 60,
+    pixels: int = 1,
+    population: int = 20,
+    generations: int = 12,
+) -> dict[str, Outcome]:
+    settings = DifferentialEvolutionSettings(population=population, generations=generations)
+    scheduler = Scheduler(
+        model,
+        DenseEvaluator(model, batch),
+        DifferentialEvolutionSearch(settings, pixels),
+        misclassify,
+        slots=slots,
+        device=CPU,
+    )
+    return {outcome.job.key: outcome for outcome in scheduler.run(work, Silent())}
+
+
+def rebuilt(outcome: Outcome) -> np.ndarray:
+    image = outcome.job.image.copy()
+    for (row, col), colour in zip(outcome.positions, outcome.colours, strict=True):
+        image[row, col] = colour
+    return image
+
+
+def test_a_success_holds_when_it_is_rebuilt_from_its_bytes():
+    model = classifier(OnePixelMatters(0.6))
+    outcomes = run(model, jobs(10), generations=40)
+    successes = [o for o in outcomes.values() if o.success]
+    assert len(outcomes) == 10 and len(successes) >= 9
+    for outcome in successes:
+        (decision,) = judge(model, rebuilt(outcome)[None], device=CPU)
+        assert decision == outcome.decision
+        assert decision.label_set == (1,)
+        ((row, col),) = outcome.positions
+        assert 4 <= row < 8 and 4 <= col < 8
+        assert outcome.true_confidence == pytest.approx(1 - decision.confidence, abs=1e-12)
+
+
+def test_the_first_flip_ends_the_attempt_and_is_counted():
+    """Class 1 from brightness 0.6 on: the first bright candidate of the population must be it."""
+    model = classifier(OnePixelMatters(0.6))
+    for outcome in run(model, jobs(6), generations=40).values():
+        search = DifferentialEvolutionSearch(DifferentialEvolutionSettings(population=20), 1)
+        search.allocate(1, SIDE, SIDE, 1, CPU)
+        words = [int(outcome.job.key[:8], 16), int(outcome.job.key[8:16], 16)]
+        search.start(torch.tensor([0]), torch.tensor([words]))
+        first = search.ask()
+        rows, cols = first.positions[0, :, 0].unbind(-1)
+        inside = (rows >= 4) & (rows < 8) & (cols >= 4) & (cols < 8)
+        flips = (inside & (first.colours[0, :, 0, 0] > 0.6 * 255)).nonzero().flatten().tolist()
+        if flips:
+            assert outcome.success and outcome.generations == 0
+            assert outcome.queries == flips[0] + 1
+        else:
+            assert outcome.queries > 20
+
+
+def test_rows_do_not_depend_on_slots_batches_or_order():
+    model = classifier(small_network())
+    work = jobs(9)
+    labels = [d.label_set[0] for d in judge(model, np.stack([j.image for j in work]), device=CPU)]
+    work = jobs(9, labels)
+    reference = run(model, work, slots=1, batch=20)
+    assert {o.success for o in reference.values()} == {True, False}
+    for slots, batch, order in [(4, 80, 1), (9, 50, -1), (2, 33, 1)]:
+        other = run(model, work[::order], slots=slots, batch=batch)
+        assert other.keys() == reference.keys()
+        for key, outcome in other.items():
+            expected = reference[key]
+            assert np.array_equal(outcome.positions, expected.positions)
+            assert np.array_equal(outcome.colours, expected.colours)
+            assert outcome.decision == expected.decision
+            assert outcome.true_confidence == expected.true_confidence
+            assert (outcome.queries, outcome.generations) == (
+                expected.queries,
+                expected.generations,
+            )
+
+
+def test_a_robust_classifier_costs_the_whole_budget():
+    outcomes = run(classifier(Constant(0.0)), jobs(4))
+    assert all(not o.success and o.error is None for o in outcomes.values())
+    assert {o.queries for o in outcomes.values()} == {20 * 13}
+    assert {o.generations for o in outcomes.values()} == {12}
+
+
+def test_what_single_image_evaluation_denies_is_no_success():
+    class Lying(DenseEvaluator):
+        def logits(self, images, owners, positions, colours):
+            return super().logits(images, owners, positions, colours).flip(1)
+
+    model = classifier(Constant(0.0))
+    scheduler = Scheduler(
+        model,
+        Lying(model, 40),
+        DifferentialEvolutionSearch(DifferentialEvolutionSettings(population=10, generations=2), 1),
+        misclassify,
+        slots=2,
+        device=CPU,
+    )
+    outcomes = list(scheduler.run(jobs(3), Silent()))
+    assert len(outcomes) == 3
+    assert not any(o.success for o in outcomes)
+
+
+def test_an_answer_that_is_not_finite_is_an_error_of_that_attempt():
+    outcomes = run(classifier(Constant(float("nan"))), jobs(3))
+    assert [o.error for o in outcomes.values()] == ["the classifier's output is not finite"] * 3
+
+
+def test_a_stop_request_drops_what_is_in_flight():
+    class StopAfter(Silent):
+        steps = 0
+
+        @property
+        def requested(self) -> bool:
+            self.steps += 1
+            return self.steps > 5
+
+    model = classifier(Constant(0.0))
+    scheduler = Scheduler(
+        model,
+        DenseEvaluator(model, 20),
+        DifferentialEvolutionSearch(DifferentialEvolutionSettings(population=20), 1),
+        misclassify,
+        slots=1,
+        device=CPU,
+    )
+    assert list(scheduler.run(jobs(3), StopAfter())) == []
+
+
+def test_only_k_distinct_changed_pixels_count():
+    image = torch.full((1, 4, 4, 1), 7, dtype=torch.uint8)
+    positions = torch.tensor([[[0, 0], [0, 1]], [[0, 0], [0, 0]], [[0, 0], [1, 1]]])[None]
+    colours = torch.tensor([[[8], [9]], [[8], [9]], [[8], [7]]], dtype=torch.uint8)[None]
+    changed = all_pixels_changed(image, Candidates(positions, colours))
+    assert changed.tolist() == [[True, False, False]]
