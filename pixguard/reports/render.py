@@ -1,9 +1,9 @@
 """Renders tables in the format that was asked for."""
 
 from collections.abc import Sequence
-from typing import Literal, get_args
 
 from pixguard.errors import UsageError
+from pixguard.reports.formats import FORMATS
 from pixguard.reports.formats.csv_text import render_csv
 from pixguard.reports.formats.json_text import render_json
 from pixguard.reports.formats.latex import render_latex
@@ -11,9 +11,6 @@ from pixguard.reports.formats.markdown import render_markdown
 from pixguard.reports.formats.terminal import DEFAULT_WIDTH, render_terminal
 from pixguard.reports.querying import literal_sql
 from pixguard.reports.report_table import ReportTable
-
-Format = Literal["table", "md", "csv", "json", "latex"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 
 
 def render(
@@ -27,7 +24,7 @@ def render(
 
     Args:
         tables: at least one; an empty line parts them, in JSON they make an array.
-        output_format: one of :data:`FORMATS`.
+        output_format: one of :data:`pixguard.reports.formats.FORMATS`.
         width: columns of the terminal, for ``table``.
         color: whether ``table`` may use bold and italic type.
 

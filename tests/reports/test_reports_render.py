@@ -11,9 +11,10 @@ from rich.cells import cell_len
 
 from pixguard.errors import UsageError
 from pixguard.reports.build import build_table, list_tables
+from pixguard.reports.formats import FORMATS
 from pixguard.reports.formats.latex import escape_latex
 from pixguard.reports.formats.markdown import escape_markdown
-from pixguard.reports.render import FORMATS, render, render_sql
+from pixguard.reports.render import render, render_sql
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.tables import table_spec, table_specs
 
