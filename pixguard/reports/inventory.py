@@ -28,6 +28,7 @@ class AttackPlan:
     seed: int
     images: int
     counted: str
+    successes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ def _candidate(row: RowValues, counted: str = "") -> Candidate:
             seed=row["seed"],
             images=int(row["images"]),
             counted=counted,
+            successes=int(row["successes"]),
         )
     return Candidate(
         dataset_id=row["dataset_id"],

@@ -100,6 +100,16 @@ def test_the_identity_is_a_row_even_when_it_was_not_run(mini: Miniature) -> None
     )
 
 
+def test_without_a_success_there_is_nothing_to_denoise(empty: Miniature) -> None:
+    oct_ = empty.dataset("oct", [(0, "Normal", "Normal")])
+    classifier = empty.model("classifier", "resnet50", oct_)
+    empty.attempt(empty.attack(1), classifier, empty.image(oct_, "0"), 0)
+    table = build_table(empty.engine, table_spec(25))
+    assert table.commands == ()
+    assert {c.note for c in rows(table)["identity"].values()} == {"", "none"}
+    assert any("no attempt succeeded" in note for note in table.notes)
+
+
 def test_two_trainings_of_one_denoiser_are_two_rows(denoised: Miniature) -> None:
     again = denoised.model("denoiser", "dae", 1)
     denoised.restoration(1, 1, 1, again, 1)

@@ -11,6 +11,8 @@ from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.request import INTERVAL_NOTE, TableRequest, rate_cell
 
 IDENTITY = "identity"
+NO_SUCCESS = "none"
+NO_SUCCESS_NOTE = "none: no attempt succeeded, so there is nothing to denoise."
 COLUMNS = (
     Column("denoiser"),
     Column("images", "count"),
@@ -36,7 +38,9 @@ NOTES = (
 
 def build(request: TableRequest) -> ReportTable:
     """Return the table: one row a denoiser; the identity always, run or not."""
-    topic = find_topic(request, request.inventory.denoised, request.inventory.attacked)
+    topic = find_topic(request, request.inventory.denoised)
+    if topic.candidate is None:  # what waits to be denoised tells which commands would do it
+        topic = find_topic(request, request.inventory.attacked)
     candidate = topic.candidate
     measured: list[RowValues] = []
     if candidate is not None and candidate.attack is not None:
@@ -50,7 +54,9 @@ def build(request: TableRequest) -> ReportTable:
     rows = list(_rows(request, topic, measured))
     pixels = "One" if request.spec.pixels == 1 else "Two"
     title = topic.title(request, f"Denoising of {pixels}-Pixel Attack Images")
-    return request.table(COLUMNS, rows, [candidate] if candidate else [], NOTES, title)
+    nothing = any(cell.note == NO_SUCCESS for row in rows for cell in row.cells)
+    notes = (*NOTES, NO_SUCCESS_NOTE) if nothing else NOTES
+    return request.table(COLUMNS, rows, [candidate] if candidate else [], notes, title)
 
 
 def _rows(request: TableRequest, topic: Topic, measured: list[RowValues]) -> Iterator[Row]:
@@ -102,9 +108,10 @@ def _cells(
 
 def _gaps(request: TableRequest, topic: Topic, name: str) -> tuple[Cell, ...]:
     candidate = topic.candidate
-    command = topic.fill_command
+    paper = [request.published(name, c.name, topic.is_papers) for c in COLUMNS[1:]]
+    if candidate is not None and candidate.attack is not None and not candidate.attack.successes:
+        return (Cell(name), *(Cell(None, 0, published=p, note=NO_SUCCESS) for p in paper))
     trained = (topic.dataset, name) in request.inventory.trained_denoisers
     denoise = commands.denoise(topic.dataset, name, topic.classifier_id, trained=trained)
-    command = denoise if candidate else f"{command}; {denoise}"
-    paper = (request.published(name, c.name, topic.is_papers) for c in COLUMNS[1:])
+    command = denoise if candidate else f"{topic.fill_command}; {denoise}"
     return (Cell(name), *(Cell(None, published=value, not_run=command) for value in paper))

@@ -41,13 +41,10 @@ class Topic:
         return f"{form}: {name} (form of Table {request.spec.number})"
 
 
-def find_topic(request: TableRequest, *pools: Sequence[Candidate]) -> Topic:
-    """Return the topic of a table: from the first pool that holds something that fits."""
+def find_topic(request: TableRequest, pool: Sequence[Candidate]) -> Topic:
+    """Return the topic of a table, with what it takes from a pool of candidates."""
     dataset = request.dataset or request.spec.dataset or ""
-    candidate = None
-    for pool in pools:
-        fitting = request.candidates(pool, dataset)
-        candidate = candidate or choose(fitting, request.spec.classifier)
+    candidate = choose(request.candidates(pool, dataset), request.spec.classifier)
     if candidate is not None:
         is_papers = request.is_papers(candidate)
     else:

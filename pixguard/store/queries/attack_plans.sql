@@ -3,7 +3,7 @@
 -- Parameter: attack_name.
 -- What counts: non-targeted attempts on the bare classifier, the first repeat of each.
 WITH counted AS (
-    SELECT t.model_id, t.attack_id, t.seed, COUNT(*) AS images
+    SELECT t.model_id, t.attack_id, t.seed, COUNT(*) AS images, SUM(t.success) AS successes
     FROM attempt t
     WHERE t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0
     GROUP BY t.model_id, t.attack_id, t.seed
@@ -26,7 +26,8 @@ SELECT
     a.pixels,
     a.parameters,
     c.seed,
-    SUM(c.images) AS images
+    SUM(c.images) AS images,
+    SUM(c.successes) AS successes
 FROM counted c
 JOIN attack a ON a.id = c.attack_id
 JOIN model m ON m.id = c.model_id

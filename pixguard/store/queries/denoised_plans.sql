@@ -27,7 +27,8 @@ SELECT
     a.pixels,
     a.parameters,
     c.seed,
-    SUM(c.images) AS images
+    SUM(c.images) AS images,
+    SUM(c.images) AS successes
 FROM counted c
 JOIN attack a ON a.id = c.attack_id
 JOIN model m ON m.id = c.model_id
