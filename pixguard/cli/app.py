@@ -12,7 +12,6 @@ from pixguard.cli.common import PixguardGroup, apply_config_file
 from pixguard.cli.demo import demo
 from pixguard.cli.doctor import doctor
 from pixguard.cli.report import report
-from pixguard.cli.report import report
 from pixguard.cli.score import score
 from pixguard.cli.train import train
 
@@ -54,7 +53,6 @@ app.command()(train)
 app.command()(attack)
 app.add_typer(denoise.app, name="denoise")
 app.command()(score)
-app.command()(report)
 app.command()(report)
 app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
