@@ -25,7 +25,7 @@ class Learner:
             self.module = nn.Sequential(*layers)
             self.data = torch.randn(train_size, 4) * scale
         self.optimizer = torch.optim.Adam(self.module.parameters())
-        self.scheduler = torch.optim.lr_scheduler.StepLR(self.optimizer, 1, gamma=0.5)
+        self.scheduler = torch.optim.lr_scheduler.StepLR(self.optimizer, 3, gamma=0.1)
         self.train_size = train_size
         self.stop_at = stop_at
         self.batches: list[list[int]] = []

@@ -7,6 +7,7 @@ never on which other images were judged beside it.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -83,11 +84,12 @@ def _plain_float32(device: torch.device) -> Iterator[None]:
         with torch.autocast(device.type, enabled=False):
             yield
         return
+    cudnn: Any = torch.backends.cudnn  # torch adds its attributes as it is imported
     wanted = [
         (torch.backends.cuda.matmul, "fp32_precision", "ieee"),
-        (torch.backends.cudnn.conv, "fp32_precision", "ieee"),  # type: ignore[attr-defined]
-        (torch.backends.cudnn, "benchmark", False),
-        (torch.backends.cudnn, "deterministic", True),
+        (cudnn.conv, "fp32_precision", "ieee"),
+        (cudnn, "benchmark", False),
+        (cudnn, "deterministic", True),
     ]
     before = [getattr(owner, name) for owner, name, _ in wanted]
     try:

@@ -4,7 +4,12 @@ import torch
 
 from pixguard.classifiers.builders import build_classifier
 from pixguard.classifiers.classifier import Classifier
-from pixguard.classifiers.evaluation import canonical_logits, judge, predict
+from pixguard.classifiers.evaluation import (
+    _plain_float32,
+    canonical_logits,
+    judge,
+    predict,
+)
 from pixguard.classifiers.inputs import to_unit_range
 from pixguard.datasets.base import ImageDataset
 
@@ -54,6 +59,24 @@ def test_autocast_outside_does_not_reach_the_evaluation(
     expected = canonical_logits(classifier, image)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(canonical_logits(classifier, image), expected)
+
+
+def test_a_gpu_is_kept_from_reduced_precision_and_set_back() -> None:
+    """The switches exist without a GPU; what they do there, only a GPU can show."""
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+
+    def switches() -> tuple[str, str, bool, bool]:
+        return (
+            cudnn.conv.fp32_precision,
+            matmul.fp32_precision,
+            cudnn.benchmark,
+            cudnn.deterministic,
+        )
+
+    before = switches()
+    with _plain_float32(torch.device("cuda")):
+        assert switches() == ("ieee", "ieee", False, True)
+    assert switches() == before != ("ieee", "ieee", False, True)
 
 
 def test_misuse_is_refused(classifier: Classifier) -> None:

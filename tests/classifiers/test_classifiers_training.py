@@ -8,7 +8,8 @@ import torch
 
 from pixguard.classifiers.builders import build_classifier
 from pixguard.classifiers.classifier import Classifier
-from pixguard.classifiers.evaluation import predict
+from pixguard.classifiers.evaluation import canonical_logits, predict
+from pixguard.classifiers.inputs import to_unit_range
 from pixguard.classifiers.training import train_classifier
 from pixguard.config import TrainSettings
 from pixguard.datasets.base import ImageDataset
@@ -67,6 +68,11 @@ def test_loss_falls_and_stripes_are_learnt(stripes: ImageDataset) -> None:
 def test_validation_agrees_with_the_canonical_evaluation(stripes: ImageDataset) -> None:
     classifier, fit = train(stripes, replace(SETTINGS, epochs=1, learning_rate=0.005))
     assert fit.epochs[-1].val_accuracy == accuracy(classifier, stripes, "val")
+    losses = []
+    for index in stripes.indices("val"):
+        logits = canonical_logits(classifier, to_unit_range(stripes.images([index]), CPU))
+        losses.append(-float(classifier.probabilities(logits)[0, stripes.labels[index]].log()))
+    assert fit.epochs[-1].val_loss == pytest.approx(np.mean(losses), rel=1e-5)
 
 
 def test_resumed_training_is_bitwise_the_uninterrupted_one(
@@ -166,11 +172,14 @@ def test_multi_label_accuracy_counts_whole_label_sets(
     make_dataset: Callable[..., ImageDataset],
 ) -> None:
     dataset = _findings(make_dataset)
-    classifier, fit = train(dataset, replace(SETTINGS, epochs=1))
+    classifier, fit = train(dataset, replace(SETTINGS, epochs=1, learning_rate=0.005))
     validation = dataset.indices("val")
     validation = validation[dataset.labels[validation].any(axis=1)]
     records = predict(classifier, dataset, validation, device=CPU)
-    right = [r.predicted == dataset.label_set(r.image_index) for r in records]
+    truths = [set(dataset.label_set(r.image_index)) for r in records]
+    right = [set(r.predicted) == truth for r, truth in zip(records, truths, strict=True)]
+    half = [len(set(r.predicted) ^ truth) == 1 for r, truth in zip(records, truths, strict=True)]
+    assert any(right) and any(half)
     assert fit.epochs[-1].val_accuracy == np.mean(right)
 
 
