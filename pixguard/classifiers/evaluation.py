@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pixguard.classifiers.classifier import Classifier, Decision
-from pixguard.classifiers.inputs import to_unit_range
+from pixguard.classifiers.inputs import plain_layout, to_unit_range
 from pixguard.datasets.base import ImageDataset, Images
 from pixguard.records import PredictionRecord
 
@@ -38,7 +38,7 @@ def canonical_logits(classifier: Classifier, image: Tensor) -> Tensor:
     if classifier.training:
         raise ValueError("the classifier is in training mode")
     with torch.inference_mode(), _plain_float32(image.device):
-        logits: Tensor = classifier(image)
+        logits: Tensor = classifier(plain_layout(image))
     return logits
 
 

@@ -13,4 +13,13 @@ def to_unit_range(images: Images, device: torch.device) -> Tensor:
     The bytes are moved and converted there: a quarter of the traffic.
     """
     tensor = torch.from_numpy(np.ascontiguousarray(images)).to(device)
-    return tensor.permute(0, 3, 1, 2).float().div(255.0).contiguous()
+    return plain_layout(tensor.permute(0, 3, 1, 2).float().div(255.0))
+
+
+def plain_layout(images: Tensor) -> Tensor:
+    """Return a copy of images (N, C, H, W) whose strides are those of a fresh tensor.
+
+    A tensor of one channel counts as contiguous in either layout; kernels are chosen by the
+    strides, and differ in the last bits.
+    """
+    return images.clone(memory_format=torch.contiguous_format)

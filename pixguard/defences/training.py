@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from pixguard.classifiers.inputs import to_unit_range
 from pixguard.config import DenoiserSettings
 from pixguard.datasets.base import Images
 from pixguard.defences.noise import impulse_noise
@@ -71,7 +72,7 @@ class _Recipe:
     def train_batch(
         self, indices: NDArray[np.int64], generator: torch.Generator
     ) -> tuple[Tensor, int | None]:
-        images = self._on_device(self._train[indices])
+        images = to_unit_range(self._train[indices], self._device)
         noisy = impulse_noise(images, self._levels(indices, self._epoch), generator)
         return self._loss(self.module(noisy), images, generator), None
 
@@ -85,7 +86,7 @@ class _Recipe:
         with torch.inference_mode():
             for start in range(0, len(self._val), self._settings.batch_size):
                 stop = min(start + self._settings.batch_size, len(self._val))
-                images = self._on_device(self._val[start:stop])
+                images = to_unit_range(self._val[start:stop], self._device)
                 levels = self._levels(np.arange(start, stop), epoch=0)
                 restored = self.module(impulse_noise(images, levels, generator)).clamp(0, 1)
                 total += (restored - images).double().square().mean(dim=(1, 2, 3)).sum()
@@ -93,11 +94,6 @@ class _Recipe:
 
     def should_stop(self, record: EpochRecord) -> bool:
         return False
-
-    def _on_device(self, images: Images) -> Tensor:
-        """Return uint8 (n, H, W, C) as float32 (n, C, H, W) in [0, 1] on the device."""
-        stored = torch.from_numpy(np.ascontiguousarray(images)).to(self._device)
-        return stored.permute(0, 3, 1, 2).contiguous().float() / 255
 
     def _levels(self, indices: NDArray[np.int64], epoch: int) -> float | Tensor:
         """Return the probability that a pixel of each image is replaced."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import pixguard_command
+from support import pixguard_command
 
 TRAIN = (
     "train --dataset oct --source phantom --size 28 --images 600 --model small-cnn --epochs 4 "

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import pixguard_command
+from support import pixguard_command
 
 ATTACK = (
     "attack --dataset oct --pixels 2 --limit 30 --population 60 --generations 30 --resume"

@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+
+from pixguard.config import AttackSettings
+from pixguard.datasets.base import ImageDataset
+from pixguard.errors import UsageError
+from pixguard.records import (
+    NO_FINDING_ORDINAL,
+    AttackRecord,
+    ClassInfo,
+    DatasetInfo,
+    PredictionRecord,
+)
+from pixguard.runner.plan import attempt_key, plan_attempts, resolve_targets, select_images
+
+
+def dataset(labels: np.ndarray, attack_codes: tuple[str, ...] | None = None) -> ImageDataset:
+    multi = labels.ndim == 2
+    ordinals = [*range(labels.shape[1]), NO_FINDING_ORDINAL] if multi else [0, 1, 2]
+    info = DatasetInfo(
+        "set", "folder", 28, "v", "paper", 0, "m", "multi-label" if multi else "multi-class", 1,
+        tuple(ClassInfo(o, f"class {o}") for o in ordinals),
+    )  # fmt: skip
+    splits = np.full(len(labels), 2, np.uint8)
+    splits[:5] = 0
+    return ImageDataset(info, labels, splits, lambda i: np.zeros((len(i), 28, 28, 1), np.uint8),
+                        attack_codes)  # fmt: skip
+
+
+MULTI_CLASS = dataset(np.arange(65) % 3)
+MULTI_LABEL = dataset(
+    np.array([[0, 0], [0, 1], [1, 0], [1, 1]] * 10, np.uint8), attack_codes=("", "1")
+)
+
+
+def right_predictions(data: ImageDataset, wrong: frozenset[int] = frozenset()):
+    return {
+        i: PredictionRecord(i, (2,) if i in wrong else data.label_set(i), 0.9)
+        for i in range(len(data))
+    }
+
+
+def test_only_correct_test_images_are_attacked():
+    wrong = frozenset({6, 9, 20})
+    chosen = select_images(MULTI_CLASS, right_predictions(MULTI_CLASS, wrong), AttackSettings())
+    correct = {i for i in wrong if MULTI_CLASS.label_set(i) == (2,)}
+    assert set(chosen) == set(range(5, 65)) - (wrong - correct)
+
+
+@pytest.mark.parametrize("per_class", [1, 7])
+def test_per_class_is_balanced_and_seeded(per_class):
+    predictions = right_predictions(MULTI_CLASS)
+    chosen = select_images(MULTI_CLASS, predictions, AttackSettings(per_class=per_class))
+    assert np.bincount([i % 3 for i in chosen]).tolist() == [per_class] * 3
+    again = select_images(MULTI_CLASS, predictions, AttackSettings(per_class=per_class))
+    other = select_images(MULTI_CLASS, predictions, AttackSettings(per_class=per_class, seed=1))
+    assert chosen == again != other
+
+
+def test_a_larger_limit_contains_a_smaller_one_and_both_are_balanced():
+    predictions = right_predictions(MULTI_CLASS)
+    small = select_images(MULTI_CLASS, predictions, AttackSettings(limit=6))
+    large = select_images(MULTI_CLASS, predictions, AttackSettings(limit=30))
+    assert large[:6] == small
+    assert np.bincount([i % 3 for i in large]).tolist() == [10] * 3
+
+
+def test_a_multi_label_dataset_is_attacked_in_the_categories_it_names():
+    chosen = select_images(MULTI_LABEL, right_predictions(MULTI_LABEL), AttackSettings())
+    assert {MULTI_LABEL.label_set(i) for i in chosen} == {(), (1,)}
+    assert chosen == [i for i in chosen if i >= 5]
+
+
+def test_targets():
+    info = MULTI_CLASS.info
+    assert resolve_targets(info, None, (0,)) == [None]
+    assert resolve_targets(info, "class 2", (0,)) == [2]
+    assert resolve_targets(info, "2", (0,)) == [2]
+    assert resolve_targets(info, "0", (0,)) == []
+    assert resolve_targets(info, "each", (1,)) == [0, 2]
+    assert resolve_targets(MULTI_LABEL.info, "each", (1,)) == [0, 1]
+    with pytest.raises(UsageError, match="no class 'lesion'"):
+        resolve_targets(info, "lesion", (0,))
+
+
+def test_every_part_of_a_key_counts():
+    attack = AttackRecord("de", 1, 1, {"a": 1})
+    base = (attack, "w", "i", 3, None, 0, 0)
+    changed = [
+        (AttackRecord("de", 2, 1, {"a": 1}), *base[1:]),
+        (AttackRecord("de", 1, 2, {"a": 1}), *base[1:]),
+        (AttackRecord("de", 1, 1, {"a": 2}), *base[1:]),
+        (attack, "v", *base[2:]),
+        (attack, "w", "j", *base[3:]),
+        (attack, "w", "i", 4, *base[4:]),
+        (*base[:4], 0, 0, 0),
+        (*base[:5], 1, 0),
+        (*base[:6], 1),
+    ]
+    keys = [attempt_key(*arguments) for arguments in [base, *changed]]
+    assert len(set(keys)) == len(keys)
+    assert attempt_key(*base) == keys[0]
+
+
+def test_a_plan_has_one_attempt_for_each_image_target_and_repeat():
+    settings = AttackSettings(target="each", repeats=2)
+    attack = AttackRecord("de", 1, 1, {})
+    plan = plan_attempts(MULTI_CLASS, [5, 6], {5: "a", 6: "b"}, attack, "w", settings)
+    assert len({a.key for a in plan}) == len(plan) == 2 * 2 * 2
+    assert {(a.image_index, a.target) for a in plan} == {(5, 0), (5, 1), (6, 1), (6, 2)}
