@@ -105,10 +105,9 @@ def register_untrained(writer: Writer, name: str, subject: Subject) -> StoredMod
     record = ModelRecord(
         kind="denoiser",
         architecture=name,
-        weights_sha256=digest(
-            ["untrained", name, info.name, info.source, info.size, info.version]
-            + [info.split_scheme, info.split_seed]
-        ),
+        # One row a dataset, as every model has: the id tells apart what is the same file, split
+        # in two ways.
+        weights_sha256=digest(["untrained", name, info.manifest_sha256, subject.dataset_id]),
         weights_file="",
         parameters={},
         hyperparameters={},

@@ -9,7 +9,7 @@ import pytest
 from support import pixguard_command
 
 TRAIN = (
-    "train --dataset oct --source phantom --size 28 --images 600 --model small-cnn --epochs 4 "
+    "train --dataset oct --source phantom --size 28 --images 800 --model small-cnn --epochs 8 "
     "--learning-rate 0.02 --batch-size 32"
 ).split()
 
