@@ -1,7 +1,7 @@
 """``pixguard data``: which datasets there are, fetch one, look at one."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,8 +15,10 @@ from pixguard.cli.common import (
     SplitOption,
     checked_source,
     new_app,
+    print_json,
     print_result,
 )
+from pixguard.cli.tables import print_rows
 from pixguard.config import DatasetSettings
 from pixguard.records import SplitScheme
 
@@ -37,19 +39,23 @@ def list_datasets(json: JsonOption = False) -> None:
     from pixguard.datasets.catalogue import every_entry
     from pixguard.datasets.medmnist import SIZES, locate
 
-    print_result(
+    entries: list[dict[str, Any]] = [
         {
-            entry.name: {
-                "classes": entry.class_count,
-                "task": entry.task,
-                "channels": entry.channels,
-                "licence": entry.licence,
-                "fetched": [size for size in SIZES if locate(entry, size, None)] or "no",
-            }
-            for entry in every_entry()
-        },
-        json,
-    )
+            "dataset": entry.name,
+            "classes": entry.class_count,
+            "task": entry.task,
+            "channels": entry.channels,
+            "licence": entry.licence,
+            "sizes_here": [size for size in SIZES if locate(entry, size, None)],
+        }
+        for entry in every_entry()
+    ]
+    if json:
+        print_json(entries)
+        return
+    for entry in entries:
+        entry["sizes_here"] = ", ".join(map(str, entry["sizes_here"])) or "-"
+    print_rows(entries, "no datasets")
 
 
 @app.command()

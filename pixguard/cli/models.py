@@ -50,9 +50,8 @@ def list_models(
             "architecture": model.record.architecture,
             "dataset": model.dataset_name,
             "epochs": model.record.epochs,
-            "train_accuracy": _rounded(model.record.train_accuracy),
+            "accuracy": _rounded(model.record.train_accuracy),
             "parameters": model.record.trainable_parameters + model.record.frozen_parameters,
-            "created": local_time(model.created_ms),
         }
         for model in found
     ]

@@ -1,8 +1,12 @@
 """Rows on stdout, as a table for people."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+
+UNBROKEN = 10_000
+"""Columns: wider than any row."""
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], nothing: str) -> None:
@@ -12,14 +16,17 @@ def print_rows(rows: Sequence[Mapping[str, Any]], nothing: str) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console()
+    # A pipe has no width: every row stays on one line there.
+    console = Console(width=None if sys.stdout.isatty() else UNBROKEN)
     if not rows:
         console.print(nothing, markup=False, highlight=False)
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for key, value in rows[0].items():
         number = isinstance(value, int | float)
-        table.add_column(key.replace("_", " "), justify="right" if number else "left")
+        table.add_column(
+            key.replace("_", " "), justify="right" if number else "left", overflow="fold"
+        )
     for row in rows:
         table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
     console.print(table)
