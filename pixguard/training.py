@@ -37,11 +37,13 @@ class Fit:
         seconds: their total duration, validation included.
         finished: False when a stop was requested; the checkpoint of the last whole epoch is
             kept, and the module in memory holds part of an epoch and must not be used.
+        train_size: the number of training images.
     """
 
     epochs: tuple[EpochRecord, ...]
     seconds: float
     finished: bool
+    train_size: int
 
 
 class Stateful(Protocol):
@@ -155,7 +157,8 @@ def fit(
             finished = trainee.should_stop(record) or epoch == epochs
             kept.save(trainee, records, finished)
     trainee.module.eval()
-    return Fit(tuple(records), sum(record.seconds for record in records), finished)
+    seconds = sum(record.seconds for record in records)
+    return Fit(tuple(records), seconds, finished, trainee.train_size)
 
 
 @dataclass(frozen=True, slots=True)

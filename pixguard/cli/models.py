@@ -14,7 +14,7 @@ from pixguard.cli.common import (
     print_json,
     print_result,
 )
-from pixguard.cli.tables import local_time, print_rows
+from pixguard.cli.tables import print_rows
 
 if TYPE_CHECKING:
     from pixguard.store.reader import StoredModel

@@ -88,7 +88,7 @@ def register(
         weights_sha256=weights_sha256,
         weights_file=weights_file,
         parameters={},
-        hyperparameters=training.hyperparameters,
+        hyperparameters={**training.hyperparameters, "training_images": fit.train_size},
         trainable_parameters=trainable,
         frozen_parameters=frozen,
         training_seconds=fit.seconds,

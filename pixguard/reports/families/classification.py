@@ -1,7 +1,6 @@
 """Tables 12 and 34: accuracy of a classifier on each dataset."""
 
 import json
-from typing import Any
 
 from pixguard.reports.families.all_datasets import COLUMNS as HEAD
 from pixguard.reports.families.all_datasets import Entry, entries
@@ -18,7 +17,7 @@ NOTES = (
     "n: images that the accuracy was taken over. A multi-label image is correct when all its "
     "labels are.",
 )
-N_UNKNOWN_NOTE = "n unknown: the database does not register the training images."
+N_UNKNOWN_NOTE = "n unknown: the number of training images was not recorded."
 
 
 def build(request: TableRequest) -> ReportTable:
@@ -39,7 +38,7 @@ def _cells(request: TableRequest, entry: Entry) -> list[Cell]:
     (row,) = request.fetch(
         "classification", classifier_id=candidate.classifier_id, dataset_id=candidate.dataset_id
     )
-    trained = _training_images(row)
+    trained = json.loads(row["hyperparameters"]).get("training_images")
     tested, correct = int(row["test_images"]), int(row["correct"])
     accuracy = row["train_accuracy"]
     return [
@@ -52,10 +51,3 @@ def _cells(request: TableRequest, entry: Entry) -> list[Cell]:
         Cell(100 * correct / tested if tested else None, tested, published=paper[1]),
         Cell(correct, tested, published=paper[2]),
     ]
-
-
-def _training_images(row: dict[str, Any]) -> int | None:
-    """Return the number of images trained on: those registered, or the training's limit."""
-    registered = int(row["train_images"])
-    limit = json.loads(row["hyperparameters"]).get("limit")
-    return min(registered, limit) if registered and limit else registered or None

@@ -4,8 +4,6 @@
 SELECT
     m.train_accuracy,
     m.hyperparameters,
-    (SELECT COUNT(*) FROM image i
-     WHERE i.dataset_id = :dataset_id AND i.split = 'train') AS train_images,
     COUNT(i.id) AS test_images,
     COALESCE(SUM(CASE WHEN p.predicted = i.label_set THEN 1 ELSE 0 END), 0) AS correct
 FROM model m
