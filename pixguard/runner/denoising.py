@@ -149,6 +149,19 @@ def choose_denoisers(
     return [by_selector[selector] for selector in selectors]
 
 
+def require_attempts(engine: Engine, subject: Subject) -> None:
+    """Raise if a classifier was never attacked; attacks that all failed are a result.
+
+    Raises:
+        UsageError: with the command that attacks it.
+    """
+    if not reader.attempt_keys(engine, subject.model.id):
+        raise UsageError(
+            f"classifier {subject.model.id} has not been attacked yet",
+            f"pixguard attack --dataset {subject.dataset.info.name}",
+        )
+
+
 def applied_denoisers(engine: Engine, subject: Subject) -> list[StoredModel]:
     """Return the denoisers that have restored attempts of the subject's classifier."""
     known = reader.models(engine, kind="denoiser", dataset_id=subject.dataset_id)
@@ -199,7 +212,7 @@ def apply(
         What ``pixguard denoise apply --json`` prints.
 
     Raises:
-        UsageError: there is no successful attempt, or no such denoiser.
+        UsageError: the classifier was never attacked, or there is no such denoiser.
         InterruptedRunError: a stop was requested; the finished restorations are committed.
     """
     name = subject.dataset.info.name
@@ -207,10 +220,8 @@ def apply(
     with session.writer(config, seed=0) as writer:
         attempts = outcomes.successes(writer.engine, subject.model.id, pixels=pixels)
         if not attempts:
-            raise UsageError(
-                f"classifier {subject.model.id} has no successful attempt to restore",
-                f"pixguard attack --dataset {name} --pixels {pixels or 1}",
-            )
+            require_attempts(writer.engine, subject)
+            session.display.say("no attempt succeeded: there is nothing to restore")
         results = {}
         for stored in choose_denoisers(writer, subject, selectors):
             denoiser = load_denoiser(session, stored, subject.dataset.info.channels)

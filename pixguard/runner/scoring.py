@@ -16,6 +16,7 @@ from pixguard.runner.denoising import (
     applied_denoisers,
     chunks_by_pixels,
     load_denoiser,
+    require_attempts,
 )
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
@@ -40,7 +41,7 @@ def score(session: Session, subject: Subject, names: Sequence[str]) -> dict[str,
         What ``pixguard score --json`` prints.
 
     Raises:
-        UsageError: there is no such metric, or no restoration.
+        UsageError: there is no such metric, or nothing was attacked or restored yet.
         InterruptedRunError: a stop was requested; the finished scores are committed.
     """
     for name in names:
@@ -50,7 +51,8 @@ def score(session: Session, subject: Subject, names: Sequence[str]) -> dict[str,
         ids = {n: writer.metric(n, METRICS[n].version, METRICS[n].parameters) for n in names}
         counts = {}
         applied = applied_denoisers(writer.engine, subject)
-        if not applied:
+        require_attempts(writer.engine, subject)
+        if not applied and outcomes.successes(writer.engine, subject.model.id):
             raise UsageError(
                 f"classifier {subject.model.id} has no restored image to score",
                 f"pixguard denoise apply --dataset {subject.dataset.info.name}",
