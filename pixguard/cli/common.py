@@ -90,12 +90,16 @@ def print_result(result: Mapping[str, Any], as_json: bool) -> None:
         return
     width = max(len(key) for key in result)
     for key, value in result.items():
-        typer.echo(f"{key.replace('_', ' '):<{width}}  {_plain(value)}")
+        entries = list(value.items()) if isinstance(value, Mapping) else [("", value)]
+        for number, (name, entry) in enumerate(entries):
+            title = "" if number else key.replace("_", " ")
+            inner = f"{name}: " if name != "" else ""
+            typer.echo(f"{title:<{width}}  {inner}{_plain(entry)}")
 
 
 def _plain(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {_plain(item)}" for key, item in value.items())
+        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(_plain, value))
     return f"{value:.4g}" if isinstance(value, float) else str(value)
