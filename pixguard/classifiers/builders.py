@@ -6,7 +6,7 @@ torchvision is imported where its networks are asked for: it takes longer than a
 import difflib
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.small_cnn import SmallCNN
@@ -98,14 +98,14 @@ def _take_grayscale(network: nn.Module) -> None:
 
 
 def _takes(network: nn.Module, channels: int, size: int) -> bool:
-    """Say whether a network in evaluation mode runs on images of a size, without computing."""
-    shapes: dict[str, Tensor] = {
-        name: tensor.to("meta")
-        for name, tensor in [*network.named_parameters(), *network.named_buffers()]
-    }
-    image = torch.empty(1, channels, size, size, device="meta")
+    """Say whether a network in evaluation mode runs on images of a size, by running it on one.
+
+    A run without computing, on torch's meta device, would load torch's compiler: that takes longer
+    than the image.
+    """
     try:
-        torch.func.functional_call(network, shapes, (image,))
-    except (RuntimeError, AssertionError, ValueError):  # torchvision asserts sizes, torch raises
+        with torch.inference_mode():
+            network(torch.zeros(1, channels, size, size))
+    except (RuntimeError, AssertionError, ValueError):
         return False
     return True
