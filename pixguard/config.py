@@ -18,7 +18,7 @@ Source = Literal["auto", "medmnist", "folder", "phantom"]
 
 @dataclass(frozen=True, slots=True)
 class DatasetSettings:
-    """Which images. ``size`` is the side in pixels; ``limit`` caps phantoms' number of images."""
+    """Which images. ``size`` is the side in pixels, ``phantom_images`` the number of phantoms."""
 
     name: str
     source: Source = "auto"

@@ -27,5 +27,5 @@ def write_atomically(path: Path, content: bytes | memoryview) -> None:
         temporary.unlink(missing_ok=True)
         raise PixguardError(
             f"cannot write {path}: {error.strerror or error}",
-            f"free space or permissions on {path.parent}, then give the same command again",
+            f"mend space or permissions on {path.parent}, then the same command (--resume goes on)",
         ) from error

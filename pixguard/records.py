@@ -180,8 +180,8 @@ class AttemptRecord:
     ``confidence_before`` is the clean decision's, ``confidence_after`` that of the decision on
     the attacked image, ``true_confidence_after`` what is left for the clean decision there. All
     three come from single-image float32 evaluations of the stored bytes. An attempt that did not
-    succeed holds its best candidate. ``elapsed_ms`` is the attempt's share of wall time; the sum
-    over attempts is the time of the run.
+    succeed holds its best candidate. ``elapsed_ms`` is the attempt's share of the time spent on
+    evaluating and breeding; the sum over attempts is close to the time of the run.
     """
 
     attempt_key: str

@@ -145,6 +145,8 @@ def fit(
     numbers = {"epochs": epochs, "images": trainee.train_size, "batch": batch_size, "seed": seed}
     kept = _Checkpoint(checkpoint, digest(numbers) if fingerprint is None else fingerprint)
     records, finished = kept.restore(trainee)
+    if records:
+        display.say(f"found {len(records)} of {epochs} epochs in {checkpoint}")
     batches = len(_batches(np.arange(trainee.train_size), batch_size))
     with display.track(title, epochs * batches, "batches") as progress:
         while not finished and len(records) < epochs:

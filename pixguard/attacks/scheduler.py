@@ -6,7 +6,7 @@ counts after the classifier, given that one image alone in float32, has agreed.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,15 +86,24 @@ class Scheduler:
         self._elapsed_ms = [0.0] * slots
         self._allocated = False
 
-    def run(self, jobs: Iterable[Job], stop: StopSignal) -> Iterator[Outcome]:
+    def run(
+        self,
+        jobs: Iterable[Job],
+        stop: StopSignal,
+        after_step: Callable[[int], None] = lambda evaluated: None,
+    ) -> Iterator[Outcome]:
         """Yield the outcomes of jobs as they end; images must be of one shape.
 
         After a stop request the attempts in flight are dropped: they are redone on resume, with
-        the same result.
+        the same result. ``after_step`` is told, after every generation, how many candidates were
+        evaluated so far.
         """
-        waiting = iter(jobs)
+        waiting, evaluated = iter(jobs), 0
         while not stop.requested and self._refill(waiting):
+            busy = sum(job is not None for job in self._jobs)
             yield from self._step()
+            evaluated += busy * self._search.candidates_per_step
+            after_step(evaluated)
 
     def _refill(self, waiting: Iterator[Job]) -> bool:
         """Fill empty slots with waiting jobs; return whether any slot is busy."""
@@ -147,8 +156,7 @@ class Scheduler:
         candidates = self._search.ask()
         fitness, success = self._evaluate(candidates, torch.tensor(busy, device=self._device))
         self._search.tell(fitness)
-        # One transfer a step tells the host all it needs.
-        broken = (~fitness.isfinite()).any(1).tolist()
+        broken = (~fitness.isfinite()).cpu()
         hits = success.cpu()
         outcomes = []
         for slot in busy:
@@ -179,18 +187,25 @@ class Scheduler:
         return fitness, success & all_pixels_changed(self._bytes, candidates)
 
     def _conclude(
-        self, slot: int, candidates: Candidates, hits: Tensor, broken: bool
+        self, slot: int, candidates: Candidates, hits: Tensor, broken: Tensor
     ) -> Outcome | None:
-        """Return the outcome of a slot whose attempt has ended, else None."""
+        """Return the outcome of a slot whose attempt has ended, else None.
+
+        Args:
+            slot: which slot.
+            candidates: those of this step.
+            hits: bool (P,), which of them seem to succeed.
+            broken: bool (P,), which of them the classifier gave no finite answer for.
+        """
         per_step = self._search.candidates_per_step
         before = self._steps[slot] * per_step
-        if broken:
-            positions, colours = candidates.positions[slot, 0], candidates.colours[slot, 0]
-            error = "the classifier's output is not finite"
-            return self._outcome(slot, False, positions, colours, before + per_step, error)
-        for index in hits.nonzero().flatten().tolist():
+        for index in (hits | broken).nonzero().flatten().tolist():
             positions, colours = candidates.positions[slot, index], candidates.colours[slot, index]
-            outcome = self._outcome(slot, True, positions, colours, before + index + 1)
+            queries = before + index + 1
+            if broken[index]:
+                error = "the classifier's output is not finite"
+                return self._outcome(slot, False, positions, colours, queries, error)
+            outcome = self._outcome(slot, True, positions, colours, queries)
             if outcome.success:
                 return outcome
         if self._steps[slot] + 1 < self._search.max_steps:

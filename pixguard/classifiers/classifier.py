@@ -56,7 +56,7 @@ class Classifier(nn.Module):
         """Return float64 probabilities (N, L).
 
         In float32 the softmax of a confident network saturates at 1 and a search over it sees
-        only ties; float64 keeps the order that the float32 logits have.
+        only ties; float64 keeps the order of the float32 logits up to margins of about 36.
         """
         wide = logits.double()
         return wide.softmax(dim=1) if self.task == "multi-class" else wide.sigmoid()

@@ -37,7 +37,7 @@ def canonical_logits(classifier: Classifier, image: Tensor) -> Tensor:
         raise ValueError(f"expected one float32 image (1, C, H, W), got {tuple(image.shape)}")
     if classifier.training:
         raise ValueError("the classifier is in training mode")
-    with torch.inference_mode(), _plain_float32(image.device):
+    with torch.inference_mode(), plain_float32(image.device):
         logits: Tensor = classifier(plain_layout(image))
     return logits
 
@@ -78,7 +78,7 @@ def predict(
 
 
 @contextmanager
-def _plain_float32(device: torch.device) -> Iterator[None]:
+def plain_float32(device: torch.device) -> Iterator[None]:
     """Switch off what a GPU does faster and less exactly, and any autocast around this."""
     if device.type != "cuda":
         with torch.autocast(device.type, enabled=False):

@@ -19,6 +19,7 @@ from pixguard.cli.common import (
     exit_with_failures,
     open_session,
     print_result,
+    refuse_both,
     request,
 )
 from pixguard.config import AttackSettings, DifferentialEvolutionSettings
@@ -55,7 +56,9 @@ def attack(
     generations: Annotated[
         int, typer.Option(min=0, help="At most, after the initial population.")
     ] = EVOLUTION.generations,
-    mutation: Annotated[float, typer.Option(help="Mutation factor F.")] = EVOLUTION.mutation,
+    mutation: Annotated[
+        float, typer.Option(min=0.0, max=2.0, help="Mutation factor F.")
+    ] = EVOLUTION.mutation,
     strategy: Annotated[Literal["rand1", "best1"], typer.Option()] = EVOLUTION.strategy,
     init: Annotated[
         Literal["su", "uniform"], typer.Option(help="Initial colours: N(128, 127), or uniform.")
@@ -79,6 +82,7 @@ def attack(
         from pixguard.runner import attacking
         from pixguard.runner.subject import open_subject
 
+        refuse_both(resume, fresh_seed)
         subject = open_subject(session, request(dataset, source, size, data_dir), model)
         if per_class is None and pixels > 1:
             per_class = PAPER_PER_CLASS
@@ -101,7 +105,7 @@ def attack(
             ),
         )
         if dry_run:
-            result = attacking.dry_run(session, subject, settings)
+            result = attacking.dry_run(session, subject, settings, fresh_seed=fresh_seed)
         else:
             result = attacking.attack(
                 session, subject, settings, resume=resume, fresh_seed=fresh_seed

@@ -105,23 +105,36 @@ def _plain(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+def refuse_both(resume: bool, fresh_seed: bool) -> None:
+    """Raise where work is to be both gone on with and begun anew.
+
+    Raises:
+        UsageError: both were asked for.
+    """
+    if resume and fresh_seed:
+        raise UsageError(
+            "--resume goes on with a seed and --fresh-seed takes another one",
+            "one of the two; --seed N --resume goes on with a given seed",
+        )
+
+
 def exit_with_failures(failed: int) -> None:
     """Exit with the code for failed attempts, if there were any."""
     if failed:
-        typer.echo(f"pixguard: {failed} attempts failed; see `pixguard db info`", err=True)
+        typer.echo(f"pixguard: {failed} attempts failed; see the table `failure`", err=True)
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
 def files_folder(database: str) -> Path:
     """Return the folder beside the database that holds weights and checkpoints.
 
-    ``results.db`` has ``results-files``; a database given by URL has ``pixguard-files`` in the
-    working folder.
+    ``results.db`` has ``results-files``, wherever the file really lies; a database on a server has
+    ``pixguard-files`` in the working folder.
     """
-    if "://" in database:
-        return Path("pixguard-files")
-    path = Path(database)
-    return path.with_name(f"{path.stem}-files")
+    from pixguard.store.location import locate
+
+    path = locate(database).path
+    return Path("pixguard-files") if path is None else path.with_name(f"{path.stem}-files")
 
 
 @contextmanager
@@ -227,7 +240,29 @@ def apply_config_file(ctx: typer.Context, config: Path | None) -> None:
         raise UsageError(f"the configuration file {config} does not exist", "check --config")
     defaults = load_defaults(config or Path("pixguard.toml"))
     ctx.default_map = {
-        command: {key.replace("-", "_"): value for key, value in options.items()}
-        for command, options in defaults.items()
-        if isinstance(options, dict)
+        name: _checked_options(_command(ctx.command, name), options)
+        for name, options in defaults.items()
     }
+
+
+def _command(group: Any, name: str) -> Any:
+    known = getattr(group, "commands", {})
+    if name not in known:
+        raise UsageError(
+            f"pixguard.toml names {name!r}, which is no command", f"one of: {', '.join(known)}"
+        )
+    return known[name]
+
+
+def _checked_options(command: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the defaults of a command, or of the commands of a group, by parameter name."""
+    if hasattr(command, "commands"):
+        return {n: _checked_options(_command(command, n), o) for n, o in options.items()}
+    known = {parameter.name for parameter in command.params}
+    chosen = {key.replace("-", "_"): value for key, value in options.items()}
+    if unknown := sorted(set(chosen) - known):
+        raise UsageError(
+            f"pixguard.toml gives {command.name!r} the option {unknown[0]!r}, which it has not",
+            f"pixguard {command.name} --help",
+        )
+    return chosen

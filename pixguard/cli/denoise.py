@@ -22,6 +22,7 @@ from pixguard.cli.common import (
     new_app,
     open_session,
     print_result,
+    refuse_both,
     request,
     training_dataset,
 )
@@ -46,7 +47,7 @@ def train(
     skip_bad: SkipBadOption = False,
     epochs: Annotated[int, typer.Option(min=1)] = DEFAULTS.epochs,
     batch_size: Annotated[int, typer.Option(min=1)] = DEFAULTS.batch_size,
-    learning_rate: Annotated[float, typer.Option(min=0.0)] = DEFAULTS.learning_rate,
+    learning_rate: Annotated[float, typer.Option(min=1e-9)] = DEFAULTS.learning_rate,
     noise: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of pixels replaced in training.")
     ] = DEFAULTS.noise,
@@ -61,8 +62,9 @@ def train(
     """Train a denoiser on a dataset's training images with impulse noise, and register it."""
     with open_session(db, device) as session:
         from pixguard.runner.denoising import train as run
-        from pixguard.runner.registering import unused_seed
+        from pixguard.runner.registering import with_fresh_seed
 
+        refuse_both(resume, fresh_seed)
         opened = training_dataset(session, dataset, source, size, data_dir, split, images, skip_bad)
         settings = DenoiserSettings(
             name=model,
@@ -71,8 +73,10 @@ def train(
             learning_rate=learning_rate,
             noise=noise,
             limit=limit,
-            seed=unused_seed(session, seed) if fresh_seed else seed,
+            seed=seed,
         )
+        if fresh_seed:
+            settings = with_fresh_seed(session, opened.info, settings)
         result = run(session, opened, settings, resume=resume)
     print_result(result, json)
 

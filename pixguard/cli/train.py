@@ -20,6 +20,7 @@ from pixguard.cli.common import (
     SplitOption,
     open_session,
     print_result,
+    refuse_both,
     training_dataset,
 )
 from pixguard.config import TrainSettings
@@ -40,7 +41,7 @@ def train(
     skip_bad: SkipBadOption = False,
     epochs: Annotated[int, typer.Option(min=1, help="At most so many epochs.")] = DEFAULTS.epochs,
     batch_size: Annotated[int, typer.Option(min=2)] = DEFAULTS.batch_size,
-    learning_rate: Annotated[float, typer.Option(min=0.0)] = DEFAULTS.learning_rate,
+    learning_rate: Annotated[float, typer.Option(min=1e-9)] = DEFAULTS.learning_rate,
     momentum: Annotated[float, typer.Option(min=0.0)] = DEFAULTS.momentum,
     stop_train_accuracy: Annotated[
         float, typer.Option(help="Stop above this training accuracy and ...")
@@ -61,9 +62,10 @@ def train(
 ) -> None:
     """Train a classifier as the paper did, judge it on the test images, and register it."""
     with open_session(db, device) as session:
-        from pixguard.runner.registering import unused_seed
+        from pixguard.runner.registering import with_fresh_seed
         from pixguard.runner.training import train as run
 
+        refuse_both(resume, fresh_seed)
         opened = training_dataset(session, dataset, source, size, data_dir, split, images, skip_bad)
         settings = TrainSettings(
             architecture=model,
@@ -75,7 +77,9 @@ def train(
             stop_val_accuracy=stop_val_accuracy,
             paper_early_stop=paper_early_stop,
             limit=limit,
-            seed=unused_seed(session, seed) if fresh_seed else seed,
+            seed=seed,
         )
+        if fresh_seed:
+            settings = with_fresh_seed(session, opened.info, settings)
         result = run(session, opened, settings, resume=resume)
     print_result(result, json)

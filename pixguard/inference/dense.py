@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from pixguard.classifiers.classifier import Classifier
+from pixguard.classifiers.evaluation import plain_float32
 from pixguard.inference.images import with_pixels
 
 
@@ -30,19 +31,20 @@ class DenseEvaluator:
             filler = torch.full((missing,), count - 1, device=owners.device)
             order = torch.cat([torch.arange(count, device=owners.device), filler])
             owners, positions, colours = owners[order], positions[order], colours[order]
-        outputs = [
-            self.classifier(with_pixels(images, owners[part], positions[part], colours[part]))
-            for part in (slice(i, i + self.batch) for i in range(0, count, self.batch))
-        ]
+        with plain_float32(images.device):
+            outputs = [
+                self.classifier(with_pixels(images, owners[part], positions[part], colours[part]))
+                for part in (slice(i, i + self.batch) for i in range(0, count, self.batch))
+            ]
         return torch.cat(outputs)[:count].float()
 
 
-def automatic_batch(device: torch.device, size: int) -> int:
-    """Return how many candidates to evaluate at a time on a device, for images of a side.
+CPU_PIXELS, GPU_PIXELS = 200 * 64 * 64, 2000 * 64 * 64
+"""Image pixels in a batch: two populations of 64 x 64 on a CPU, and what an 8 GiB GPU takes of a
+ResNet50's activations with room to spare."""
 
-    On a CPU two populations fill the caches; a GPU takes what fits comfortably beside the
-    activations of a ResNet50 at that size.
-    """
-    if device.type == "cpu":
-        return 200
-    return 4000 if size <= 64 else 1000 if size <= 224 else 200
+
+def automatic_batch(device: torch.device, size: int) -> int:
+    """Return how many candidates to evaluate at a time on a device, for images of a side."""
+    pixels, most = (CPU_PIXELS, 200) if device.type == "cpu" else (GPU_PIXELS, 4000)
+    return max(1, min(most, pixels // size**2))

@@ -1,5 +1,6 @@
 """Attacks a classifier's correctly classified test images: plans, skips what is done, runs."""
 
+import itertools
 import time
 from dataclasses import asdict, replace
 from typing import Any
@@ -10,7 +11,7 @@ from pixguard.attacks import DIFFERENTIAL_EVOLUTION, SEARCHES
 from pixguard.attacks.base import Search
 from pixguard.config import AttackSettings
 from pixguard.errors import UsageError
-from pixguard.records import AttackRecord, PredictionRecord
+from pixguard.records import AttackRecord, DatasetInfo, PredictionRecord
 from pixguard.runner.inline import carry_out, measure_rate
 from pixguard.runner.judging import judge_test_images, judged
 from pixguard.runner.plan import Plan, plan_attempts, select_images
@@ -49,14 +50,13 @@ def attack(
     search = SEARCHES[DIFFERENTIAL_EVOLUTION](settings)
     record = full_record(search, settings, subject.dataset.info.task)
     with session.writer(asdict(settings), settings.seed) as writer:
-        predictions = judge_test_images(session, writer, subject)
         if fresh_seed:
-            used = reader.attempt_seeds(writer.engine, subject.model.id)
-            settings = replace(settings, seed=max(used, default=settings.seed - 1) + 1)
-            session.display.say(f"fresh seed: {settings.seed}")
+            settings = with_fresh_seed(session, writer.engine, subject, settings)
+        again = session.again(settings.seed)
+        predictions = judge_test_images(session, writer, subject, again)
         plan = make_plan(writer.engine, subject, record, settings, predictions)
         done, total = len(plan.done), len(plan.attempts)
-        if done and plan.todo and not resume:
+        if done and not resume:
             raise UsageError(
                 f"{done} of the {total} attempts of this plan are in {session.database}",
                 "--resume to go on with what is missing, or --fresh-seed for another sample",
@@ -66,7 +66,7 @@ def attack(
         started = time.monotonic()
         counts = carry_out(session, writer, subject, plan, settings, search, predictions)
         writer.flush()
-        session.honour_stop(f"{done + counts['made']} of {total} attempts are committed")
+        session.honour_stop(f"{done + counts['made']} of {total} attempts are committed", again)
     return {
         **_summary(subject, plan, settings),
         **counts,
@@ -74,24 +74,38 @@ def attack(
     }
 
 
-def dry_run(session: Session, subject: Subject, settings: AttackSettings) -> dict[str, Any]:
-    """Say what an attack would do and at most how long it would take; write nothing."""
+def with_fresh_seed(
+    session: Session, engine: Engine, subject: Subject, settings: AttackSettings
+) -> AttackSettings:
+    """Return the settings with the first seed, from theirs on, without attempts; say which."""
+    used = reader.attempt_seeds(engine, subject.model.id)
+    seed = next(s for s in itertools.count(settings.seed) if s not in used)
+    session.display.say(f"fresh seed: {seed}")
+    return replace(settings, seed=seed)
+
+
+def dry_run(
+    session: Session, subject: Subject, settings: AttackSettings, *, fresh_seed: bool
+) -> dict[str, Any]:
+    """Say what an attack would do, and how long it takes if no attempt succeeds; write nothing."""
     search = SEARCHES[DIFFERENTIAL_EVOLUTION](settings)
     record = full_record(search, settings, subject.dataset.info.task)
     engine = open_engine(session.database)
     try:
+        if fresh_seed:
+            settings = with_fresh_seed(session, engine, subject, settings)
         predictions = judged(session, engine, subject)
         plan = make_plan(engine, subject, record, settings, predictions)
     finally:
         engine.dispose()
     queries = search.candidates_per_step * search.max_steps
-    rate = measure_rate(session, subject, settings)
+    rate = measure_rate(session, subject, settings, search, len(plan.todo))
     return {
         **_summary(subject, plan, settings),
         "left": len(plan.todo),
         "queries_at_most": queries * len(plan.todo),
         "candidates_per_second": round(rate),
-        "seconds_at_most": round(queries * len(plan.todo) / rate),
+        "seconds_if_all_fail": round(queries * len(plan.todo) / rate),
     }
 
 
@@ -108,6 +122,7 @@ def make_plan(
         UsageError: no test image is classified correctly.
     """
     info, model = subject.dataset.info, subject.model
+    check_definition(settings, info)
     indices = select_images(subject.dataset, predictions, settings)
     if not indices:
         raise UsageError(
@@ -121,6 +136,21 @@ def make_plan(
     )
     present = reader.attempt_keys(engine, model.id)
     return Plan(record, attempts, frozenset(a.key for a in attempts if a.key in present))
+
+
+def check_definition(settings: AttackSettings, info: DatasetInfo) -> None:
+    """Refuse a definition of success that the attack could not use.
+
+    Raises:
+        UsageError: ``argmax`` for a multi-class dataset, a targeted attack, or a single label.
+    """
+    if settings.success == "argmax" and (
+        info.task == "multi-class" or settings.target or info.label_count < 2
+    ):
+        raise UsageError(
+            "--success argmax is for non-targeted attacks on several labels at once",
+            "leave --success out",
+        )
 
 
 def _summary(subject: Subject, plan: Plan, settings: AttackSettings) -> dict[str, Any]:

@@ -25,7 +25,11 @@ from pixguard.records import (
     decode_label_set,
     digest,
 )
-from pixguard.runner.registering import begin_training, register
+from pixguard.runner.registering import (
+    begin_training,
+    keeping_a_finished_training,
+    register,
+)
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store import outcomes, reader
@@ -77,8 +81,12 @@ def train(
         display=session.display,
         stop=session.stop,
     )
-    session.honour_stop(f"{len(fit.epochs)} finished epochs are kept in {training.checkpoint}")
-    with session.writer(asdict(settings), settings.seed) as writer:
+    kept = f"{len(fit.epochs)} finished epochs are kept in {training.checkpoint}"
+    session.honour_stop(kept, session.again(settings.seed))
+    with (
+        keeping_a_finished_training(session, settings.seed),
+        session.writer(asdict(settings), settings.seed) as writer,
+    ):
         stored = register(
             session, writer, dataset.info, training, "denoiser", settings.name, denoiser, fit
         )

@@ -20,7 +20,7 @@ def export_model(
         PixguardError: the weights are missing, or the files cannot be written.
     """
     record = model.record
-    card = target.with_suffix(".json")
+    card = target.with_name(f"{target.name}.json")
     if not record.weights_file:
         raise UsageError(
             f"{record.architecture} (model {model.id}) has no weights to export",

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from pixguard.attacks.scheduler import Job, Outcome, Scheduler
 from pixguard.classifiers.evaluation import canonical_logits
 from pixguard.classifiers.inputs import to_unit_range
 from pixguard.config import AttackSettings
+from pixguard.errors import PixguardError
 from pixguard.inference.dense import DenseEvaluator, automatic_batch
 from pixguard.records import AttemptRecord, FailureRecord, PixelRecord, PredictionRecord
 from pixguard.runner.plan import Plan, PlannedAttempt
@@ -38,19 +40,31 @@ def choose_objective(task: str, settings: AttackSettings) -> Objective:
     return change_argmax if settings.success == "argmax" else change_label_set
 
 
-def measure_rate(session: Session, subject: Subject, settings: AttackSettings) -> float:
-    """Return the evaluator's candidates per second on one warm batch."""
-    info = subject.dataset.info
-    batch = settings.batch or automatic_batch(session.device, info.size)
+def slots_and_batch(
+    session: Session, subject: Subject, settings: AttackSettings, search: Search, todo: int
+) -> tuple[int, int]:
+    """Return how many attempts to run at a time, and how many candidates to evaluate at a time."""
+    size = subject.dataset.info.size
+    batch = settings.batch or automatic_batch(session.device, size)
+    slots = max(1, min(todo, batch // search.candidates_per_step))
+    return slots, min(batch, slots * search.candidates_per_step)
+
+
+def measure_rate(
+    session: Session, subject: Subject, settings: AttackSettings, search: Search, todo: int
+) -> float:
+    """Return the candidates per second of one warm evaluation, of all slots."""
+    slots, batch = slots_and_batch(session, subject, settings, search, todo)
     evaluator = DenseEvaluator(subject.classifier, batch)
     image = to_unit_range(subject.dataset.images([0]), session.device)
-    owners = torch.zeros(batch, dtype=torch.int64, device=session.device)
-    positions = torch.zeros(batch, 1, 2, dtype=torch.int64, device=session.device)
-    colours = torch.zeros(batch, 1, info.channels, dtype=torch.uint8, device=session.device)
-    for _ in range(2):  # the first batch pays for warming up
+    count, channels = slots * search.candidates_per_step, subject.dataset.info.channels
+    owners = torch.zeros(count, dtype=torch.int64, device=session.device)
+    positions = torch.zeros(count, 1, 2, dtype=torch.int64, device=session.device)
+    colours = torch.zeros(count, 1, channels, dtype=torch.uint8, device=session.device)
+    for _ in range(2):  # the first one pays for warming up
         started = time.perf_counter()
         evaluator.logits(image, owners, positions, colours).cpu()
-    return batch / (time.perf_counter() - started)
+    return count / (time.perf_counter() - started)
 
 
 def _jobs(
@@ -65,11 +79,9 @@ def _jobs(
         image = subject.dataset.images([attempt.image_index])[0]
         clean = predictions[attempt.image_index].predicted
         focus = attempt.target if attempt.target is not None else (clean or (0,))[0]
-        if settings.success == "argmax" and subject.dataset.info.task == "multi-label":
-            logits = canonical_logits(
-                subject.classifier, to_unit_range(image[None], session.device)
-            )
-            focus = int(logits.argmax(1)) if attempt.target is None else focus
+        if settings.success == "argmax":
+            tensor = to_unit_range(image[None], session.device)
+            focus = int(canonical_logits(subject.classifier, tensor).argmax(1))
         yield Job(attempt.key, image, clean, focus)
 
 
@@ -86,45 +98,63 @@ def carry_out(
     todo, attack_id = plan.todo, writer.attack(plan.record)
     by_key = {attempt.key: attempt for attempt in todo}
     ids = reader.image_ids(writer.engine, subject.dataset_id)
-    size = subject.dataset.info.size
-    batch = settings.batch or automatic_batch(session.device, size)
+    slots, batch = slots_and_batch(session, subject, settings, search, len(todo))
     scheduler = Scheduler(
         subject.classifier,
         evaluator := DenseEvaluator(subject.classifier, batch),
         search,
         choose_objective(subject.dataset.info.task, settings),
-        slots=max(1, min(len(todo), batch // search.candidates_per_step)),
+        slots=slots,
         device=session.device,
     )
     counts = {"made": 0, "succeeded": 0, "failed": 0, "queries": 0}
     title = f"attacking, {settings.pixels} pixel{'s' if settings.pixels > 1 else ''}"
     started = time.monotonic()
     done = len(plan.done)
-    with session.display.track(title, len(plan.attempts), "attempts") as progress:
+    with (
+        memory_hint(batch),
+        session.display.track(title, len(plan.attempts), "attempts") as progress,
+    ):
+
+        def tell(evaluated: int) -> None:
+            """Show progress and commit what is due, after every generation."""
+            ended = counts["made"] + counts["failed"]
+            rate = evaluated / (time.monotonic() - started)
+            share = f"{100 * counts['succeeded'] / ended:.1f} % success, " if ended else ""
+            progress.update(done + ended, f"{share}{rate:,.0f} candidates/s")
+            writer.flush_if_due()
+
         progress.update(done)
         jobs = _jobs(session, subject, todo, settings, predictions)
-        for outcome in scheduler.run(jobs, session.stop):
+        for outcome in scheduler.run(jobs, session.stop, tell):
             attempt = by_key[outcome.job.key]
             counts["queries"] += outcome.queries
             if outcome.error is not None:
                 counts["failed"] += 1
                 writer.failure(FailureRecord(attempt.key, "NonFiniteLogits", outcome.error))
-            else:
-                counts["made"] += 1
-                counts["succeeded"] += outcome.success
-                writer.attempt(
-                    _record(outcome, attempt, settings, predictions, evaluator),
-                    attack_id=attack_id,
-                    model_id=subject.model.id,
-                    image_id=ids[attempt.image_index],
-                )
-            ended = counts["made"] + counts["failed"]
-            rate = counts["queries"] / (time.monotonic() - started)
-            progress.update(
-                done + ended,
-                f"{100 * counts['succeeded'] / ended:.1f} % success, {rate:,.0f} candidates/s",
+                continue
+            counts["made"] += 1
+            counts["succeeded"] += outcome.success
+            writer.attempt(
+                _record(outcome, attempt, settings, predictions, evaluator),
+                attack_id=attack_id,
+                model_id=subject.model.id,
+                image_id=ids[attempt.image_index],
             )
+        progress.update(done + counts["made"] + counts["failed"], "done")
     return counts
+
+
+@contextmanager
+def memory_hint(batch: int) -> Iterator[None]:
+    """Turn a device's out-of-memory error into one that says what to type."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise PixguardError(
+            f"the device has not enough memory for {batch} candidates at a time",
+            f"the same command with --resume --batch {max(1, batch // 2)}",
+        ) from error
 
 
 def _record(

@@ -14,11 +14,12 @@ CHUNK = 256
 
 
 def judge_test_images(
-    session: Session, writer: Writer, subject: Subject
+    session: Session, writer: Writer, subject: Subject, again: str
 ) -> dict[int, PredictionRecord]:
     """Register the test images and the decisions on them; return the decisions by index.
 
-    Decisions that the database holds are kept.
+    Every image is read and compared with its registered fingerprint; decisions that the database
+    holds are kept. ``again`` is the command that goes on after a stop.
 
     Raises:
         DataError: an image has changed since it was registered.
@@ -27,7 +28,7 @@ def judge_test_images(
     dataset, model_id = subject.dataset, subject.model.id
     known = reader.predictions(writer.engine, model_id)
     indices = dataset.indices("test").tolist()
-    with session.display.track("judging the test images", len(indices), "images") as progress:
+    with session.display.track("checking the test images", len(indices), "images") as progress:
         for start in range(0, len(indices), CHUNK):
             chunk = indices[start : start + CHUNK]
             writer.images(subject.dataset_id, dataset.records(chunk))
@@ -36,7 +37,7 @@ def judge_test_images(
             writer.predictions(model_id, subject.dataset_id, records)
             known.update({record.image_index: record for record in records})
             progress.update(start + len(chunk))
-            session.honour_stop("the decisions made so far are committed")
+            session.honour_stop("the decisions made so far are committed", again)
     return known
 
 

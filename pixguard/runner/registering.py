@@ -1,14 +1,16 @@
 """What every training shares: is it done already, where is its checkpoint, who is registered."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import nn
 
 from pixguard.classifiers.weights import parameter_counts, save_weights
-from pixguard.errors import UsageError
+from pixguard.config import DenoiserSettings, TrainSettings
+from pixguard.errors import DatabaseBusyError, UsageError
 from pixguard.records import DatasetInfo, ModelKind, ModelRecord, digest
 from pixguard.runner.session import Session
 from pixguard.store import reader
@@ -16,6 +18,8 @@ from pixguard.store.engine import open_engine
 from pixguard.store.reader import StoredModel
 from pixguard.store.writer import Writer
 from pixguard.training import Fit
+
+Settings = TypeVar("Settings", TrainSettings, DenoiserSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,12 @@ class Training:
     done: StoredModel | None
 
 
+def training_key(info: DatasetInfo, settings: Mapping[str, Any]) -> str:
+    """Return what identifies a training: the dataset as it is split, and every setting."""
+    images = [info.name, info.source, info.size, info.version, info.manifest_sha256]
+    return digest([*images, info.split_scheme, info.split_seed, dict(settings)])
+
+
 def begin_training(
     session: Session, info: DatasetInfo, settings: Mapping[str, Any], resume: bool
 ) -> Training:
@@ -36,7 +46,7 @@ def begin_training(
         UsageError: it was finished or begun before, and ``resume`` was not asked for.
         PixguardError: the database could not take the result.
     """
-    key = digest({"manifest": info.manifest_sha256, "size": info.size, "settings": settings})
+    key = training_key(info, settings)
     models = _registered_models(session)
     done = next((m for m in models if m.record.hyperparameters.get("training_key") == key), None)
     if done is not None and not resume:
@@ -53,12 +63,27 @@ def begin_training(
     return Training({**settings, "training_key": key}, checkpoint, done)
 
 
-def unused_seed(session: Session, seed: int) -> int:
-    """Return the first seed from ``seed`` on that no registered model was trained with."""
-    used = {m.record.hyperparameters.get("seed") for m in _registered_models(session)}
-    while seed in used:
-        seed += 1
-    return seed
+def with_fresh_seed(session: Session, info: DatasetInfo, settings: Settings) -> Settings:
+    """Return the settings with the first seed, from theirs on, that no training has begun with."""
+    models = _registered_models(session)
+    keys = {m.record.hyperparameters.get("training_key") for m in models}
+    while True:
+        key = training_key(info, asdict(settings))
+        if key not in keys and not session.checkpoint(key).exists():
+            return settings
+        settings = replace(settings, seed=settings.seed + 1)
+
+
+@contextmanager
+def keeping_a_finished_training(session: Session, seed: int) -> Iterator[None]:
+    """Say that a training is not lost when the database is busy at its end."""
+    try:
+        yield
+    except DatabaseBusyError as error:
+        raise DatabaseBusyError(
+            f"{error.message}; the finished training is kept",
+            f"when it is free: {session.again(seed)}",
+        ) from error
 
 
 def _registered_models(session: Session) -> list[StoredModel]:

@@ -1,5 +1,6 @@
 """Where a command works: the database, the folder beside it, the device, who watches."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,16 +44,25 @@ class Session:
             environment=environment(),
         )
 
-    def honour_stop(self, kept: str) -> None:
-        """Raise if a stop was requested; ``kept`` says what is safe.
+    def honour_stop(self, kept: str, again: str | None = None) -> None:
+        """Raise if a stop was requested; ``kept`` says what is safe, ``again`` how to go on.
 
         Raises:
-            InterruptedRunError: with the way to go on.
+            InterruptedRunError: with the command that goes on, by default the same one.
         """
         if self.stop.requested:
-            raise InterruptedRunError(f"stopped; {kept}", resume_command(self.command))
+            raise InterruptedRunError(f"stopped; {kept}", again or self.command)
 
+    def again(self, seed: int) -> str:
+        """Return the command line that goes on with this work: ``--resume``, and the seed in use.
 
-def resume_command(command: str) -> str:
-    """Return a command line with ``--resume`` added where it is missing."""
-    return command if "--resume" in command.split() else f"{command} --resume"
+        A fresh seed was fresh once: asked for again, it would begin something else.
+        """
+        words = shlex.split(self.command)
+        if "--fresh-seed" in words:
+            words.remove("--fresh-seed")
+            if "--seed" in words:
+                at = words.index("--seed")
+                del words[at : at + 2]
+            words += ["--seed", str(seed)]
+        return shlex.join(words if "--resume" in words else [*words, "--resume"])

@@ -21,6 +21,7 @@ from pixguard.records import DatasetInfo
 from pixguard.runner.session import Session
 from pixguard.store import reader
 from pixguard.store.engine import open_engine
+from pixguard.store.location import locate
 from pixguard.store.reader import StoredDataset, StoredModel
 
 DEFAULT_SIZE = 28
@@ -147,7 +148,10 @@ def open_for_training(
 
 
 def _registered(database: str, name: str) -> list[StoredDataset]:
-    engine = open_engine(database, create=True, writable=True)
+    path = locate(database).path
+    if path is not None and not path.exists():
+        return []  # not made before there is something to write
+    engine = open_engine(database)
     try:
         return reader.datasets(engine, name=registered_name(name))
     finally:

@@ -5,10 +5,15 @@ from typing import Any
 
 from pixguard.classifiers.builders import build_classifier
 from pixguard.classifiers.training import train_classifier
+from pixguard.classifiers.weights import load_weights
 from pixguard.config import TrainSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.runner.judging import judge_test_images
-from pixguard.runner.registering import begin_training, register
+from pixguard.runner.registering import (
+    begin_training,
+    keeping_a_finished_training,
+    register,
+)
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 
@@ -26,23 +31,30 @@ def train(
         InterruptedRunError: a stop was requested; the finished epochs are kept.
     """
     training = begin_training(session, dataset.info, asdict(settings), resume)
-    if training.done is not None:
-        session.display.say(f"already trained: classifier {training.done.id}; nothing to do")
-        return {"model": training.done.id, "already_trained": True}
     classifier = build_classifier(settings.architecture, dataset.info, seed=settings.seed)
     classifier.to(session.device)
-    fit = train_classifier(
-        classifier,
-        dataset,
-        settings,
-        device=session.device,
-        checkpoint=training.checkpoint,
-        display=session.display,
-        stop=session.stop,
-    )
-    session.honour_stop(f"{len(fit.epochs)} finished epochs are kept in {training.checkpoint}")
-    with session.writer(asdict(settings), settings.seed) as writer:
-        stored = register(
+    if training.done is None:
+        fit = train_classifier(
+            classifier,
+            dataset,
+            settings,
+            device=session.device,
+            checkpoint=training.checkpoint,
+            display=session.display,
+            stop=session.stop,
+        )
+        kept = f"{len(fit.epochs)} finished epochs are kept in {training.checkpoint}"
+        session.honour_stop(kept, session.again(settings.seed))
+    else:
+        record = training.done.record
+        session.display.say(f"already trained: classifier {training.done.id}")
+        load_weights(classifier, session.weights / record.weights_file, record.weights_sha256)
+    with (
+        keeping_a_finished_training(session, settings.seed),
+        session.writer(asdict(settings), settings.seed) as writer,
+    ):
+        # A training that was stopped while its test images were judged goes on from there.
+        stored = training.done or register(
             session,
             writer,
             dataset.info,
@@ -53,12 +65,13 @@ def train(
             fit,
         )
         subject = Subject(dataset, stored.dataset_id, stored, classifier.eval())
-        predictions = judge_test_images(session, writer, subject)
+        predictions = judge_test_images(session, writer, subject, session.again(settings.seed))
     training.checkpoint.unlink(missing_ok=True)
     tested = dataset.indices("test").tolist()
     correct = sum(predictions[i].predicted == dataset.label_set(i) for i in tested)
     return {
         "model": stored.id,
+        "already_trained": training.done is not None,
         "architecture": stored.record.architecture,
         "dataset": dataset.info.name,
         "source": dataset.info.source,

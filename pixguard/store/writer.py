@@ -212,7 +212,7 @@ class Writer:
             image_id=image_id,
             through_model_id=through_model_id,
         )
-        self._flush_if_due()
+        self.flush_if_due()
 
     def failure(self, record: FailureRecord) -> None:
         """Store that an attempt raised; it stays to be done."""
@@ -225,7 +225,7 @@ class Writer:
                 "at_ms": now_ms(),
             }
         )
-        self._flush_if_due()
+        self.flush_if_due()
 
     def restoration(
         self, record: RestorationRecord, *, image_id: int, classifier_id: int, denoiser_id: int
@@ -234,13 +234,13 @@ class Writer:
         self._buffer.add_restoration(
             record, image_id=image_id, classifier_id=classifier_id, denoiser_id=denoiser_id
         )
-        self._flush_if_due()
+        self.flush_if_due()
 
     def score(self, restoration_id: int, metric_id: int, record: ScoreRecord) -> None:
         """Store a metric's value, unless it is there already."""
         row = {"restoration_id": restoration_id, "metric_id": metric_id, **score_values(record)}
         self._buffer.scores.append(row)
-        self._flush_if_due()
+        self.flush_if_due()
 
     def flush(self) -> None:
         """Commit what waits; on an error it waits on, so that nothing is lost.
@@ -262,7 +262,8 @@ class Writer:
         if beat:
             self._heartbeat_s = now_s
 
-    def _flush_if_due(self) -> None:
+    def flush_if_due(self) -> None:
+        """Commit what waits if it is 64 rows, or has waited for 2 seconds."""
         waited_s = time.monotonic() - self._flushed_s
         if len(self._buffer) >= COMMIT_EVERY_ROWS or waited_s >= COMMIT_EVERY_S:
             self.flush()

@@ -5,9 +5,9 @@ import torch
 from pixguard.classifiers.builders import build_classifier
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import (
-    _plain_float32,
     canonical_logits,
     judge,
+    plain_float32,
     predict,
 )
 from pixguard.classifiers.inputs import to_unit_range
@@ -74,7 +74,7 @@ def test_a_gpu_is_kept_from_reduced_precision_and_set_back() -> None:
         )
 
     before = switches()
-    with _plain_float32(torch.device("cuda")):
+    with plain_float32(torch.device("cuda")):
         assert switches() == ("ieee", "ieee", False, True)
     assert switches() == before != ("ieee", "ieee", False, True)
 

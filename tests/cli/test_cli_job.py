@@ -174,6 +174,44 @@ def test_settings_come_from_file_environment_and_flags_in_that_order(
     assert run_json("attack --dataset oct --dry-run --pixels 1 --limit 1")["pixels"] == 1
 
 
+def test_a_misspelt_setting_in_the_file_is_noticed(trained: Path) -> None:
+    Path("pixguard.toml").write_text("[attack]\npixel = 2\n")
+    assert "pixel" in run("attack --dataset oct --dry-run", code=2).output
+    Path("pixguard.toml").write_text("[atack]\npixels = 2\n")
+    assert "atack" in run("attack --dataset oct --dry-run", code=2).output
+
+
+def test_a_misspelt_dataset_makes_no_database() -> None:
+    run("train --dataset nosuch", code=2)
+    assert not Path("pixguard.db").exists()
+
+
+def test_the_same_images_split_or_named_otherwise_are_another_training(trained: Path) -> None:
+    for name in ("cat", "dog"):
+        for part in ("train", "val", "test"):
+            Path(f"pets/{part}/{name}").mkdir(parents=True)
+            for number in range(8):
+                noise = np.random.default_rng([number, *name.encode(), *part.encode()])
+                pixels = noise.integers(0, 255, (28, 28), dtype=np.uint8)
+                Image.fromarray(pixels).save(f"pets/{part}/{name}/{number}.png")
+    pets = "train --dataset pets --source folder --data-dir pets --model small-cnn --epochs 1"
+    first = run_json(f"{pets} --split paper")
+    second = run_json(f"{pets} --split official --resume")
+    assert second["model"] != first["model"]
+    assert second["already_trained"] is False
+
+
+def test_a_training_stopped_while_judging_is_completed_by_resume(trained: Path) -> None:
+    with sqlite3.connect("pixguard.db") as database:
+        database.execute("DELETE FROM prediction WHERE id % 2 = 0 AND id NOT IN (SELECT 0)")
+    resumed = run_json(
+        "train --dataset oct --source phantom --size 28 --images 400 --model small-cnn "
+        "--epochs 3 --learning-rate 0.02 --batch-size 32 --resume"
+    )
+    assert resumed["already_trained"] is True
+    assert count("prediction") == resumed["test_images"] == 80
+
+
 def one_class() -> None:
     Path("one/cat").mkdir(parents=True)
     Image.fromarray(np.zeros((9, 9), np.uint8)).save("one/cat/a.png")
@@ -215,6 +253,9 @@ BAD = [
     (nothing, "attack --dataset oct --device cuda:99", 2, "cuda"),
     (nothing, "attack --dataset oct --target lesion", 2, "--target"),
     (nothing, "attack --dataset oct --pixels 0", 2, "--pixels"),
+    (nothing, "attack --dataset oct --mutation nan", 2, "--mutation"),
+    (nothing, "attack --dataset oct --success argmax", 2, "argmax"),
+    (nothing, "attack --dataset oct --resume --fresh-seed", 2, "--seed N --resume"),
     (nothing, "attack --dataset oct --db elsewhere.db", 1, "elsewhere.db"),
     (not_a_database, "attack --dataset oct --db notes.db", 1, "notes.db"),
     (nothing, "denoise apply --dataset oct --denoiser scunet", 2, "scunet"),
