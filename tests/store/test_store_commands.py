@@ -90,7 +90,7 @@ def test_export_copies_weights_and_what_rebuilds_the_model(filled: Filled, tmp_p
     weights.write_bytes(b"weights")
     assert as_json(filled, *wanted)["weights"] == str(target)
     assert target.read_bytes() == b"weights"
-    card = json.loads(target.with_suffix(".json").read_text())
+    card = json.loads(target.with_name(f"{target.name}.json").read_text())
     assert (card["architecture"], card["parameters"]) == ("resnet50", {"classes": 2})
     assert "exists already" in as_json(filled, *wanted, code=2)["error"]["message"]
 
