@@ -141,7 +141,6 @@ def carry_out(
                 model_id=subject.model.id,
                 image_id=ids[attempt.image_index],
             )
-        progress.update(done + counts["made"] + counts["failed"], "done")
     return counts
 
 
