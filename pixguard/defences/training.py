@@ -6,6 +6,7 @@ sees a clean image: its target is a second noisy draw, under the annealed loss o
 :func:`annealed_l0`.
 """
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 
@@ -138,7 +139,13 @@ class _MedianCNNRecipe(_Recipe):
 
 
 class _Noise2NoiseRecipe(_Recipe):
-    """Noisy images to other noisy draws of them; gamma falls from 2 towards 0 with every batch."""
+    """Noisy images to other noisy draws of them; gamma falls from 2 towards 0 with every batch.
+
+    The learning rate falls with it, by half a cosine to 0 (inferred; the paper states neither).
+    Towards gamma 0 the gradient grows like 1 / |error|, and a constant rate throws away what was
+    learnt: on 480 PneumoniaMNIST images and 10 epochs the validation PSNR of a small network went
+    from 26 dB in the middle to 5 dB at the end, against 24 dB with the falling rate.
+    """
 
     _epochs = 1
     _seen = 0
@@ -151,6 +158,8 @@ class _Noise2NoiseRecipe(_Recipe):
     def _loss(self, restored: Tensor, clean: Tensor, generator: torch.Generator) -> Tensor:
         done = (self._epoch - 1 + self._seen / self.train_size) / self._epochs
         self._seen += len(clean)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._settings.learning_rate * (1 + math.cos(math.pi * done)) / 2
         target = impulse_noise(clean, self._settings.noise, generator)
         return annealed_l0(restored - target, FIRST_GAMMA * (1 - done))
 
