@@ -5,7 +5,6 @@ is the slot, so that one evolution step serves all of them. It knows neither cla
 database: the scheduler evaluates what it asks for (:mod:`pixguard.attacks.scheduler`).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -55,10 +54,3 @@ class Search(Protocol):
 
     def best(self, slot: int) -> tuple[Tensor, Tensor]:
         """Return positions (k, 2) and colours (k, C) of the best candidate that a slot holds."""
-
-
-def attack_record(
-    name: str, version: int, pixels: int, parameters: Mapping[str, Any]
-) -> AttackRecord:
-    """Return the record of an attack; ``parameters`` must be JSON-serialisable."""
-    return AttackRecord(name=name, version=version, pixels=pixels, parameters=dict(parameters))

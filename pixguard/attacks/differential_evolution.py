@@ -13,10 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pixguard.attacks.base import Candidates, attack_record
+from pixguard.attacks.base import Candidates
 from pixguard.attacks.philox import below, philox, standard_normal, unit_interval
 from pixguard.config import DifferentialEvolutionSettings
 from pixguard.errors import UsageError
+from pixguard.records import AttackRecord
 
 NAME = "differential-evolution"
 VERSION = 1
@@ -44,7 +45,7 @@ class DifferentialEvolutionSearch:
             )
         self.settings = settings
         self.pixels = pixels
-        self.record = attack_record(NAME, VERSION, pixels, asdict(settings))
+        self.record = AttackRecord(NAME, VERSION, pixels, asdict(settings))
         self.candidates_per_step = settings.population
         self.max_steps = settings.generations + 1
 
