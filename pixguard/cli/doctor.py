@@ -65,15 +65,13 @@ def _torch_pair() -> str:
 def _device(name: str) -> str:
     import torch
 
-    from pixguard.classifiers.device import pick_device
+    from pixguard.classifiers.device import describe, pick_device
 
     device = pick_device(name)
     if device.type != "cuda":
-        return (
-            f"{device} with {torch.get_num_threads()} threads (no GPU: expect hours, not minutes)"
-        )
+        return f"{describe(device)} (no GPU: expect hours, not minutes)"
     free, total = torch.cuda.mem_get_info(device)
-    return f"{torch.cuda.get_device_name(device)}, {free >> 20} of {total >> 20} MiB free"
+    return f"{describe(device)}, {free >> 20} of {total >> 20} MiB free"
 
 
 def _database(database: str) -> str:

@@ -128,6 +128,7 @@ class ZipTree:
         if os.getpid() != self._pid:  # a forked worker: the file's position would be shared
             self._archive = zipfile.ZipFile(self.location)
             self._pid = os.getpid()
+        # zipfile raises NotImplementedError for a compression that it does not know.
         try:
             return self._archive.read(info)
         except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:

@@ -25,6 +25,7 @@ SIZES = (28, 64, 128, 224)
 
 _IN_MEMORY_BYTES = 256 << 20
 _CHUNK_BYTES = 8 << 20
+# What a damaged archive raises; NotImplementedError stands for an unknown compression.
 _UNREADABLE = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 
 

@@ -39,7 +39,7 @@ class Base(DeclarativeBase):
     """Declarative base: integers are INTEGER, text is TEXT, floats are REAL."""
 
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
-    type_annotation_map = {int: INTEGER_64, str: Text, float: REAL_64}  # noqa: RUF012 (its API)
+    type_annotation_map = {int: INTEGER_64, str: Text, float: REAL_64}  # noqa: RUF012 (SQLAlchemy reads it so)
 
 
 def _strict(*constraints: Any) -> tuple[Any, ...]:

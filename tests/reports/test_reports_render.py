@@ -141,7 +141,7 @@ def test_sql_runs_in_another_client_and_gives_the_same(mini: Miniature) -> None:
     script = render_sql([table])
     assert ":classifier_id" not in script
     raw = mini.engine.raw_connection()
-    cursor = raw.driver_connection.cursor()  # type: ignore[union-attr]
+    cursor = raw.driver_connection.cursor()
     assert isinstance(cursor, sqlite3.Cursor)
     found = {row[1]: row[-2:] for row in cursor.execute(script).fetchall()}
     assert found["Normal"] == (4, 3)

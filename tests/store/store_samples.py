@@ -56,7 +56,7 @@ def image(index: int, sha256: str | None = None) -> ImageRecord:
 
 def model(weights: str, architecture: str = "resnet50", kind: str = "classifier") -> ModelRecord:
     return ModelRecord(
-        kind=kind,  # type: ignore[arg-type]  # plain text keeps the calls short
+        kind=kind,
         architecture=architecture,
         weights_sha256=weights,
         weights_file=f"{weights}.safetensors",

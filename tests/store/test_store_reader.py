@@ -54,7 +54,7 @@ def test_find_model_by_id_architecture_and_latest(filled: Filled) -> None:
 def test_find_model_says_how_to_make_one(filled: Filled, kind: str, hint: str) -> None:
     engine = open_engine(str(filled.path))
     with pytest.raises(UsageError, match=f"no {kind} of dataset derma") as caught:
-        reader.find_model(engine, "latest", kind, dataset_name="derma")  # type: ignore[arg-type]
+        reader.find_model(engine, "latest", kind, dataset_name="derma")
     assert caught.value.hint.startswith(hint)
 
 
@@ -72,7 +72,7 @@ def test_successes_are_those_of_the_undefended_classifier(filled: Filled) -> Non
     engine = open_engine(str(filled.path))
 
     def keys(**filters: object) -> list[str]:
-        found = outcomes.successes(engine, filled.model_id, **filters)  # type: ignore[arg-type]
+        found = outcomes.successes(engine, filled.model_id, **filters)
         return [one.attempt_key for one in found]
 
     assert keys() == ["key-0", "key-1", "key-2", "one"]
