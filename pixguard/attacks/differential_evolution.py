@@ -8,12 +8,11 @@ is better.
 """
 
 from dataclasses import asdict
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from pixguard.attacks.base import Candidates
+from pixguard.attacks.base import Arena, Candidates, Fitness
 from pixguard.attacks.philox import below, philox, standard_normal, unit_interval
 from pixguard.config import DifferentialEvolutionSettings
 from pixguard.errors import UsageError
@@ -37,6 +36,9 @@ class DifferentialEvolutionSearch:
     start; colours live in [0, 255] and are rounded. Genes that leave their range are clipped.
     """
 
+    fitness: Fitness = "probability"
+    revisits = True
+
     def __init__(self, settings: DifferentialEvolutionSettings, pixels: int) -> None:
         if settings.population < MIN_POPULATION:
             raise UsageError(
@@ -47,10 +49,15 @@ class DifferentialEvolutionSearch:
         self.pixels = pixels
         self.record = AttackRecord(NAME, VERSION, pixels, asdict(settings))
         self.candidates_per_step = settings.population
-        self.max_steps = settings.generations + 1
 
-    def allocate(self, slots: int, height: int, width: int, channels: int, device: Any) -> None:
+    def most_queries(self, height: int, width: int, channels: int) -> int:
+        """Return the size of the initial population and all generations."""
+        return self.settings.population * (self.settings.generations + 1)
+
+    def allocate(self, arena: Arena) -> None:
         """Prepare populations float64 (S, P, k (2 + C)) and their fitness (S, P)."""
+        slots, height, width, channels = arena.images.shape
+        device = arena.images.device
         population, genes = self.settings.population, self.pixels * (2 + channels)
         self._channels = channels
         # A gene of exactly H would decode to a row that does not exist.

@@ -14,53 +14,32 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pixguard.attacks.base import Candidates, Search
+from pixguard.attacks.base import Arena, Candidates, Search
+from pixguard.attacks.jobs import Job, Outcome
+from pixguard.attacks.memory import Memory, candidate_keys
 from pixguard.attacks.objectives import Objective
 from pixguard.attacks.philox import key_words
-from pixguard.classifiers.classifier import Classifier, Decision
-from pixguard.classifiers.evaluation import canonical_logits
+from pixguard.classifiers.classifier import Classifier
+from pixguard.classifiers.evaluation import canonical_logits, plain_float32
 from pixguard.classifiers.inputs import to_unit_range
 from pixguard.inference.base import Evaluator
+from pixguard.inference.batches import fixed_shape
 from pixguard.inference.images import with_pixels
 from pixguard.progress import StopSignal
-from pixguard.records import LabelSet
+
+GRADIENT_BATCH = 8
+"""Images of which white-box searches get gradients at a time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One attempt to make.
-
-    Attributes:
-        key: the attempt's key, 64 hexadecimal digits; its random stream derives from it alone.
-        image: uint8 (H, W, C).
-        clean: the label set that the classifier gives the clean image.
-        focus: the class ordinal that the objective is about.
-    """
-
-    key: str
-    image: NDArray[np.uint8]
-    clean: LabelSet
-    focus: int
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How an attempt ended; ``error`` is set when the classifier gave no finite answer.
-
-    ``positions`` and ``colours`` are those of the first verified success, or of the best
-    candidate: int64 (k, 2) and uint8 (k, C). ``queries`` counts candidates up to and including it.
-    """
+@dataclass(slots=True)
+class _Attempt:
+    """An attempt under way: what it has cost so far."""
 
     job: Job
-    success: bool
-    positions: NDArray[np.int64]
-    colours: NDArray[np.uint8]
-    decision: Decision
-    true_confidence: float
-    queries: int
-    generations: int
-    elapsed_ms: float
-    error: str | None = None
+    steps: int = 0
+    queries: int = 0
+    distinct: int = 0
+    elapsed_ms: float = 0.0
 
 
 class Scheduler:
@@ -75,65 +54,70 @@ class Scheduler:
         *,
         slots: int,
         device: torch.device,
+        say: Callable[[str], None] = lambda message: None,
     ) -> None:
+        """``say`` is told when the batch has to be lowered."""
         self._classifier = classifier
         self._evaluator = evaluator
         self._search = search
         self._objective = objective
         self._device = device
-        self._jobs: list[Job | None] = [None] * slots
-        self._steps = [0] * slots
-        self._elapsed_ms = [0.0] * slots
+        self._say = say
+        self._attempts: list[_Attempt | None] = [None] * slots
         self._allocated = False
 
     def run(
         self,
         jobs: Iterable[Job],
         stop: StopSignal,
-        after_step: Callable[[int], None] = lambda evaluated: None,
+        after_step: Callable[[int], None] = lambda queries: None,
     ) -> Iterator[Outcome]:
         """Yield the outcomes of jobs as they end; images must be of one shape.
 
         After a stop request the attempts in flight are dropped: they are redone on resume, with
-        the same result. ``after_step`` is told, after every generation, how many candidates were
-        evaluated so far.
+        the same result. ``after_step`` is told, after every step, how many candidates were asked
+        for so far.
         """
-        waiting, evaluated = iter(jobs), 0
+        waiting, self._asked = iter(jobs), 0
         while not stop.requested and self._refill(waiting):
-            busy = sum(job is not None for job in self._jobs)
             yield from self._step()
-            evaluated += busy * self._search.candidates_per_step
-            after_step(evaluated)
+            after_step(self._asked)
 
     def _refill(self, waiting: Iterator[Job]) -> bool:
         """Fill empty slots with waiting jobs; return whether any slot is busy."""
         started: list[int] = []
-        for slot, job in enumerate(self._jobs):
-            if job is None and (following := next(waiting, None)) is not None:
-                self._load(slot, following)
+        words: list[tuple[int, int]] = []
+        for slot, attempt in enumerate(self._attempts):
+            if attempt is None and (job := next(waiting, None)) is not None:
+                self._load(slot, job)
                 started.append(slot)
+                words.append(key_words(job.key))
         if started:
-            words = [key_words(self._job(slot).key) for slot in started]
             self._search.start(
                 torch.tensor(started, device=self._device),
                 torch.tensor(words, dtype=torch.int64, device=self._device),
             )
-        return any(job is not None for job in self._jobs)
+        return any(attempt is not None for attempt in self._attempts)
 
     def _load(self, slot: int, job: Job) -> None:
         if not self._allocated:
             self._allocate(job.image)
             self._allocated = True
-        self._jobs[slot], self._steps[slot], self._elapsed_ms[slot] = job, 0, 0.0
+        self._attempts[slot] = _Attempt(job)
+        self._memory.forget(slot)
         self._bytes[slot] = torch.from_numpy(np.ascontiguousarray(job.image))
         self._images[slot] = to_unit_range(job.image[None], self._device)[0]
+        self._evaluator.load(slot, self._images[slot])
         clean = torch.zeros(self._classifier.label_count, dtype=torch.bool)
         clean[list(job.clean)] = True
         self._clean[slot] = clean
         self._focus[slot] = job.focus
 
     def _allocate(self, image: NDArray[np.uint8]) -> None:
-        slots, (height, width, channels) = len(self._jobs), image.shape
+        slots, (height, width, channels) = len(self._attempts), image.shape
+        self._steps = -(
+            -self._search.most_queries(height, width, channels) // self._search.candidates_per_step
+        )
         self._bytes = torch.zeros(
             slots, height, width, channels, dtype=torch.uint8, device=self._device
         )
@@ -142,76 +126,136 @@ class Scheduler:
             slots, self._classifier.label_count, dtype=torch.bool, device=self._device
         )
         self._focus = torch.zeros(slots, dtype=torch.int64, device=self._device)
-        self._search.allocate(slots, height, width, channels, self._device)
+        self._memory = Memory(slots, self._device)
+        self._evaluator.allocate(slots, height, width)
+        self._search.allocate(Arena(self._bytes, self._gradient))
 
-    def _job(self, slot: int) -> Job:
-        job = self._jobs[slot]
-        assert job is not None
-        return job
+    def _attempt(self, slot: int) -> _Attempt:
+        attempt = self._attempts[slot]
+        assert attempt is not None
+        return attempt
 
     def _step(self) -> list[Outcome]:
-        """Evaluate one generation of every busy slot; return the attempts that it ended."""
+        """Evaluate the next candidates of every busy slot; return the attempts that it ended."""
         started = time.perf_counter()
-        busy = [slot for slot, job in enumerate(self._jobs) if job is not None]
+        busy = [slot for slot, attempt in enumerate(self._attempts) if attempt is not None]
         candidates = self._search.ask()
-        fitness, success = self._evaluate(candidates, torch.tensor(busy, device=self._device))
+        asked = self._asked_for(candidates, busy)
+        fitness, success, new = self._answer(candidates, asked)
         self._search.tell(fitness)
-        broken = (~fitness.isfinite()).cpu()
-        hits = success.cpu()
+        broken = (~fitness.isfinite() & asked).cpu()
+        hits, new, counts = success.cpu(), new.cpu(), asked.sum(1).tolist()
+        work = new.sum(1).tolist()
+        elapsed_ms = (time.perf_counter() - started) * 1000
         outcomes = []
         for slot in busy:
-            self._elapsed_ms[slot] += (time.perf_counter() - started) * 1000 / len(busy)
-            outcome = self._conclude(slot, candidates, hits[slot], broken[slot])
-            self._steps[slot] += 1
+            attempt = self._attempt(slot)
+            # A step's time goes to the attempts in the proportion of what was evaluated for them.
+            attempt.elapsed_ms += elapsed_ms * (work[slot] + 1) / (sum(work) + len(busy))
+            outcome = self._conclude(slot, candidates, hits[slot], broken[slot], new[slot])
+            attempt.queries += counts[slot]
+            attempt.distinct += work[slot]
+            self._asked += counts[slot]
+            if outcome is None and attempt.steps + 1 == self._steps:
+                outcome = self._outcome(slot, False, *self._search.best(slot))
+            attempt.steps += 1
             if outcome is not None:
                 outcomes.append(outcome)
-                self._jobs[slot] = None
+                self._attempts[slot] = None
         return outcomes
 
-    def _evaluate(self, candidates: Candidates, busy: Tensor) -> tuple[Tensor, Tensor]:
-        """Return fitness float64 (S, P), infinite in idle slots, and success bool (S, P)."""
+    def _asked_for(self, candidates: Candidates, busy: list[int]) -> Tensor:
+        """Return bool (S, P): which candidates are to be answered."""
         slots, count = candidates.positions.shape[:2]
-        owners = busy.repeat_interleave(count)
-        logits = self._evaluator.logits(
-            self._images,
-            owners,
-            candidates.positions[busy].flatten(0, 1),
-            candidates.colours[busy].flatten(0, 1),
-        )
-        values, hits = self._objective(
-            self._classifier, logits, self._clean[owners], self._focus[owners]
-        )
-        fitness = torch.full((slots, count), torch.inf, dtype=torch.float64, device=self._device)
-        success = torch.zeros(slots, count, dtype=torch.bool, device=self._device)
-        fitness[busy], success[busy] = values.view(-1, count), hits.view(-1, count)
+        asked = torch.zeros(slots, count, dtype=torch.bool, device=self._device)
+        asked[busy] = True
+        if candidates.counts is not None:
+            asked &= torch.arange(count, device=self._device) < candidates.counts[:, None]
+        return asked
+
+    def _answer(self, candidates: Candidates, asked: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return fitness float64, infinite where nothing is asked, success and novelty bool (S, P).
+
+        A candidate that an attempt has asked for before is answered from memory.
+        """
+        if not self._search.revisits:
+            fitness, success = self._evaluate(candidates, asked)
+            return fitness, success, asked
+        keys = candidate_keys(candidates, self._bytes.shape[2])
+        new = self._memory.new(keys.where(asked, -1)) & asked
+        self._memory.learn(keys, new, *self._evaluate(candidates, new))
+        fitness, success = self._memory.recall(keys)
+        return fitness.where(asked, torch.inf), success & asked, new
+
+    def _evaluate(self, candidates: Candidates, wanted: Tensor) -> tuple[Tensor, Tensor]:
+        """Return fitness float64 (S, P), infinite where unwanted, and success bool (S, P)."""
+        fitness = torch.full(wanted.shape, torch.inf, dtype=torch.float64, device=self._device)
+        success = torch.zeros_like(wanted)
+        owners, places = wanted.nonzero(as_tuple=True)
+        if len(owners):
+            logits = self._logits(
+                owners, candidates.positions[owners, places], candidates.colours[owners, places]
+            )
+            clean, focus = self._clean[owners], self._focus[owners]
+            values, hits = self._objective.judge(self._classifier, logits, clean, focus)
+            if self._search.fitness == "margin":
+                values = self._objective.margin(self._classifier, logits, clean, focus)
+            fitness[owners, places], success[owners, places] = values, hits
         return fitness, success & all_pixels_changed(self._bytes, candidates)
 
+    def _logits(self, owners: Tensor, positions: Tensor, colours: Tensor) -> Tensor:
+        """Evaluate candidates; where the device's memory does not do, with half the batch."""
+        while True:
+            try:
+                return self._evaluator.logits(owners, positions, colours)
+            except torch.OutOfMemoryError:
+                if self._evaluator.batch == 1:
+                    raise
+                self._evaluator.batch //= 2
+            # Outside the handler, whose traceback holds on to what did not fit.
+            torch.cuda.empty_cache()
+            self._say(
+                "the device ran out of memory; going on with "
+                f"{self._evaluator.batch} candidates at a time"
+            )
+
+    def _gradient(self, slots: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the margin float64 (n,) and its gradient; see :class:`Arena`."""
+        margins, gradients = [], []
+        for slot, image in fixed_shape(GRADIENT_BATCH, slots, images):
+            with torch.inference_mode(False), torch.enable_grad(), plain_float32(self._device):
+                leaf = image.clone().requires_grad_()
+                logits = self._classifier(leaf)
+                margin = self._objective.margin(
+                    self._classifier, logits, self._clean[slot], self._focus[slot]
+                )
+                (gradient,) = torch.autograd.grad(margin.sum(), leaf)
+            margins.append(margin.detach())
+            gradients.append(gradient)
+        return torch.cat(margins)[: len(slots)], torch.cat(gradients)[: len(slots)]
+
     def _conclude(
-        self, slot: int, candidates: Candidates, hits: Tensor, broken: Tensor
+        self, slot: int, candidates: Candidates, hits: Tensor, broken: Tensor, new: Tensor
     ) -> Outcome | None:
-        """Return the outcome of a slot whose attempt has ended, else None.
+        """Return the outcome of a slot whose attempt a candidate of this step has ended, else None.
 
         Args:
             slot: which slot.
             candidates: those of this step.
             hits: bool (P,), which of them seem to succeed.
             broken: bool (P,), which of them the classifier gave no finite answer for.
+            new: bool (P,), which of them were evaluated for the first time.
         """
-        per_step = self._search.candidates_per_step
-        before = self._steps[slot] * per_step
         for index in (hits | broken).nonzero().flatten().tolist():
             positions, colours = candidates.positions[slot, index], candidates.colours[slot, index]
-            queries = before + index + 1
+            looked_at = (index + 1, int(new[: index + 1].sum()))
             if broken[index]:
                 error = "the classifier's output is not finite"
-                return self._outcome(slot, False, positions, colours, queries, error)
-            outcome = self._outcome(slot, True, positions, colours, queries)
+                return self._outcome(slot, False, positions, colours, looked_at, error)
+            outcome = self._outcome(slot, True, positions, colours, looked_at)
             if outcome.success:
                 return outcome
-        if self._steps[slot] + 1 < self._search.max_steps:
-            return None
-        positions, colours = self._search.best(slot)
-        return self._outcome(slot, False, positions, colours, before + per_step)
+        return None
 
     def _outcome(
         self,
@@ -219,26 +263,31 @@ class Scheduler:
         claimed: bool,
         positions: Tensor,
         colours: Tensor,
-        queries: int,
+        looked_at: tuple[int, int] = (0, 0),
         error: str | None = None,
     ) -> Outcome:
-        """Judge one candidate alone, in float32, from its bytes; a denied claim is no success."""
-        job = self._job(slot)
+        """Judge one candidate alone, in float32, from its bytes; a denied claim is no success.
+
+        ``looked_at`` counts the candidates of this step up to this one, and the distinct ones.
+        """
+        attempt = self._attempt(slot)
         only = torch.zeros(1, dtype=torch.int64, device=self._device)
         image = with_pixels(self._images[slot][None], only, positions[None], colours[None])
         logits = canonical_logits(self._classifier, image)
         clean, focus = self._clean[slot][None], self._focus[slot][None]
-        agreed = bool(self._objective(self._classifier, logits, clean, focus)[1])
+        agreed = bool(self._objective.judge(self._classifier, logits, clean, focus)[1])
+        distinct = attempt.distinct + looked_at[1] if self._search.revisits else None
         return Outcome(
-            job=job,
+            job=attempt.job,
             success=claimed and agreed,
             positions=positions.cpu().numpy(),
             colours=colours.cpu().numpy(),
             decision=self._classifier.decide(logits)[0],
             true_confidence=float(self._classifier.confidence(logits, clean)),
-            queries=queries,
-            generations=self._steps[slot],
-            elapsed_ms=self._elapsed_ms[slot],
+            queries=attempt.queries + looked_at[0],
+            distinct_queries=distinct,
+            generations=attempt.steps,
+            elapsed_ms=attempt.elapsed_ms,
             error=error,
         )
 

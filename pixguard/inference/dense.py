@@ -5,15 +5,12 @@ from torch import Tensor
 
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import plain_float32
+from pixguard.inference.batches import fixed_shape
 from pixguard.inference.images import with_pixels
 
 
 class DenseEvaluator:
-    """Runs the classifier on every candidate image, in batches of one fixed shape.
-
-    Kernels may differ in the last bit between batch shapes, never between the rows of one: a fixed
-    shape keeps a candidate's logits independent of how many others are evaluated with it.
-    """
+    """Runs the classifier on every candidate image, in batches of one fixed shape."""
 
     name = "dense"
     precision = "float32"
@@ -22,21 +19,25 @@ class DenseEvaluator:
         self.classifier = classifier
         self.batch = batch
 
+    def allocate(self, slots: int, height: int, width: int) -> None:
+        """Make room for clean images; see :class:`pixguard.inference.base.Evaluator`."""
+        self._images = torch.zeros(
+            slots, self.classifier.channels, height, width, device=self.classifier.mean.device
+        )
+
+    def load(self, slot: int, image: Tensor) -> None:
+        """Take a slot's clean image, float32 (C, H, W) in [0, 1]."""
+        self._images[slot] = image
+
     @torch.inference_mode()
-    def logits(self, images: Tensor, owners: Tensor, positions: Tensor, colours: Tensor) -> Tensor:
+    def logits(self, owners: Tensor, positions: Tensor, colours: Tensor) -> Tensor:
         """Evaluate candidates; see :class:`pixguard.inference.base.Evaluator`."""
-        count = len(owners)
-        missing = -count % self.batch
-        if missing:  # the last batch is filled up by repeating its last candidate
-            filler = torch.full((missing,), count - 1, device=owners.device)
-            order = torch.cat([torch.arange(count, device=owners.device), filler])
-            owners, positions, colours = owners[order], positions[order], colours[order]
-        with plain_float32(images.device):
+        with plain_float32(self._images.device):
             outputs = [
-                self.classifier(with_pixels(images, owners[part], positions[part], colours[part]))
-                for part in (slice(i, i + self.batch) for i in range(0, count, self.batch))
+                self.classifier(with_pixels(self._images, *part))
+                for part in fixed_shape(self.batch, owners, positions, colours)
             ]
-        return torch.cat(outputs)[:count].float()
+        return torch.cat(outputs)[: len(owners)].float()
 
 
 CPU_PIXELS, GPU_PIXELS = 200 * 64 * 64, 2000 * 64 * 64

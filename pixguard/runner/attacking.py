@@ -98,7 +98,8 @@ def dry_run(
         plan = make_plan(engine, subject, record, settings, predictions)
     finally:
         engine.dispose()
-    queries = search.candidates_per_step * search.max_steps
+    info = subject.dataset.info
+    queries = search.most_queries(info.size, info.size, info.channels)
     rate = measure_rate(session, subject, settings, search, len(plan.todo))
     return {
         **_summary(subject, plan, settings),

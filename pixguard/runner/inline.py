@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from pixguard.attacks.base import Search
+from pixguard.attacks.jobs import Job, Outcome
 from pixguard.attacks.objectives import (
     Objective,
     change_argmax,
@@ -17,7 +18,7 @@ from pixguard.attacks.objectives import (
     misclassify,
     reach_target,
 )
-from pixguard.attacks.scheduler import Job, Outcome, Scheduler
+from pixguard.attacks.scheduler import Scheduler
 from pixguard.classifiers.evaluation import canonical_logits
 from pixguard.classifiers.inputs import to_unit_range
 from pixguard.config import AttackSettings
@@ -56,14 +57,17 @@ def measure_rate(
     """Return the candidates per second of one warm evaluation, of all slots."""
     slots, batch = slots_and_batch(session, subject, settings, search, todo)
     evaluator = DenseEvaluator(subject.classifier, batch)
+    size = subject.dataset.info.size
+    evaluator.allocate(1, size, size)
     image = to_unit_range(subject.dataset.images([0]), session.device)
     count, channels = slots * search.candidates_per_step, subject.dataset.info.channels
     owners = torch.zeros(count, dtype=torch.int64, device=session.device)
     positions = torch.zeros(count, 1, 2, dtype=torch.int64, device=session.device)
     colours = torch.zeros(count, 1, channels, dtype=torch.uint8, device=session.device)
+    evaluator.load(0, image[0])
     for _ in range(2):  # the first one pays for warming up
         started = time.perf_counter()
-        evaluator.logits(image, owners, positions, colours).cpu()
+        evaluator.logits(owners, positions, colours).cpu()
     return count / (time.perf_counter() - started)
 
 
@@ -186,6 +190,7 @@ def _record(
         elapsed_ms=outcome.elapsed_ms,
         evaluator=evaluator.name,
         precision=evaluator.precision,
+        distinct_queries=outcome.distinct_queries,
         pixels=pixels,
     )
 

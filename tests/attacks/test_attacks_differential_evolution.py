@@ -3,6 +3,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from attacks_arena import arena
 from scipy import optimize, stats
 
 from pixguard.attacks.differential_evolution import DifferentialEvolutionSearch, distinct_others
@@ -13,7 +14,7 @@ from pixguard.errors import UsageError
 
 def search(pixels=1, channels=1, slots=1, side=28, **settings) -> DifferentialEvolutionSearch:
     made = DifferentialEvolutionSearch(DifferentialEvolutionSettings(**settings), pixels)
-    made.allocate(slots, side, side, channels, torch.device("cpu"))
+    made.allocate(arena(slots, side, channels))
     made.start(torch.arange(slots), torch.arange(2 * slots).view(slots, 2) + 11)
     return made
 
@@ -82,7 +83,7 @@ def test_one_generation_follows_the_definition():
 def test_a_slot_depends_on_its_key_alone():
     alone = search(slots=1)
     crowd = DifferentialEvolutionSearch(DifferentialEvolutionSettings(), 1)
-    crowd.allocate(4, 28, 28, 1, torch.device("cpu"))
+    crowd.allocate(arena(4, 28, 1))
     crowd.start(torch.arange(3), torch.tensor([[7, 7], [8, 8], [9, 9]]))
     crowd.tell(torch.rand(4, 100, dtype=torch.float64))
     crowd.start(torch.tensor([2]), torch.tensor([[11, 12]]))  # the key of `alone`, later

@@ -23,7 +23,7 @@ def logit(p: float) -> float:
 
 def evaluate(objective, task, probabilities, clean, focus):
     rows = [[math.log(p) if task == "multi-class" else logit(p) for p in probabilities]]
-    fitness, success = objective(
+    fitness, success = objective.judge(
         classifier(task, len(probabilities)),
         torch.tensor(rows),
         torch.tensor([clean], dtype=torch.bool),
@@ -59,5 +59,5 @@ def test_a_saturated_classifier_still_has_an_order():
     clean = torch.tensor([[True, False]] * 2)
     model = classifier("multi-class", 2)
     assert (logits.softmax(1)[:, 0] == 1).all()
-    fitness, _ = misclassify(model, logits, clean, torch.tensor([0, 0]))
+    fitness, _ = misclassify.judge(model, logits, clean, torch.tensor([0, 0]))
     assert fitness[0] < fitness[1]

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from attacks_arena import arena
 from torch import Tensor, nn
 
 from pixguard.attacks.base import Candidates
 from pixguard.attacks.differential_evolution import DifferentialEvolutionSearch
+from pixguard.attacks.jobs import Job, Outcome
 from pixguard.attacks.objectives import misclassify
-from pixguard.attacks.scheduler import Job, Outcome, Scheduler, all_pixels_changed
+from pixguard.attacks.scheduler import Scheduler, all_pixels_changed
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import judge
 from pixguard.config import DifferentialEvolutionSettings
@@ -110,7 +112,7 @@ def test_the_first_flip_ends_the_attempt_and_is_counted():
     model = classifier(OnePixelMatters(0.6))
     for outcome in run(model, jobs(6), generations=40).values():
         search = DifferentialEvolutionSearch(DifferentialEvolutionSettings(population=20), 1)
-        search.allocate(1, SIDE, SIDE, 1, CPU)
+        search.allocate(arena(1, SIDE, 1))
         words = [int(outcome.job.key[:8], 16), int(outcome.job.key[8:16], 16)]
         search.start(torch.tensor([0]), torch.tensor([words]))
         first = search.ask()
@@ -155,8 +157,8 @@ def test_a_robust_classifier_costs_the_whole_budget():
 
 def test_what_single_image_evaluation_denies_is_no_success():
     class Lying(DenseEvaluator):
-        def logits(self, images, owners, positions, colours):
-            return super().logits(images, owners, positions, colours).flip(1)
+        def logits(self, owners, positions, colours):
+            return super().logits(owners, positions, colours).flip(1)
 
     model = classifier(Constant(0.0))
     scheduler = Scheduler(
