@@ -14,6 +14,8 @@ from pixguard.errors import UsageError
 from pixguard.records import SplitScheme
 
 Source = Literal["auto", "medmnist", "folder", "phantom"]
+EvaluatorName = Literal["auto", "dense", "delta"]
+PrecisionName = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +88,13 @@ class AttackSettings:
     ``per_class`` draws that many correctly classified images a class, with ``seed``; ``limit``
     caps the number of images after that. ``target`` is a class name or ordinal, ``"each"`` for
     every other class in turn, or None for a non-targeted attack. ``success`` applies to
-    multi-label classifiers.
+    multi-label classifiers. ``queries`` is the budget of an attempt where the attack itself does
+    not set it (differential evolution and exhaustive search do), ``order`` how a corner search
+    ranks its candidates, ``space`` what an exhaustive search covers (None: all values of one
+    pixel in grayscale, corners and their refinement in colour).
     """
 
+    attack: str = "differential-evolution"
     pixels: int = 1
     per_class: int | None = None
     limit: int | None = None
@@ -97,6 +103,11 @@ class AttackSettings:
     repeats: int = 1
     seed: int = 0
     batch: int | None = None
+    evaluator: EvaluatorName = "auto"
+    precision: PrecisionName = "auto"
+    queries: int = 10_100
+    order: Literal["gradient", "grid"] = "gradient"
+    space: Literal["all-values", "corners"] | None = None
     evolution: DifferentialEvolutionSettings = DifferentialEvolutionSettings()
 
 

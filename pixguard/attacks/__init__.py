@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 
+from pixguard.attacks import differential_evolution
 from pixguard.attacks.base import Search
-from pixguard.attacks.differential_evolution import NAME, DifferentialEvolutionSearch
+from pixguard.attacks.differential_evolution import DifferentialEvolutionSearch
 from pixguard.config import AttackSettings
 
-DIFFERENTIAL_EVOLUTION = NAME
+DIFFERENTIAL_EVOLUTION = differential_evolution.NAME
 
-SEARCHES: dict[str, Callable[[AttackSettings], Search]] = {
-    DIFFERENTIAL_EVOLUTION: lambda s: DifferentialEvolutionSearch(s.evolution, s.pixels),
+SEARCHES: dict[str, Callable[[AttackSettings, int], Search]] = {
+    DIFFERENTIAL_EVOLUTION: lambda s, channels: DifferentialEvolutionSearch(s.evolution, s.pixels),
 }
-"""Every attack by name: a new one is a file, and a line here."""
+"""Every attack by name, made from settings for images of so many channels: a new one is a file, and
+a line here."""

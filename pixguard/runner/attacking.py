@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from pixguard.attacks import DIFFERENTIAL_EVOLUTION, SEARCHES
+from pixguard.attacks import SEARCHES
 from pixguard.attacks.base import Search
 from pixguard.config import AttackSettings
 from pixguard.errors import UsageError
@@ -47,7 +47,7 @@ def attack(
         UsageError: attempts of this plan exist, and neither ``resume`` nor ``fresh_seed`` is set.
         InterruptedRunError: a stop was requested; the finished attempts are committed.
     """
-    search = SEARCHES[DIFFERENTIAL_EVOLUTION](settings)
+    search = SEARCHES[settings.attack](settings, subject.dataset.info.channels)
     record = full_record(search, settings, subject.dataset.info.task)
     with session.writer(asdict(settings), settings.seed) as writer:
         if fresh_seed:
@@ -88,7 +88,7 @@ def dry_run(
     session: Session, subject: Subject, settings: AttackSettings, *, fresh_seed: bool
 ) -> dict[str, Any]:
     """Say what an attack would do, and how long it takes if no attempt succeeds; write nothing."""
-    search = SEARCHES[DIFFERENTIAL_EVOLUTION](settings)
+    search = SEARCHES[settings.attack](settings, subject.dataset.info.channels)
     record = full_record(search, settings, subject.dataset.info.task)
     engine = open_engine(session.database)
     try:
