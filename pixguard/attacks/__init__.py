@@ -1,11 +1,18 @@
-"""Attacks, one a file; they know nothing of the database."""
+"""Attacks, one a file; they know nothing of the database.
+
+From Python, call one of the classes that are exported here (:mod:`pixguard.attacks.api`).
+"""
 
 from collections.abc import Callable
 
 from pixguard.attacks import differential_evolution
+from pixguard.attacks.api import DifferentialEvolution
+from pixguard.attacks.api_result import AttackResult
 from pixguard.attacks.base import Search
 from pixguard.attacks.differential_evolution import DifferentialEvolutionSearch
 from pixguard.config import AttackSettings
+
+__all__ = ["DIFFERENTIAL_EVOLUTION", "SEARCHES", "AttackResult", "DifferentialEvolution"]
 
 DIFFERENTIAL_EVOLUTION = differential_evolution.NAME
 

@@ -1,0 +1,117 @@
+"""What a caller of the Python API hands in, checked and brought to the form the engine takes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pixguard.classifiers.classifier import Classifier
+from pixguard.records import Task
+
+TOLERANCE = 1e-4
+"""How far a float may be from k / 255 and still be taken for it."""
+
+
+def check_tensor(name: str, value: Any, *dtypes: torch.dtype) -> None:
+    """Raise TypeError unless a value is a tensor of one of the dtypes."""
+    if not isinstance(value, Tensor):
+        kind = f"{type(value).__module__}.{type(value).__qualname__}"
+        raise TypeError(f"{name} must be a torch.Tensor, got {kind}; see torch.as_tensor")
+    if value.dtype not in dtypes:
+        wanted = " or ".join(str(dtype) for dtype in dtypes)
+        raise TypeError(f"{name} must be {wanted}, got {value.dtype}")
+
+
+def stored_bytes(images: Tensor) -> NDArray[np.uint8]:
+    """Return a copy of images (N, C, H, W) as uint8 (N, H, W, C); see :class:`Attack`."""
+    check_tensor("images", images, torch.uint8, torch.float32, torch.float64)
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape[1:]:
+        raise ValueError(f"images must be (N, C, H, W), C 1 or 3, got {tuple(images.shape)}")
+    last = images.detach().permute(0, 2, 3, 1)
+    if images.dtype != torch.uint8:
+        scaled = last.double() * 255
+        last = scaled.round()
+        if not ((last >= 0) & (last <= 255)).all():
+            raise ValueError("float images must lie in [0, 1]")
+        if ((scaled - last).abs() > 255 * TOLERANCE).any():
+            raise ValueError(
+                "pixguard attacks images as they are stored, in 8 bits, and these lie between the "
+                "steps k / 255: round them first, images = (images * 255).round() / 255"
+            )
+    stored: NDArray[np.uint8] = (
+        last.to(torch.uint8).clone(memory_format=torch.contiguous_format).cpu().numpy()
+    )
+    return stored
+
+
+def as_classifier(
+    module: nn.Module, images: Tensor, task: Task | None, threshold: float | None
+) -> Classifier:
+    """Return a module as a classifier of images (N, C, H, W), in evaluation mode.
+
+    A Classifier is returned as it is. How many labels another module has is found by giving it one
+    black image.
+
+    Args:
+        module: in evaluation mode; it stays on its device.
+        images: those to attack.
+        task: of a plain module; None: multi-class.
+        threshold: of a plain multi-label module; None: 0.5.
+    """
+    channels = images.shape[1]
+    if isinstance(module, Classifier):
+        if module.channels != channels:
+            raise ValueError(f"the classifier takes {module.channels} channels, not {channels}")
+        return module
+    tensors = (*module.parameters(), *module.buffers())
+    device = tensors[0].device if tensors else images.device
+    with torch.no_grad():
+        logits = module(torch.zeros(1, *images.shape[1:], device=device))
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != 1:
+        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise ValueError(f"the classifier must return logits (N, L); for one image it gave {shape}")
+    task, labels = task or "multi-class", logits.shape[1]
+    if task == "multi-class" and labels == 1:
+        raise ValueError("one logit is no multi-class decision: give task='multi-label'")
+    mean, std = (0.0,) * channels, (1.0,) * channels
+    threshold = 0.5 if threshold is None else threshold
+    with device:  # moving the whole afterwards could move the module, too
+        classifier = Classifier(module, task, labels, mean, std, threshold)
+    return classifier.eval()
+
+
+def true_indicators(classifier: Classifier, labels: Tensor, count: int) -> Tensor:
+    """Return the labels of so many images as bool (N, L), on the CPU."""
+    if classifier.task == "multi-label":
+        check_tensor("labels of a multi-label classifier", labels, torch.bool)
+        if labels.shape != (count, classifier.label_count):
+            wanted = f"({count}, {classifier.label_count})"
+            raise ValueError(f"labels must be {wanted}, got {tuple(labels.shape)}")
+        return labels.cpu()
+    check_classes("labels", labels, classifier, count)
+    return nn.functional.one_hot(labels.cpu(), classifier.label_count).bool()
+
+
+def check_classes(name: str, classes: Tensor, classifier: Classifier, count: int) -> None:
+    """Raise unless ``classes`` holds a class ordinal, int64 (N,), for each of so many images."""
+    check_tensor(name, classes, torch.int64)
+    if classes.shape != (count,):
+        raise ValueError(f"{name} must be ({count},), got {tuple(classes.shape)}")
+    if ((classes < 0) | (classes >= classifier.label_count)).any():
+        raise ValueError(f"{name} must lie in [0, {classifier.label_count})")
+
+
+@contextmanager
+def evaluation_mode(module: nn.Module) -> Iterator[None]:
+    """Put a module in evaluation mode, and every part of it back into its own mode afterwards."""
+    before = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in before:
+            part.training = training
