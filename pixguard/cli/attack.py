@@ -1,5 +1,6 @@
 """``pixguard attack``: attack a classifier's correctly classified test images."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import typer
@@ -22,14 +23,52 @@ from pixguard.cli.common import (
     refuse_both,
     request,
 )
-from pixguard.config import AttackSettings, DifferentialEvolutionSettings
+from pixguard.config import (
+    AttackSettings,
+    DifferentialEvolutionSettings,
+    EvaluatorName,
+    PrecisionName,
+)
+from pixguard.errors import UsageError
 
-EVOLUTION = DifferentialEvolutionSettings()
+AttackName = Literal[
+    "differential-evolution", "exhaustive", "corner", "sparse-rs", "sigma-zero", "random"
+]
+"""The keys of :data:`pixguard.attacks.SEARCHES`, which is too heavy to import here."""
+
+DEFAULTS = AttackSettings()
+EVOLUTION = DEFAULTS.evolution
 PAPER_PER_CLASS = 100
+
+_EVOLUTION_ONLY: tuple[AttackName, ...] = ("differential-evolution",)
+BELONGS_TO: Mapping[str, tuple[AttackName, ...]] = {
+    **dict.fromkeys(("population", "generations", "mutation", "strategy", "init"), _EVOLUTION_ONLY),
+    "queries": ("corner", "sparse-rs", "sigma-zero", "random"),
+    "order": ("corner",),
+    "space": ("exhaustive",),
+}
+"""The options that not every attack has."""
+
+
+def refuse_foreign_options(ctx: typer.Context, attack: AttackName) -> None:
+    """Raise where an option was typed that the attack has not; a user's defaults may hold it.
+
+    Raises:
+        UsageError: with the attacks that have it.
+    """
+    for option, attacks in BELONGS_TO.items():
+        source = ctx.get_parameter_source(option)
+        if attack not in attacks and source is not None and source.name == "COMMANDLINE":
+            raise UsageError(
+                f"--{option} is no option of the attack {attack}",
+                f"leave it out, or --attack {', '.join(attacks)}",
+            )
 
 
 def attack(
+    ctx: typer.Context,
     dataset: DatasetOption,
+    attack: Annotated[AttackName, typer.Option(help="How to search.")] = "differential-evolution",
     pixels: Annotated[int, typer.Option(min=1, max=64, help="How many pixels to change.")] = 1,
     model: ModelOption = "latest",
     source: SourceOption = None,
@@ -52,6 +91,13 @@ def attack(
         Literal["label-set", "argmax"],
         typer.Option(help="Multi-label: what has to change for a success."),
     ] = "label-set",
+    through: Annotated[
+        str | None,
+        typer.Option(
+            help="Attack the classifier behind this denoiser: an id, a name, or latest (the "
+            "newest trained)."
+        ),
+    ] = None,
     population: Annotated[int, typer.Option(min=4)] = EVOLUTION.population,
     generations: Annotated[
         int, typer.Option(min=0, help="At most, after the initial population.")
@@ -63,10 +109,31 @@ def attack(
     init: Annotated[
         Literal["su", "uniform"], typer.Option(help="Initial colours: N(128, 127), or uniform.")
     ] = EVOLUTION.init,
+    queries: Annotated[
+        int,
+        typer.Option(min=1, help="Budget of an attempt: corner, sparse-rs, sigma-zero, random."),
+    ] = DEFAULTS.queries,
+    order: Annotated[
+        Literal["gradient", "grid"],
+        typer.Option(help="corner: rank by one gradient (white-box), or by a grid of queries."),
+    ] = DEFAULTS.order,
+    space: Annotated[
+        Literal["all-values", "corners"] | None,
+        typer.Option(
+            help="exhaustive: what to cover. Default: all values in grayscale, corners in colour."
+        ),
+    ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Attempts an image.")] = 1,
     batch: Annotated[
         int | None, typer.Option(min=1, help="Candidates evaluated at a time. Default: by device.")
     ] = None,
+    evaluator: Annotated[
+        EvaluatorName,
+        typer.Option(help="Whole images (dense), or only what a changed pixel reaches (delta)."),
+    ] = DEFAULTS.evaluator,
+    precision: Annotated[
+        PrecisionName, typer.Option(help="Of the search; successes are judged in float32.")
+    ] = DEFAULTS.precision,
     seed: SeedOption = 0,
     fresh_seed: FreshSeedOption = False,
     resume: ResumeOption = False,
@@ -77,17 +144,19 @@ def attack(
     db: DatabaseOption = "pixguard.db",
     json: JsonOption = False,
 ) -> None:
-    """Attack with differential evolution: the paper's attack and its settings by default."""
+    """Attack correctly classified test images; by default as the paper does."""
     with open_session(db, device) as session:
         from pixguard.runner import attacking
         from pixguard.runner.subject import open_subject
 
         refuse_both(resume, fresh_seed)
+        refuse_foreign_options(ctx, attack)
         subject = open_subject(session, request(dataset, source, size, data_dir), model)
         if per_class is None and pixels > 1:
             per_class = PAPER_PER_CLASS
             session.display.say("at most 100 images a class, as in the paper (--per-class 0: all)")
         settings = AttackSettings(
+            attack=attack,
             pixels=pixels,
             per_class=per_class or None,
             limit=limit,
@@ -96,6 +165,11 @@ def attack(
             repeats=repeats,
             seed=seed,
             batch=batch,
+            evaluator=evaluator,
+            precision=precision,
+            queries=queries,
+            order=order,
+            space=space,
             evolution=DifferentialEvolutionSettings(
                 population=population,
                 generations=generations,
@@ -105,10 +179,17 @@ def attack(
             ),
         )
         if dry_run:
-            result = attacking.dry_run(session, subject, settings, fresh_seed=fresh_seed)
+            result = attacking.dry_run(
+                session, subject, settings, through=through, fresh_seed=fresh_seed
+            )
         else:
             result = attacking.attack(
-                session, subject, settings, resume=resume, fresh_seed=fresh_seed
+                session,
+                subject,
+                settings,
+                through=through,
+                resume=resume,
+                fresh_seed=fresh_seed,
             )
     print_result(result, json)
     exit_with_failures(result.get("failed", 0))

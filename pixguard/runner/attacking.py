@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from pixguard.attacks.base import Search
 from pixguard.config import AttackSettings
 from pixguard.errors import UsageError
 from pixguard.records import AttackRecord, DatasetInfo, PredictionRecord
+from pixguard.runner.defended import clean_cost, defend, select_behind
 from pixguard.runner.inline import carry_out, measure_rate
 from pixguard.runner.judging import judge_test_images, judged
 from pixguard.runner.plan import Plan, plan_attempts, select_images
@@ -35,26 +37,30 @@ def attack(
     subject: Subject,
     settings: AttackSettings,
     *,
+    through: str | None = None,
     resume: bool,
     fresh_seed: bool,
 ) -> dict[str, Any]:
     """Make every attempt of a plan that the database does not hold yet.
 
+    ``through`` names a denoiser: then the classifier behind it is attacked.
+
     Returns:
         What ``pixguard attack --json`` prints.
 
     Raises:
-        UsageError: attempts of this plan exist, and neither ``resume`` nor ``fresh_seed`` is set.
+        UsageError: attempts of this plan exist, and neither ``resume`` nor ``fresh_seed`` is set;
+            or the attack or the denoiser does not fit the dataset.
         InterruptedRunError: a stop was requested; the finished attempts are committed.
     """
-    search = SEARCHES[settings.attack](settings, subject.dataset.info.channels)
-    record = full_record(search, settings, subject.dataset.info.task)
-    with session.writer(asdict(settings), settings.seed) as writer:
+    search, record, _ = open_search(subject, settings)
+    target = subject if through is None else defend(session, subject, through)
+    with session.writer({**asdict(settings), "through": through}, settings.seed) as writer:
         if fresh_seed:
             settings = with_fresh_seed(session, writer.engine, subject, settings)
         again = session.again(settings.seed)
         predictions = judge_test_images(session, writer, subject, again)
-        plan = make_plan(writer.engine, subject, record, settings, predictions)
+        plan = make_plan(session, writer.engine, target, record, settings, predictions)
         done, total = len(plan.done), len(plan.attempts)
         if done and not resume:
             raise UsageError(
@@ -64,14 +70,26 @@ def attack(
         if done:
             session.display.say(f"found {done} of {total} attempts; {total - done} left to do")
         started = time.monotonic()
-        counts = carry_out(session, writer, subject, plan, settings, search, predictions)
+        counts = carry_out(session, writer, target, plan, settings, search)
         writer.flush()
         session.honour_stop(f"{done + counts['made']} of {total} attempts are committed", again)
     return {
-        **_summary(subject, plan, settings),
+        **_summary(target, plan, settings, predictions),
         **counts,
         "seconds": round(time.monotonic() - started, 1),
     }
+
+
+def open_search(subject: Subject, settings: AttackSettings) -> tuple[Search, AttackRecord, int]:
+    """Return the search, its full record, and how many candidates a failing attempt asks for.
+
+    Raises:
+        UsageError: the search does not work on such images, or so many pixels.
+    """
+    info = subject.dataset.info
+    search = SEARCHES[settings.attack](settings, info.channels)
+    queries = search.most_queries(info.size, info.size, info.channels)
+    return search, full_record(search, settings, info.task), queries
 
 
 def with_fresh_seed(
@@ -85,25 +103,30 @@ def with_fresh_seed(
 
 
 def dry_run(
-    session: Session, subject: Subject, settings: AttackSettings, *, fresh_seed: bool
+    session: Session,
+    subject: Subject,
+    settings: AttackSettings,
+    *,
+    through: str | None = None,
+    fresh_seed: bool,
 ) -> dict[str, Any]:
     """Say what an attack would do, and how long it takes if no attempt succeeds; write nothing."""
-    search = SEARCHES[settings.attack](settings, subject.dataset.info.channels)
-    record = full_record(search, settings, subject.dataset.info.task)
+    search, record, queries = open_search(subject, settings)
+    target = subject if through is None else defend(session, subject, through)
     engine = open_engine(session.database)
     try:
         if fresh_seed:
             settings = with_fresh_seed(session, engine, subject, settings)
         predictions = judged(session, engine, subject)
-        plan = make_plan(engine, subject, record, settings, predictions)
+        plan = make_plan(session, engine, target, record, settings, predictions)
     finally:
         engine.dispose()
-    info = subject.dataset.info
-    queries = search.most_queries(info.size, info.size, info.channels)
-    rate = measure_rate(session, subject, settings, search, len(plan.todo))
+    evaluator, rate = measure_rate(session, target, settings, search, plan)
     return {
-        **_summary(subject, plan, settings),
+        **_summary(target, plan, settings, predictions),
         "left": len(plan.todo),
+        "evaluator": evaluator.name,
+        "precision": evaluator.precision,
         "queries_at_most": queries * len(plan.todo),
         "candidates_per_second": round(rate),
         "seconds_if_all_fail": round(queries * len(plan.todo) / rate),
@@ -111,32 +134,53 @@ def dry_run(
 
 
 def make_plan(
+    session: Session,
     engine: Engine,
     subject: Subject,
     record: AttackRecord,
     settings: AttackSettings,
-    predictions: dict[int, PredictionRecord],
+    predictions: Mapping[int, PredictionRecord],
 ) -> Plan:
     """Return the plan and what of it is done.
 
+    Args:
+        session: where a defended classifier judges clean images, as many as the plan needs.
+        engine: the open database.
+        subject: what is attacked.
+        record: the attack.
+        settings: of the plan.
+        predictions: the decisions of the classifier, without a defence, on the test images.
+
     Raises:
         UsageError: no test image is classified correctly.
+        InterruptedRunError: a stop was requested.
     """
-    info, model = subject.dataset.info, subject.model
+    info, model, defence = subject.dataset.info, subject.model, subject.defence
     check_definition(settings, info)
-    indices = select_images(subject.dataset, predictions, settings)
+    if defence is None:
+        indices = select_images(subject.dataset, predictions, settings)
+    else:
+        indices, predictions = select_behind(session, subject, settings, predictions)
     if not indices:
+        behind = "" if defence is None else f", behind {defence},"
         raise UsageError(
-            f"classifier {model.id} classifies no test image of {info.name!r} correctly: there is "
-            "nothing to attack",
+            f"classifier {model.id}{behind} classifies no test image of {info.name!r} correctly: "
+            "there is nothing to attack",
             f"pixguard train --dataset {info.name} --fresh-seed, with more epochs",
         )
     hashes = {r.index: r.sha256 for r in subject.dataset.records(indices)}
     attempts = plan_attempts(
-        subject.dataset, indices, hashes, record, model.record.weights_sha256, settings
+        subject.dataset,
+        indices,
+        hashes,
+        record,
+        model.record.weights_sha256,
+        settings,
+        through=None if defence is None else defence.identity,
     )
     present = reader.attempt_keys(engine, model.id)
-    return Plan(record, attempts, frozenset(a.key for a in attempts if a.key in present))
+    done = frozenset(a.key for a in attempts if a.key in present)
+    return Plan(record, attempts, done, predictions)
 
 
 def check_definition(settings: AttackSettings, info: DatasetInfo) -> None:
@@ -154,10 +198,20 @@ def check_definition(settings: AttackSettings, info: DatasetInfo) -> None:
         )
 
 
-def _summary(subject: Subject, plan: Plan, settings: AttackSettings) -> dict[str, Any]:
+def _summary(
+    subject: Subject,
+    plan: Plan,
+    settings: AttackSettings,
+    predictions: Mapping[int, PredictionRecord],
+) -> dict[str, Any]:
+    through = {}
+    if subject.defence is not None:
+        cost = clean_cost(subject, predictions, plan.predictions)
+        through = {"through": str(subject.defence), **cost}
     return {
         "dataset": subject.dataset.info.name,
         "classifier": subject.model.id,
+        **through,
         "attack": plan.record.name,
         "pixels": plan.record.pixels,
         "seed": settings.seed,

@@ -4,7 +4,8 @@ A plan is a pure function of the dataset, the clean predictions and the settings
 do is the plan's keys minus the keys that the database holds; there is no other state.
 """
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,11 +36,16 @@ class PlannedAttempt:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """An attack plan against what the database holds."""
+    """An attack plan against what the database holds.
+
+    ``predictions`` are the decisions on the clean images, by index, of what is attacked: of the
+    classifier behind its defence, where there is one.
+    """
 
     record: AttackRecord
     attempts: Sequence[PlannedAttempt]
     done: frozenset[str]
+    predictions: Mapping[int, PredictionRecord]
 
     @property
     def todo(self) -> list[PlannedAttempt]:
@@ -55,44 +61,74 @@ def attempt_key(
     target: int | None,
     repeat: int,
     seed: int,
+    through: tuple[str, str] | None = None,
 ) -> str:
-    """Return the key of an attempt: 64 hexadecimal digits, the same on every machine."""
-    return digest(
-        {
-            "attack": [attack.name, attack.version, attack.pixels, attack.parameters_hash],
-            "weights": weights_sha256,
-            "image": [image_index, image_sha256],
-            "target": target,
-            "repeat": repeat,
-            "seed": seed,
-        }
-    )
+    """Return the key of an attempt: 64 hexadecimal digits, the same on every machine.
+
+    ``through`` is the name of the denoiser before the classifier, and the digest of its weights.
+    """
+    parts: dict[str, object] = {
+        "attack": [attack.name, attack.version, attack.pixels, attack.parameters_hash],
+        "weights": weights_sha256,
+        "image": [image_index, image_sha256],
+        "target": target,
+        "repeat": repeat,
+        "seed": seed,
+    }
+    if through is not None:  # no entry without one: databases hold keys that were made so
+        parts["through"] = list(through)
+    return digest(parts)
 
 
 def select_images(
     dataset: ImageDataset,
     predictions: Mapping[int, PredictionRecord],
     settings: AttackSettings,
+    right_behind: Callable[[int], bool] | None = None,
 ) -> list[int]:
     """Return the test images to attack, in the order in which they are attacked.
 
     Only correctly classified images are attacked (the paper, section 4.1.2), and of a multi-label
     dataset only the categories that its definition names. The order is drawn with the seed and
     goes round the classes, so that ``limit`` cuts a balanced set and a larger one contains it.
+
+    Args:
+        dataset: the images and their labels.
+        predictions: the classifier's decisions on the test images, by index.
+        settings: seed, ``per_class`` and ``limit``.
+        right_behind: for a classifier behind a defence, tells whether it is right about an image;
+            asked no more often than needed. Images that the classifier alone is right about come
+            first and in the order without a defence, so that both attacks meet the same images.
     """
-    by_code: dict[str, list[int]] = {}
+    classes = []
+    for code, (right, wrong) in sorted(_by_class(dataset, predictions).items()):
+        stream = np.random.Generator(np.random.PCG64([settings.seed, int(digest(code)[:8], 16)]))
+        drawn: Iterator[int] = map(int, stream.permutation(right))
+        if right_behind is not None:
+            drawn = itertools.chain(drawn, map(int, stream.permutation(wrong)))
+            drawn = filter(right_behind, drawn)
+        classes.append(itertools.islice(drawn, settings.per_class or None))
+    return list(itertools.islice(_in_turn(classes), settings.limit))
+
+
+def _by_class(
+    dataset: ImageDataset, predictions: Mapping[int, PredictionRecord]
+) -> dict[str, tuple[list[int], list[int]]]:
+    """Return the test images that may be attacked: code -> (correctly classified, the others)."""
+    found: dict[str, tuple[list[int], list[int]]] = {}
     for index in dataset.indices("test").tolist():
         truth = dataset.label_set(index)
         code = encode_label_set(truth)
-        wanted = dataset.attack_codes is None or code in dataset.attack_codes
-        if wanted and predictions[index].predicted == truth:
-            by_code.setdefault(code, []).append(index)
-    ranked: list[tuple[int, str, int]] = []
-    for code, indices in by_code.items():
-        stream = np.random.Generator(np.random.PCG64([settings.seed, int(digest(code)[:8], 16)]))
-        drawn = stream.permutation(indices)[: settings.per_class or None]
-        ranked += [(rank, code, int(index)) for rank, index in enumerate(drawn)]
-    return [index for _, _, index in sorted(ranked)][: settings.limit]
+        if dataset.attack_codes is None or code in dataset.attack_codes:
+            right, wrong = found.setdefault(code, ([], []))
+            (right if predictions[index].predicted == truth else wrong).append(index)
+    return found
+
+
+def _in_turn(iterators: Sequence[Iterator[int]]) -> Iterator[int]:
+    """Yield one item of each iterator after another, and again, until all are used up."""
+    for round_ in itertools.zip_longest(*iterators):
+        yield from (item for item in round_ if item is not None)
 
 
 def resolve_targets(info: DatasetInfo, target: str | None, truth: LabelSet) -> Sequence[int | None]:
@@ -121,15 +157,18 @@ def plan_attempts(
     attack: AttackRecord,
     weights_sha256: str,
     settings: AttackSettings,
+    through: tuple[str, str] | None = None,
 ) -> list[PlannedAttempt]:
     """Return every attempt of a plan, in order, whether or not it has been made."""
-    return [
-        PlannedAttempt(
-            attempt_key(attack, weights_sha256, image_sha256[i], i, target, repeat, settings.seed),
-            i,
-            target,
-            repeat,
+
+    def key(index: int, target: int | None, repeat: int) -> str:
+        sha256, seed = image_sha256[index], settings.seed
+        return attempt_key(
+            attack, weights_sha256, sha256, index, target, repeat, seed, through=through
         )
+
+    return [
+        PlannedAttempt(key(i, target, repeat), i, target, repeat)
         for repeat in range(settings.repeats)
         for i in indices
         for target in resolve_targets(dataset.info, settings.target, dataset.label_set(i))

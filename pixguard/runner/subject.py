@@ -44,13 +44,34 @@ def registered_name(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Defence:
+    """A denoiser before a classifier; ``stored`` may be None for one without weights."""
+
+    name: str
+    stored: StoredModel | None = None
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Its name and the digest of its weights, empty where it has none."""
+        record = None if self.stored is None else self.stored.record
+        return self.name, record.weights_sha256 if record and record.weights_file else ""
+
+    def __str__(self) -> str:
+        return self.name if self.stored is None else f"denoiser {self.stored.id} ({self.name})"
+
+
+@dataclass(frozen=True, slots=True)
 class Subject:
-    """A classifier and the dataset that it was trained on, ready to be attacked."""
+    """A classifier and the dataset that it was trained on, ready to be attacked.
+
+    Where there is a ``defence``, ``classifier`` is the trained one behind it.
+    """
 
     dataset: ImageDataset
     dataset_id: int
     model: StoredModel
     classifier: Classifier
+    defence: Defence | None = None
 
 
 def find_classifier(engine: Engine, request: DatasetRequest, selector: str) -> StoredModel:
