@@ -127,7 +127,7 @@ class Scheduler:
         )
         self._focus = torch.zeros(slots, dtype=torch.int64, device=self._device)
         self._memory = Memory(slots, self._device)
-        self._evaluator.allocate(slots, height, width)
+        self._evaluator.allocate(slots, height, width, self._search.record.pixels)
         self._search.allocate(Arena(self._bytes, self._gradient))
 
     def _attempt(self, slot: int) -> _Attempt:

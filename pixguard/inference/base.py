@@ -18,8 +18,11 @@ class Evaluator(Protocol):
     batch: int
     """Candidates evaluated at a time; may be lowered between calls."""
 
-    def allocate(self, slots: int, height: int, width: int) -> None:
-        """Make room for the clean images of that many slots, all of one size."""
+    def allocate(self, slots: int, height: int, width: int, pixels: int = 1) -> None:
+        """Make room for the clean images of that many slots, all of one size.
+
+        ``pixels`` is how many of them a candidate changes.
+        """
 
     def load(self, slot: int, image: Tensor) -> None:
         """Take a slot's clean image, float32 (C, H, W) in [0, 1]."""

@@ -19,7 +19,7 @@ class DenseEvaluator:
         self.classifier = classifier
         self.batch = batch
 
-    def allocate(self, slots: int, height: int, width: int) -> None:
+    def allocate(self, slots: int, height: int, width: int, pixels: int = 1) -> None:
         """Make room for clean images; see :class:`pixguard.inference.base.Evaluator`."""
         self._images = torch.zeros(
             slots, self.classifier.channels, height, width, device=self.classifier.mean.device

@@ -1,0 +1,151 @@
+"""A classifier as a graph of operations, ready for evaluation."""
+
+import copy
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from pixguard.inference.operations import concatenated
+
+_OUT_OF_PLACE: dict[Any, Callable[..., Any]] = {
+    operator.iadd: operator.add, operator.isub: operator.sub, operator.imul: operator.mul,
+    operator.itruediv: operator.truediv,
+}  # fmt: skip
+
+
+def trace(model: nn.Module, dtype: torch.dtype) -> fx.GraphModule:
+    """Return a copy of a model in evaluation mode as a graph, folded and free of side effects.
+
+    Batch normalisation that follows a convolution becomes part of it (in float64, then rounded to
+    ``dtype``), weights are laid out channels last, nothing works in place, and a concatenation
+    that begins with an earlier one takes it whole.
+
+    Raises:
+        Exception: what torch.fx raises where a model's path depends on its data.
+    """
+    graph_module = fx.symbolic_trace(copy.deepcopy(model).double().eval())
+    _work_out_of_place(graph_module)
+    _fold_batch_norms(graph_module)
+    _chain_concatenations(graph_module.graph)
+    graph_module.graph.eliminate_dead_code()
+    graph_module.recompile()
+    # What is no weight (the mean and deviation of the images) stays exact.
+    graph_module.to(torch.promote_types(dtype, torch.float32))
+    for node in graph_module.graph.nodes:
+        if node.op == "call_module":
+            graph_module.get_submodule(str(node.target)).to(dtype)
+    return graph_module.to(memory_format=torch.channels_last).requires_grad_(False)
+
+
+def _work_out_of_place(graph_module: fx.GraphModule) -> None:
+    for module in graph_module.modules():
+        if getattr(module, "inplace", False):
+            module.inplace = False
+    for node in graph_module.graph.nodes:
+        node.target = _OUT_OF_PLACE.get(node.target, node.target)
+        if "inplace" in node.kwargs:
+            node.kwargs = {**node.kwargs, "inplace": False}
+        if node.op == "call_method" and node.target.endswith("_"):
+            node.target = node.target.rstrip("_")
+
+
+def _fold_batch_norms(graph_module: fx.GraphModule) -> None:
+    modules = dict(graph_module.named_modules())
+    nodes = [node for node in graph_module.graph.nodes if node.op == "call_module"]
+    calls = [node.target for node in nodes]
+    for node in nodes:
+        previous = node.args[0]
+        if not (
+            isinstance(modules[node.target], nn.BatchNorm2d)
+            and modules[node.target].track_running_stats
+            and isinstance(previous, fx.Node)
+            and previous.op == "call_module"
+            and isinstance(modules[previous.target], nn.Conv2d)
+            and len(previous.users) == 1
+            and calls.count(previous.target) == 1
+        ):
+            continue
+        fused = fuse_conv_bn_eval(modules[previous.target], modules[node.target])
+        parent, _, name = previous.target.rpartition(".")
+        setattr(graph_module.get_submodule(parent), name, fused)
+        modules[previous.target] = fused
+        node.replace_all_uses_with(previous)
+        graph_module.graph.erase_node(node)
+
+
+def _chain_concatenations(graph: fx.Graph) -> None:
+    """Let DenseNet's concatenations grow: each is the one before and what is new."""
+    known: dict[tuple[fx.Node, ...], fx.Node] = {}
+    for node in graph.nodes:
+        parts = concatenated(node)
+        if parts is None:
+            continue
+        for length in range(len(parts) - 1, 1, -1):
+            if parts[:length] in known:
+                node.args = ([known[parts[:length]], *parts[length:]], 1)
+                node.kwargs = {}
+                break
+        known.setdefault(parts, node)
+
+
+class Graph:
+    """A traced classifier that can be run node by node.
+
+    Attributes:
+        module: the graph.
+        nodes: in the order of evaluation.
+        modules: by name.
+    """
+
+    def __init__(self, model: nn.Module, dtype: torch.dtype) -> None:
+        self.module = trace(model, dtype)
+        self.nodes: list[fx.Node] = list(self.module.graph.nodes)
+        self.modules = dict(self.module.named_modules())
+        # Pixels stay exact until the first weights: a reduced precision would merge gray levels.
+        self.image_dtype = torch.promote_types(dtype, torch.float32)
+
+    def run(
+        self,
+        images: Tensor,
+        look: Callable[[fx.Node, Any], None],
+        until: set[fx.Node] | None = None,
+    ) -> None:
+        """Run on images (N, C, H, W), show every value, stop after the last of some nodes."""
+        values: dict[fx.Node, Any] = {}
+        left = set(self.nodes if until is None else until)
+        for node in self.nodes:
+            if not left:
+                return
+            is_image = node.op == "placeholder"
+            values[node] = images.to(self.image_dtype) if is_image else self.call(node, values)
+            look(node, values[node])
+            left.discard(node)
+
+    def call(self, node: fx.Node, values: Mapping[fx.Node, Any]) -> Any:
+        """Compute a node from the values of others, as torch.fx would."""
+        if node.op == "get_attr":
+            return self.constant(node)
+        arguments = fx.map_arg(node.args, values.__getitem__)
+        options = fx.map_arg(node.kwargs, values.__getitem__)
+        if node.op == "output":
+            return arguments[0]
+        if node.op == "call_method":
+            return getattr(arguments[0], str(node.target))(*arguments[1:], **options)
+        if node.op == "call_function":
+            return node.target(*arguments, **options)
+        module = self.modules[str(node.target)]
+        weight = getattr(module, "weight", None)
+        if isinstance(weight, Tensor):
+            arguments = (arguments[0].to(weight.dtype), *arguments[1:])
+        return module(*arguments, **options)
+
+    def constant(self, node: fx.Node) -> Any:
+        """Return the attribute of the model that a ``get_attr`` node stands for."""
+        value: Any = self.module
+        for name in str(node.target).split("."):
+            value = getattr(value, name)
+        return value
