@@ -6,13 +6,30 @@ From Python, call one of the classes that are exported here (:mod:`pixguard.atta
 from collections.abc import Callable
 
 from pixguard.attacks import differential_evolution
-from pixguard.attacks.api import DifferentialEvolution
+from pixguard.attacks.api import (
+    Corner,
+    DifferentialEvolution,
+    Exhaustive,
+    Random,
+    SigmaZero,
+    SparseRS,
+)
 from pixguard.attacks.api_result import AttackResult
 from pixguard.attacks.base import Search
 from pixguard.attacks.differential_evolution import DifferentialEvolutionSearch
 from pixguard.config import AttackSettings
 
-__all__ = ["DIFFERENTIAL_EVOLUTION", "SEARCHES", "AttackResult", "DifferentialEvolution"]
+__all__ = [
+    "DIFFERENTIAL_EVOLUTION",
+    "SEARCHES",
+    "AttackResult",
+    "Corner",
+    "DifferentialEvolution",
+    "Exhaustive",
+    "Random",
+    "SigmaZero",
+    "SparseRS",
+]
 
 DIFFERENTIAL_EVOLUTION = differential_evolution.NAME
 

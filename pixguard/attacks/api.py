@@ -11,6 +11,7 @@ from typing import Literal
 from pixguard.attacks.api_attack import Attack
 from pixguard.config import AttackSettings, DifferentialEvolutionSettings
 
+_DEFAULT = AttackSettings()
 _EVOLUTION = DifferentialEvolutionSettings()
 
 
@@ -40,3 +41,72 @@ class DifferentialEvolution(Attack):
             self.population, self.generations, self.mutation, self.strategy, self.init
         )
         return replace(super().settings(), evolution=evolution)
+
+
+@dataclass(frozen=True, eq=False)
+class Exhaustive(Attack):
+    """Every candidate of one pixel: the truth about the space that it covers.
+
+    Attributes:
+        space: ``all-values`` (grayscale only) or ``corners`` (each channel 0 or 255) and their
+            refinement; None: the first in grayscale, the second in colour.
+    """
+
+    name = "exhaustive"
+
+    space: Literal["all-values", "corners"] | None = field(default=_DEFAULT.space, kw_only=True)
+
+    def settings(self) -> AttackSettings:
+        """Return the options in the form that searches are made from."""
+        return replace(super().settings(), space=self.space)
+
+
+@dataclass(frozen=True, eq=False)
+class Budgeted(Attack):
+    """An attack that asks for candidates until a budget is spent.
+
+    Attributes:
+        queries: the budget of an attempt; the default is the paper's population times generations.
+    """
+
+    queries: int = field(default=_DEFAULT.queries, kw_only=True)
+
+    def settings(self) -> AttackSettings:
+        """Return the options in the form that searches are made from."""
+        return replace(super().settings(), queries=self.queries)
+
+
+@dataclass(frozen=True, eq=False)
+class Corner(Budgeted):
+    """Extreme colours, ranked, then in combination.
+
+    Attributes:
+        queries: the budget of an attempt.
+        order: ranked by one ``gradient`` (white-box) or by the answers on a ``grid`` (black-box).
+    """
+
+    name = "corner"
+
+    order: Literal["gradient", "grid"] = field(default=_DEFAULT.order, kw_only=True)
+
+    def settings(self) -> AttackSettings:
+        """Return the options in the form that searches are made from."""
+        return replace(super().settings(), order=self.order)
+
+
+class SparseRS(Budgeted):
+    """Random replacement of pixels, the black-box baseline of Croce et al. 2022."""
+
+    name = "sparse-rs"
+
+
+class SigmaZero(Budgeted):
+    """Gradient descent on a smoothed count of changed pixels (Cinà et al. 2025; white-box)."""
+
+    name = "sigma-zero"
+
+
+class Random(Budgeted):
+    """Independent uniform candidates: the floor that every search must beat."""
+
+    name = "random"

@@ -1,5 +1,6 @@
 """The base of the Python API's attacks: checks, runs the scheduler, collects a result."""
 
+import math
 import warnings
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, get_args, get_origin, get_type_hints
@@ -33,6 +34,9 @@ from pixguard.datasets.base import image_sha256
 from pixguard.inference.choice import choose_evaluator
 from pixguard.progress import Silent
 from pixguard.records import Task, digest
+
+REVISITING_SHARE = 8
+"""How many batches of candidates a search that revisits asks for in a step: few of them are new."""
 
 _DEFAULT = AttackSettings()
 
@@ -188,15 +192,17 @@ class Attack:
             batch=self.batch,
             say=_warn,
         )
-        slots = max(1, min(count, evaluator.batch // search.candidates_per_step))
+        step = search.candidates_per_step
         if self.batch is None:
-            evaluator.batch = min(evaluator.batch, slots * search.candidates_per_step)
+            # Batches have one fixed shape: a larger one than can ever be filled is wasted work.
+            evaluator.batch = max(1, min(evaluator.batch, count * step))
+        wanted = evaluator.batch * (REVISITING_SHARE if search.revisits else 1)
         return Scheduler(
             classifier,
             evaluator,
             search,
             objective,
-            slots=slots,
+            slots=max(1, min(count, math.ceil(wanted / step))),
             device=classifier.mean.device,
             say=_warn,
         )
