@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from pixguard.attacks import SEARCHES
 from pixguard.attacks.base import Search
 from pixguard.config import AttackSettings
 from pixguard.errors import UsageError
-from pixguard.records import AttackRecord, DatasetInfo, PredictionRecord
+from pixguard.records import AttackRecord, DatasetInfo, PredictionRecord, RestorationRecord
 from pixguard.runner.defended import clean_cost, defend, select_behind
 from pixguard.runner.inline import carry_out, measure_rate
 from pixguard.runner.judging import judge_test_images, judged
@@ -157,10 +157,14 @@ def make_plan(
     """
     info, model, defence = subject.dataset.info, subject.model, subject.defence
     check_definition(settings, info)
+    clean: Sequence[RestorationRecord] = ()
     if defence is None:
         indices = select_images(subject.dataset, predictions, settings)
     else:
-        indices, predictions = select_behind(session, subject, settings, predictions)
+        indices, clean = select_behind(session, subject, settings, predictions)
+        predictions = {
+            r.image_index: PredictionRecord(r.image_index, r.predicted, r.confidence) for r in clean
+        }
     if not indices:
         behind = "" if defence is None else f", behind {defence},"
         raise UsageError(
@@ -180,7 +184,7 @@ def make_plan(
     )
     present = reader.attempt_keys(engine, model.id)
     done = frozenset(a.key for a in attempts if a.key in present)
-    return Plan(record, attempts, done, predictions)
+    return Plan(record, attempts, done, predictions, clean)
 
 
 def check_definition(settings: AttackSettings, info: DatasetInfo) -> None:
@@ -206,7 +210,7 @@ def _summary(
 ) -> dict[str, Any]:
     through = {}
     if subject.defence is not None:
-        cost = clean_cost(subject, predictions, plan.predictions)
+        cost = clean_cost(subject, predictions, plan.clean)
         through = {"through": str(subject.defence), **cost}
     return {
         "dataset": subject.dataset.info.name,

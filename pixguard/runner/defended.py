@@ -1,6 +1,7 @@
 """Attacks through a defence: which denoiser, and who is right behind it."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Engine
@@ -10,7 +11,7 @@ from pixguard.config import AttackSettings
 from pixguard.defences.defended import defended
 from pixguard.defences.denoisers import NAMES, TRAINED, build_denoiser
 from pixguard.errors import UsageError
-from pixguard.records import PredictionRecord
+from pixguard.records import PredictionRecord, RestorationRecord
 from pixguard.runner.denoising import load_denoiser, register_untrained
 from pixguard.runner.plan import select_images
 from pixguard.runner.session import Session
@@ -65,21 +66,13 @@ def defend(session: Session, subject: Subject, selector: str) -> Subject:
     return replace(subject, classifier=defended(subject.classifier, denoiser), defence=defence)
 
 
-def defence_id(writer: Writer, subject: Subject) -> int | None:
-    """Return the id of the subject's denoiser, registered if it has no weights and is new."""
-    if subject.defence is None:
-        return None
-    stored = subject.defence.stored or register_untrained(writer, subject.defence.name, subject)
-    return stored.id
-
-
 def select_behind(
     session: Session,
     subject: Subject,
     settings: AttackSettings,
     bare: Mapping[int, PredictionRecord],
-) -> tuple[list[int], dict[int, PredictionRecord]]:
-    """Return the images to attack behind a defence, and the decisions there that were needed.
+) -> tuple[list[int], list[RestorationRecord]]:
+    """Return the images to attack behind a defence, and every decision that this took.
 
     Args:
         session: where to judge, and who watches.
@@ -90,41 +83,72 @@ def select_behind(
     Raises:
         InterruptedRunError: a stop was requested.
     """
-    dataset, made = subject.dataset, dict[int, PredictionRecord]()
-    at_most = len(select_images(dataset, bare, settings))
+    dataset, made = subject.dataset, list[RestorationRecord]()
+    at_most, right = len(select_images(dataset, bare, settings)), 0
     title = "judging clean images behind the defence"
     with session.display.track(title, at_most, "right") as progress:
-        right = 0
 
         def right_behind(index: int) -> bool:
             nonlocal right
             session.honour_stop("the attack has not begun", session.again(settings.seed))
-            (made[index],) = predict(subject.classifier, dataset, [index], device=session.device)
-            correct = made[index].predicted == dataset.label_set(index)
-            right += correct
-            progress.update(min(right, at_most))
-            return correct
+            made.append(_judge_clean(session, subject, index))
+            right += made[-1].recovered
+            if made[-1].recovered and right <= at_most:
+                progress.update(right, f"{len(made) - right} wrong")
+            return made[-1].recovered
 
         return select_images(dataset, bare, settings, right_behind), made
 
 
+def _judge_clean(session: Session, subject: Subject, index: int) -> RestorationRecord:
+    """Judge a clean image behind the defence; the time is that of restoring and judging."""
+    started = time.perf_counter()
+    (decision,) = predict(subject.classifier, subject.dataset, [index], device=session.device)
+    return RestorationRecord(
+        image_index=index,
+        attempt_id=None,
+        predicted=decision.predicted,
+        confidence=decision.confidence,
+        recovered=decision.predicted == subject.dataset.label_set(index),
+        elapsed_ms=(time.perf_counter() - started) * 1000,
+    )
+
+
+def store_defence(writer: Writer, subject: Subject, clean: Sequence[RestorationRecord]) -> int:
+    """Store what a defence makes of clean images; return the denoiser's id.
+
+    A denoiser without weights is registered if it is new.
+    """
+    assert subject.defence is not None
+    stored = subject.defence.stored or register_untrained(writer, subject.defence.name, subject)
+    ids = reader.image_ids(writer.engine, subject.dataset_id)
+    for record in clean:
+        writer.restoration(
+            record,
+            image_id=ids[record.image_index],
+            classifier_id=subject.model.id,
+            denoiser_id=stored.id,
+        )
+    return stored.id
+
+
 def clean_cost(
-    subject: Subject,
-    bare: Mapping[int, PredictionRecord],
-    behind: Mapping[int, PredictionRecord],
+    subject: Subject, bare: Mapping[int, PredictionRecord], clean: Sequence[RestorationRecord]
 ) -> dict[str, int]:
     """Return what a defence costs on clean images, of those that were judged behind it.
 
     Args:
         subject: the dataset.
-        bare: the decisions of the classifier alone, by image.
-        behind: those of the defended classifier.
+        bare: the decisions of the classifier alone, by index.
+        clean: those of the defended classifier.
 
     Returns:
         ``clean_judged``: how many the classifier alone is right about, ``clean_broken``: of
         these, how many the defended one is wrong about.
     """
     truth = subject.dataset.label_set
-    judged = [index for index in behind if bare[index].predicted == truth(index)]
-    broken = sum(behind[index].predicted != truth(index) for index in judged)
-    return {"clean_judged": len(judged), "clean_broken": broken}
+    judged = [r for r in clean if bare[r.image_index].predicted == truth(r.image_index)]
+    return {
+        "clean_judged": len(judged),
+        "clean_broken": sum(not record.recovered for record in judged),
+    }

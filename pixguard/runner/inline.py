@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pixguard.attacks.api_attack import REVISITING_SHARE
 from pixguard.attacks.base import Search
 from pixguard.attacks.jobs import Job, Outcome
 from pixguard.attacks.objectives import (
@@ -28,16 +29,12 @@ from pixguard.errors import PixguardError
 from pixguard.inference.base import Evaluator
 from pixguard.inference.choice import choose_evaluator
 from pixguard.records import AttemptRecord, FailureRecord, PixelRecord, PredictionRecord
-from pixguard.runner.defended import defence_id
+from pixguard.runner.defended import store_defence
 from pixguard.runner.plan import Plan, PlannedAttempt
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store import reader
 from pixguard.store.writer import Writer
-
-REVISITING_SHARE = 8
-"""How many batches of candidates a search that revisits asks for in a step: it asks for few that
-are new once it has converged, and attempts at different stages fill the batch together."""
 
 MEASURED_IMAGES = 8
 """Images whose candidates are evaluated to measure how fast that is."""
@@ -53,7 +50,7 @@ def choose_objective(task: str, settings: AttackSettings) -> Objective:
 
 
 def open_evaluator(
-    session: Session, subject: Subject, settings: AttackSettings, search: Search, todo: int
+    session: Session, subject: Subject, settings: AttackSettings, search: Search, plan: Plan
 ) -> tuple[Evaluator, int]:
     """Return the evaluator for a plan, and how many of its attempts to run at a time."""
     size = subject.dataset.info.size
@@ -68,17 +65,19 @@ def open_evaluator(
         say=session.display.say,
     )
     step = search.candidates_per_step
-    # Batches have one fixed shape: a larger one than can ever be filled is wasted work.
-    evaluator.batch = max(1, min(evaluator.batch, todo * step))
+    # Batches have one fixed shape: a larger one than the plan can ever fill is wasted work. What
+    # is done already does not count: kernels differ in the last bits between shapes, and a
+    # resumed plan must end as one that was not interrupted.
+    evaluator.batch = min(evaluator.batch, len(plan.attempts) * step)
     wanted = evaluator.batch * (REVISITING_SHARE if search.revisits else 1)
-    return evaluator, max(1, min(todo, math.ceil(wanted / step)))
+    return evaluator, max(1, min(len(plan.todo), math.ceil(wanted / step)))
 
 
 def measure_rate(
     session: Session, subject: Subject, settings: AttackSettings, search: Search, plan: Plan
 ) -> tuple[Evaluator, float]:
     """Return a plan's evaluator and its candidates per second: one warm, full batch."""
-    evaluator, slots = open_evaluator(session, subject, settings, search, len(plan.todo))
+    evaluator, slots = open_evaluator(session, subject, settings, search, plan)
     indices = [a.image_index for a in plan.todo[: min(slots, MEASURED_IMAGES)]] or [0]
     images = to_unit_range(subject.dataset.images(indices), session.device)
     _, channels, height, width = images.shape
@@ -89,7 +88,7 @@ def measure_rate(
     positions = torch.from_numpy(places).to(session.device)
     colours = torch.from_numpy(values).to(session.device)
     with memory_hint(evaluator):
-        evaluator.allocate(len(images), height, width)
+        evaluator.allocate(len(images), height, width, settings.pixels)
         for slot, image in enumerate(images):
             evaluator.load(slot, image)
         for _ in range(2):  # the first one pays for warming up
@@ -116,6 +115,55 @@ def _jobs(
         yield Job(attempt.key, image, clean, focus)
 
 
+class _Results:
+    """Stores outcomes as they come, and counts them."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        subject: Subject,
+        plan: Plan,
+        settings: AttackSettings,
+        evaluator: Evaluator,
+    ) -> None:
+        self.counts = {"made": 0, "succeeded": 0, "failed": 0, "queries": 0}
+        self._writer, self._plan, self._settings = writer, plan, settings
+        self._evaluator = evaluator
+        self._attempts = {attempt.key: attempt for attempt in plan.todo}
+        self._attack_id, self._model_id = writer.attack(plan.record), subject.model.id
+        self._image_ids = reader.image_ids(writer.engine, subject.dataset_id)
+        self._through_id = (
+            None if subject.defence is None else store_defence(writer, subject, plan.clean)
+        )
+
+    @property
+    def ended(self) -> int:
+        """How many attempts have ended, well or not."""
+        return self.counts["made"] + self.counts["failed"]
+
+    def take(self, outcome: Outcome) -> None:
+        """Store one outcome."""
+        attempt = self._attempts[outcome.job.key]
+        self.counts["queries"] += outcome.queries
+        if outcome.distinct_queries is not None:
+            distinct = self.counts.get("distinct_queries", 0) + outcome.distinct_queries
+            self.counts["distinct_queries"] = distinct
+        if outcome.error is not None:
+            self.counts["failed"] += 1
+            self._writer.failure(FailureRecord(attempt.key, "NonFiniteLogits", outcome.error))
+            return
+        self.counts["made"] += 1
+        self.counts["succeeded"] += outcome.success
+        record = _record(outcome, attempt, self._settings, self._plan.predictions, self._evaluator)
+        self._writer.attempt(
+            record,
+            attack_id=self._attack_id,
+            model_id=self._model_id,
+            image_id=self._image_ids[attempt.image_index],
+            through_model_id=self._through_id,
+        )
+
+
 def carry_out(
     session: Session,
     writer: Writer,
@@ -129,11 +177,7 @@ def carry_out(
     Returns:
         Counts of attempts made, successes, failures and queries, and how they were evaluated.
     """
-    todo, attack_id = plan.todo, writer.attack(plan.record)
-    by_key = {attempt.key: attempt for attempt in todo}
-    ids = reader.image_ids(writer.engine, subject.dataset_id)
-    through_id = defence_id(writer, subject)
-    evaluator, slots = open_evaluator(session, subject, settings, search, len(todo))
+    evaluator, slots = open_evaluator(session, subject, settings, search, plan)
     session.display.say(describe(evaluator))
     scheduler = Scheduler(
         subject.classifier,
@@ -144,12 +188,10 @@ def carry_out(
         device=session.device,
         say=session.display.say,
     )
-    counts = {"made": 0, "succeeded": 0, "failed": 0, "queries": 0}
-    if search.revisits:
-        counts["distinct_queries"] = 0
+    results = _Results(writer, subject, plan, settings, evaluator)
+    jobs = _jobs(session, subject, plan.todo, settings, plan.predictions)
     title = f"attacking, {settings.pixels} pixel{'s' if settings.pixels > 1 else ''}"
-    started = time.monotonic()
-    done = len(plan.done)
+    started, done = time.monotonic(), len(plan.done)
     with (
         memory_hint(evaluator),
         session.display.track(title, len(plan.attempts), "attempts") as progress,
@@ -157,33 +199,16 @@ def carry_out(
 
         def tell(asked: int) -> None:
             """Show progress and commit what is due, after every step."""
-            ended = counts["made"] + counts["failed"]
             rate = asked / (time.monotonic() - started)
-            share = f"{100 * counts['succeeded'] / ended:.1f} % success, " if ended else ""
-            progress.update(done + ended, f"{share}{rate:,.0f} candidates/s")
+            share = results.counts["succeeded"] / max(1, results.ended)
+            note = f"{100 * share:.1f} % success, " if results.ended else ""
+            progress.update(done + results.ended, f"{note}{rate:,.0f} candidates/s")
             writer.flush_if_due()
 
         progress.update(done)
-        jobs = _jobs(session, subject, todo, settings, plan.predictions)
         for outcome in scheduler.run(jobs, session.stop, tell):
-            attempt = by_key[outcome.job.key]
-            counts["queries"] += outcome.queries
-            if outcome.distinct_queries is not None:
-                counts["distinct_queries"] += outcome.distinct_queries
-            if outcome.error is not None:
-                counts["failed"] += 1
-                writer.failure(FailureRecord(attempt.key, "NonFiniteLogits", outcome.error))
-                continue
-            counts["made"] += 1
-            counts["succeeded"] += outcome.success
-            writer.attempt(
-                _record(outcome, attempt, settings, plan.predictions, evaluator),
-                attack_id=attack_id,
-                model_id=subject.model.id,
-                image_id=ids[attempt.image_index],
-                through_model_id=through_id,
-            )
-    return {**counts, "evaluator": evaluator.name, "precision": evaluator.precision}
+            results.take(outcome)
+    return {**results.counts, "evaluator": evaluator.name, "precision": evaluator.precision}
 
 
 def describe(evaluator: Evaluator) -> str:

@@ -19,6 +19,7 @@ from pixguard.records import (
     DatasetInfo,
     LabelSet,
     PredictionRecord,
+    RestorationRecord,
     digest,
     encode_label_set,
 )
@@ -38,14 +39,20 @@ class PlannedAttempt:
 class Plan:
     """An attack plan against what the database holds.
 
-    ``predictions`` are the decisions on the clean images, by index, of what is attacked: of the
-    classifier behind its defence, where there is one.
+    Attributes:
+        record: the attack.
+        attempts: all of them, in order.
+        done: the keys of those that the database holds.
+        predictions: the decisions on the clean images, by index, of what is attacked: of the
+            classifier behind its defence, where there is one.
+        clean: every clean image that had to be judged behind the defence.
     """
 
     record: AttackRecord
     attempts: Sequence[PlannedAttempt]
     done: frozenset[str]
     predictions: Mapping[int, PredictionRecord]
+    clean: Sequence[RestorationRecord] = ()
 
     @property
     def todo(self) -> list[PlannedAttempt]:
@@ -127,8 +134,13 @@ def _by_class(
 
 def _in_turn(iterators: Sequence[Iterator[int]]) -> Iterator[int]:
     """Yield one item of each iterator after another, and again, until all are used up."""
-    for round_ in itertools.zip_longest(*iterators):
-        yield from (item for item in round_ if item is not None)
+    while iterators:
+        going = []
+        for iterator in iterators:
+            for item in itertools.islice(iterator, 1):
+                yield item
+                going.append(iterator)
+        iterators = going
 
 
 def resolve_targets(info: DatasetInfo, target: str | None, truth: LabelSet) -> Sequence[int | None]:
