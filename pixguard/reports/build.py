@@ -21,7 +21,7 @@ def build_table(
     size: int | None = None,
     paper: bool = False,
 ) -> ReportTable:
-    """Return a table of the paper, regenerated from a database.
+    """Return a table, regenerated from a database.
 
     Args:
         engine: a database with the schema of :mod:`pixguard.store.tables`.
@@ -54,19 +54,36 @@ def list_tables(engine: "Engine") -> ReportTable:
         others = {c.dataset for c in fitting} - own
         cell = Cell(_data(spec, own, others))
         if not fitting:
-            dataset = spec.dataset or next(iter(paper_datasets()))
-            cell = Cell(None, not_run=request.fill_command(dataset, spec.classifier, real=True))
+            command = _fill_command(request)
+            cell = Cell(None, not_run=command, note="" if command else "none")
         rows.append(Row((Cell(spec.number), Cell(spec.title), cell)))
     return ReportTable("list", "Tables", columns, tuple(rows))
 
 
 def _pool(inventory: Inventory, spec: TableSpec) -> list[Candidate]:
-    if spec.family == "denoising":
-        return inventory.denoised
+    further = {
+        "denoising": "denoised",
+        "truth": "fully_searched",
+        "adaptive": "defended",
+        "cost": "attempted",
+    }
+    if spec.family in further:
+        pool: list[Candidate] = getattr(inventory, further[spec.family])
+        return pool
     return inventory.judged if spec.pixels is None else inventory.attacked
 
 
+def _fill_command(request: TableRequest) -> str | None:
+    spec = request.spec
+    if isinstance(spec.number, str):  # in colour no command makes truth known
+        return next(iter(FAMILIES[spec.family](request).commands), None)
+    dataset = spec.dataset or next(iter(paper_datasets()))
+    return request.fill_command(dataset, spec.classifier, real=True)
+
+
 def _data(spec: TableSpec, own: set[str], others: set[str]) -> str:
+    if isinstance(spec.number, str):
+        return ", ".join(sorted(own | others))
     if spec.dataset:
         return "as in the paper" if own else "other data"
     further = f"; {', '.join(sorted(others))}" if others else ""

@@ -12,9 +12,24 @@ def train(dataset: str, architecture: str | None, source: str | None = None) -> 
     return f"pixguard train --dataset {quote(dataset)}{tail}"
 
 
-def attack(dataset: str, pixels: int, classifier_id: int | None) -> str:
-    """Return the command that attacks a classifier; by default the newest of the dataset."""
-    return f"pixguard attack --dataset {quote(dataset)} --pixels {pixels}{_model(classifier_id)}"
+def attack(
+    dataset: str,
+    pixels: int,
+    classifier_id: int | None,
+    name: str | None = None,
+    through: str | None = None,
+) -> str:
+    """Return the command that attacks a classifier; by default the newest of the dataset.
+
+    ``name`` is the attack (None: the command's default), ``through`` the denoiser, by name or id,
+    that the classifier stands behind.
+    """
+    chosen = f" --attack {quote(name)}" if name else ""
+    defence = f" --through {quote(through)}" if through else ""
+    return (
+        f"pixguard attack --dataset {quote(dataset)}{chosen} --pixels {pixels}"
+        f"{_model(classifier_id)}{defence}"
+    )
 
 
 def denoise(dataset: str, denoiser: str, classifier_id: int | None, *, trained: bool) -> str:

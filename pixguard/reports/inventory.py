@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 PAPER_ATTACK = "differential-evolution"
+EXHAUSTIVE = "exhaustive"
 SYNTHETIC_SOURCE = "phantom"
 
 
@@ -29,6 +30,12 @@ class AttackPlan:
     images: int
     counted: str
     successes: int
+
+    @property
+    def is_complete_search(self) -> bool:
+        """Whether it tries everything that it may, so that its failure proves an image robust."""
+        space = json.loads(self.parameters).get("space")
+        return self.name == EXHAUSTIVE and bool(space == "all-values")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +157,32 @@ class Inventory:
         query = make_query("denoised_plans", attack_name=PAPER_ATTACK)
         counted = "successful attempts denoised"
         return [_candidate(row, counted) for row in fetch(self.engine, query)]
+
+    @cached_property
+    def searched(self) -> list[Candidate]:
+        """The classifiers that exhaustive search was run on, once a search and seed."""
+        query = make_query("attack_plans", attack_name=EXHAUSTIVE)
+        return [_candidate(row, "images attacked") for row in fetch(self.engine, query)]
+
+    @cached_property
+    def fully_searched(self) -> list[Candidate]:
+        """As :attr:`searched`, where the search left nothing out."""
+        return [c for c in self.searched if c.attack and c.attack.is_complete_search]
+
+    @cached_property
+    def _attack_counts(self) -> dict[int, RowValues]:
+        rows = fetch(self.engine, make_query("attack_counts"))
+        return {row["classifier_id"]: row for row in rows}
+
+    @cached_property
+    def attempted(self) -> list[Candidate]:
+        """The classifiers that any attack was run on."""
+        return [c for c in self.classifiers if self._attack_counts[c.classifier_id]["attempts"]]
+
+    @cached_property
+    def defended(self) -> list[Candidate]:
+        """The classifiers attacked through a denoiser, or with attempts that one restored."""
+        return [c for c in self.classifiers if self._attack_counts[c.classifier_id]["defended"]]
 
     @cached_property
     def trained_denoisers(self) -> frozenset[tuple[str, str]]:

@@ -43,11 +43,14 @@ def published_table(number: int) -> Mapping[str, Any]:
 
 
 @cache
-def published_rows(number: int) -> Mapping[str, Mapping[str, Any]]:
+def published_rows(number: int | str) -> Mapping[str, Mapping[str, Any]]:
     """Return the rows of a table by :func:`row_key` of their first cell, in the paper's order.
 
-    A row maps the paper's column names to its values.
+    A row maps the paper's column names to its values. A table that goes by a name is not the
+    paper's and has no rows.
     """
+    if isinstance(number, str):
+        return {}
     table = published_table(number)
     return {row_key(row[0]): dict(zip(table["columns"], row, strict=True)) for row in table["rows"]}
 

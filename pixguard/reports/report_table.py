@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["text", "count", "percent", "decibel", "score", "error"]
-"""Percent is 0 to 100; score is 0 to 1, or near; error is small and of any magnitude."""
+Kind = Literal["text", "count", "percent", "decibel", "score", "error", "quantity"]
+"""Percent is 0 to 100; score is 0 to 1, or near; error is small and of any magnitude,
+and so is a quantity, which is told by three digits, or more where it is a thousand and more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,22 +92,32 @@ class TableRequest:
         value = published_rows(self.spec.number).get(row_key(key), {}).get(column)
         return None if value is None else float(value) if isinstance(value, float) else int(value)
 
-    def fill_command(self, dataset: str, architecture: str | None, *, real: bool) -> str:
+    def fill_command(
+        self,
+        dataset: str,
+        architecture: str | None,
+        *,
+        real: bool,
+        attack: str | None = None,
+        through: str | None = None,
+    ) -> str:
         """Return the command that would attack a dataset, after training where that is needed.
 
         Without an attack in the table, the command that trains. ``real``: phantoms will not do.
+        ``attack`` names one; with it, a table of any number of pixels means one pixel.
         """
         registered = matching(self.inventory.classifiers, dataset=dataset)
         has_phantoms = any(c.is_synthetic for c in registered)
         source_name = "medmnist" if real and has_phantoms else None
         train = commands.train(dataset, architecture, source_name)
-        if self.spec.pixels is None:
+        pixels = self.spec.pixels or (1 if attack else None)
+        if pixels is None:
             return train
         fitting = matching(registered, architecture=architecture, size=self.size, model=self.model)
         classifier = choose([c for c in fitting if not (real and c.is_synthetic)], architecture)
         model = None if classifier is None else classifier.classifier_id
-        attack = commands.attack(dataset, self.spec.pixels, model)
-        return f"{train}; {attack}" if classifier is None else attack
+        command = commands.attack(dataset, pixels, model, attack, through)
+        return f"{train}; {command}" if classifier is None else command
 
     def table(
         self,
@@ -121,12 +131,15 @@ class TableRequest:
         used = list(used)
         caption = tuple(dict.fromkeys(c.describe() for c in used)) or ("no data yet",)
         remarks = list(notes)
-        if self.paper:
+        number = self.spec.number
+        if self.paper and isinstance(number, str):
+            remarks.append("The paper has no such table.")
+        elif self.paper and isinstance(number, int):
             remarks.append(
                 "A figure alone in parentheses is the paper's, and after it measured minus "
                 f"published. Paper: {source()}."
             )
-            printed = published_table(self.spec.number)
+            printed = published_table(number)
             if "note" in printed:
                 remarks.append(f"On the published table: {printed['note']}.")
             if self.spec.dataset and not any(self.is_papers(c) for c in used) and used:
@@ -134,13 +147,13 @@ class TableRequest:
                     "The paper's values are not shown: this is not its dataset and classifier."
                 )
         table = ReportTable(
-            number=self.spec.number,
+            number=number,
             title=title or self.spec.title,
             columns=tuple(columns),
             rows=tuple(rows),
             caption=caption,
             queries=tuple(self.queries),
-            published=self.paper,
+            published=self.paper and isinstance(number, int),
         )
         remarks += [f"not run: {command}" for command in table.commands]
         return replace(table, notes=tuple(dict.fromkeys(remarks)))

@@ -1,4 +1,4 @@
-"""Which table of the paper is what: the registry of all tables that the database can fill."""
+"""The registry of all tables that the database can fill: the paper's by number, ours by name."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,15 @@ from pixguard.errors import UsageError
 from pixguard.reports.published import published_tables
 
 Family = Literal[
-    "classification", "capability", "attack_by_class", "denoising", "attack_overview", "comparison"
+    "classification",
+    "capability",
+    "attack_by_class",
+    "denoising",
+    "attack_overview",
+    "comparison",
+    "truth",
+    "adaptive",
+    "cost",
 ]
 
 _FAMILY_OF_COLUMN: Mapping[str, Family] = {
@@ -25,18 +33,18 @@ _FAMILY_OF_COLUMN: Mapping[str, Family] = {
 
 @dataclass(frozen=True, slots=True)
 class TableSpec:
-    """A table of the paper.
+    """A table.
 
     Attributes:
-        number: the paper's.
-        title: the paper's.
+        number: the paper's, or the name of a table that the paper lacks.
+        title: the paper's, or ours.
         family: which query fills it, and how it is laid out.
         dataset: the one dataset that it is about, or None for all four.
-        pixels: how many pixels the attack changes, or None without an attack.
+        pixels: how many pixels the attack changes, or None where there is none, or any number.
         classifier: architecture, or None where several are compared.
     """
 
-    number: int
+    number: int | str
     title: str
     family: Family
     dataset: str | None
@@ -44,13 +52,30 @@ class TableSpec:
     classifier: str | None
 
 
-def register(specs: Iterable[TableSpec]) -> dict[int, TableSpec]:
-    """Return tables by number.
+BEYOND_THE_PAPER = (
+    TableSpec(
+        "truth", "Vulnerable Images, and Which of Them Each Attack Finds", "truth", None, 1, None
+    ),
+    TableSpec(
+        "adaptive",
+        "Attacks Through the Defence, Beside Attacks Replayed at It",
+        "adaptive",
+        None,
+        None,
+        None,
+    ),
+    TableSpec("cost", "What the Attacks Cost", "cost", None, None, None),
+)
+"""The tables that the paper lacks."""
+
+
+def register(specs: Iterable[TableSpec]) -> dict[int | str, TableSpec]:
+    """Return tables by number or name.
 
     Raises:
         ValueError: a number is used twice.
     """
-    by_number: dict[int, TableSpec] = {}
+    by_number: dict[int | str, TableSpec] = {}
     for spec in specs:
         if spec.number in by_number:
             raise ValueError(f"two tables have the number {spec.number}")
@@ -67,9 +92,9 @@ def _family(table: Mapping[str, Any]) -> Family | None:
 
 
 @cache
-def table_specs() -> Mapping[int, TableSpec]:
-    """Return every table that a query fills, by number, in order."""
-    return register(
+def table_specs() -> Mapping[int | str, TableSpec]:
+    """Return every table that a query fills: the paper's by number, in order, then ours by name."""
+    printed = (
         TableSpec(
             number=int(table["number"]),
             title=table["title"],
@@ -81,17 +106,24 @@ def table_specs() -> Mapping[int, TableSpec]:
         for table in published_tables()
         if (family := _family(table)) is not None
     )
+    return register((*printed, *BEYOND_THE_PAPER))
 
 
-def table_spec(number: int) -> TableSpec:
-    """Return one table.
+def table_spec(number: int | str) -> TableSpec:
+    """Return one table by its number or name.
 
     Raises:
-        UsageError: no query fills a table of that number.
+        UsageError: no query fills such a table.
     """
     specs = table_specs()
     if number in specs:
         return specs[number]
+    if isinstance(number, str):
+        names = ", ".join(str(spec.number) for spec in BEYOND_THE_PAPER)
+        raise UsageError(
+            f"{number!r} is not the number of a table, nor a name ({names})",
+            "pixguard report --list",
+        )
     printed = any(int(table["number"]) == number for table in published_tables())
     what = "states facts or times that no query fills" if printed else "is not in the paper"
     raise UsageError(f"table {number} {what}", "pixguard report --list")

@@ -15,7 +15,7 @@ QUERIES = Path(__file__).parents[2] / "pixguard" / "store" / "queries"
 
 
 def test_every_table_of_measured_rows_is_registered() -> None:
-    assert list(table_specs()) == list(range(12, 44))
+    assert list(table_specs()) == [*range(12, 44), "truth", "adaptive", "cost"]
     families = {number: spec.family for number, spec in table_specs().items()}
     by_family = {f: [n for n, own in families.items() if own == f] for f in FAMILIES}
     assert by_family == {
@@ -25,6 +25,9 @@ def test_every_table_of_measured_rows_is_registered() -> None:
         "denoising": [18, 20, 23, 25, 27, 29, 31, 36, 38, 40, 42],
         "attack_overview": [32, 33],
         "comparison": [43],
+        "truth": ["truth"],
+        "adaptive": ["adaptive"],
+        "cost": ["cost"],
     }
 
 
@@ -43,8 +46,11 @@ def test_specs_name_dataset_pixels_and_classifier(number: int, expected: tuple) 
     assert (spec.dataset, spec.pixels, spec.classifier) == expected
 
 
-@pytest.mark.parametrize(("number", "reason"), [(7, "facts or times"), (99, "not in the paper")])
-def test_a_table_that_no_query_fills_is_refused_with_a_hint(number: int, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [(7, "facts or times"), (99, "not in the paper"), ("trut", "nor a name")],
+)
+def test_a_table_that_no_query_fills_is_refused_with_a_hint(number: int | str, reason: str) -> None:
     with pytest.raises(UsageError, match=reason) as caught:
         table_spec(number)
     assert caught.value.hint == "pixguard report --list"

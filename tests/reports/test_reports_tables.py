@@ -22,8 +22,12 @@ def values(table: ReportTable) -> list[list[Any]]:
 def test_every_table_renders_from_an_empty_database(empty: Miniature) -> None:
     for spec in table_specs().values():
         table = build_table(empty.engine, spec, paper=True)
-        figures = [c for row in table.rows for c in row.cells[1:] if c.published is not None]
-        assert figures and all(c.not_run for c in figures), spec
+        cells = [c for row in table.rows for c in row.cells[1:]]
+        if isinstance(spec.number, int):
+            figures = [c for c in cells if c.published is not None]
+            assert figures and all(c.not_run for c in figures), spec
+        else:
+            assert table.commands and all(c.published is None for c in cells), spec
         assert table.caption == ("no data yet",)
         assert table.title == spec.title
     assert all(row.cells[2].not_run for row in list_tables(empty.engine).rows)

@@ -1,14 +1,17 @@
-"""Builders by family: each lays out the rows of one query as a table of the paper's form."""
+"""Builders by family: each lays out the rows of one query as a table."""
 
 from collections.abc import Callable, Mapping
 
 from pixguard.reports.families import (
+    adaptive,
     attack_by_class,
     attack_overview,
     capability,
     classification,
     comparison,
+    cost,
     denoising,
+    truth,
 )
 from pixguard.reports.report_table import ReportTable
 from pixguard.reports.request import TableRequest
@@ -21,4 +24,7 @@ FAMILIES: Mapping[Family, Callable[[TableRequest], ReportTable]] = {
     "denoising": denoising.build,
     "attack_overview": attack_overview.build,
     "comparison": comparison.build,
+    "truth": truth.build,
+    "adaptive": adaptive.build,
+    "cost": cost.build,
 }

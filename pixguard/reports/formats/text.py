@@ -23,7 +23,11 @@ def format_number(value: float, kind: Kind, *, sign: bool = False) -> str:
         return "inf" if value > 0 else "-inf"
     if kind == "text":
         return str(value)
-    return format(value, ("+" if sign else "") + _DIGITS[kind])
+    if kind == "quantity":
+        digits = ".0f" if abs(value) >= 999.5 else ".3g"  # g alone would turn to an exponent
+    else:
+        digits = _DIGITS[kind]
+    return format(value, ("+" if sign else "") + digits)
 
 
 def cell_parts(cell: Cell, column: Column, *, published: bool) -> list[str]:

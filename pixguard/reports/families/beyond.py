@@ -1,0 +1,75 @@
+"""What the tables share that the paper lacks: which classifier, and how attacks are told."""
+
+import json
+from collections.abc import Iterator, Sequence
+
+from pixguard.reports import commands
+from pixguard.reports.inventory import Candidate, choose, matching
+from pixguard.reports.request import TableRequest, paper_datasets
+
+IMPLIED_SETTINGS = frozenset({"goal"})
+"""Parameters that all rows of a table share: it shows non-targeted attacks alone."""
+
+
+def find_candidate(request: TableRequest, *pools: Sequence[Candidate]) -> Candidate | None:
+    """Return what the table takes from the first pool that holds something fitting."""
+    for pool in pools:
+        candidate = choose(request.candidates(pool, request.dataset), None)
+        if candidate is not None:
+            return candidate
+    return None
+
+
+def attack_command(
+    request: TableRequest,
+    candidate: Candidate | None,
+    attack: str,
+    pixels: int = 1,
+    through: str | None = None,
+) -> str:
+    """Return the command that attacks the table's classifier.
+
+    Without one it is of the user's dataset, or of one that a classifier was trained for.
+    """
+    if candidate is not None:
+        dataset, classifier_id = candidate.dataset, candidate.classifier_id
+        return commands.attack(dataset, pixels, classifier_id, attack, through)
+    fitting = matching(
+        request.inventory.classifiers,
+        dataset=request.dataset,
+        size=request.size,
+        model=request.model,
+    )
+    newest = choose(fitting, None)
+    dataset = request.dataset or (newest.dataset if newest else next(iter(paper_datasets())))
+    return request.fill_command(dataset, None, real=False, attack=attack, through=through)
+
+
+def title(request: TableRequest, candidate: Candidate | None) -> str:
+    """Return the table's title with what it is about."""
+    if candidate is None:
+        return request.spec.title
+    phantom = ", phantom data" if candidate.is_synthetic else ""
+    return f"{request.spec.title}: {candidate.dataset}{phantom}, {candidate.architecture}"
+
+
+def elsewhere(request: TableRequest, pool: Sequence[Candidate], shown: Candidate) -> Iterator[str]:
+    """Yield a note on the other classifiers that the table can be asked for."""
+    others = {
+        c.classifier_id: f"{c.dataset}, {c.classifier} (--model {c.classifier_id})"
+        for c in request.candidates(pool, request.dataset)
+        if c.classifier_id != shown.classifier_id
+    }
+    if others:
+        yield f"There is data for {'; '.join(others.values())} too."
+
+
+def settings_text(parameters: str) -> str:
+    """Return an attack's parameters (JSON) as words: ``population=100, generations=100``."""
+    found = json.loads(parameters).items()
+    return ", ".join(f"{name}={value}" for name, value in found if name not in IMPLIED_SETTINGS)
+
+
+def scaled(value: float | None, scale: float = 1.0) -> float | None:
+    """Return a database's number (PostgreSQL gives decimals) as a float times ``scale``."""
+    return None if value is None else float(value) * scale

@@ -1,0 +1,87 @@
+-- Table truth: what each one-pixel attack finds of the images that one pixel can fool.
+-- Parameters: classifier_id, dataset_id, success (a pattern that an attack's parameters match,
+-- because several definitions of success can stand in one database).
+-- What counts: non-targeted attempts on the bare classifier, the first repeat of each.
+-- An image is known when a complete exhaustive search (all values of every pixel) saw it, and
+-- vulnerable when any attempt on it succeeded. Figures are over the known images that an attack
+-- was tried on. refuted counts successes on images that a complete search called robust.
+WITH tried AS (
+    SELECT
+        t.attack_id,
+        t.seed,
+        t.image_id,
+        t.success,
+        t.queries,
+        t.distinct_queries,
+        t.elapsed_ms,
+        CASE
+            WHEN a.name = 'exhaustive'
+                AND REPLACE(a.parameters, ' ', '') LIKE '%"space":"all-values"%'
+            THEN 1 ELSE 0
+        END AS is_complete
+    FROM attempt t
+    JOIN attack a ON a.id = t.attack_id
+    JOIN image i ON i.id = t.image_id
+    WHERE t.model_id = :classifier_id AND i.dataset_id = :dataset_id AND a.pixels = 1
+      AND t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0
+      AND REPLACE(a.parameters, ' ', '') LIKE :success
+),
+known AS (
+    SELECT
+        image_id,
+        MAX(success) AS is_vulnerable,
+        1 - MIN(CASE WHEN is_complete = 1 THEN success END) AS is_called_robust
+    FROM tried
+    GROUP BY image_id
+    HAVING MAX(is_complete) = 1
+),
+compared AS (
+    SELECT
+        x.attack_id,
+        x.seed,
+        x.is_complete,
+        x.success,
+        x.queries,
+        x.distinct_queries,
+        x.elapsed_ms,
+        CASE WHEN k.image_id IS NULL THEN 0 ELSE 1 END AS is_known,
+        k.is_vulnerable,
+        k.is_called_robust,
+        ROW_NUMBER() OVER (
+            PARTITION BY x.attack_id, x.seed, k.image_id IS NULL ORDER BY x.queries
+        ) AS place,
+        COUNT(*) OVER (PARTITION BY x.attack_id, x.seed, k.image_id IS NULL) AS places,
+        ROW_NUMBER() OVER (
+            PARTITION BY x.attack_id, x.seed, k.image_id IS NULL, x.success ORDER BY x.queries
+        ) AS like_place,
+        COUNT(*) OVER (
+            PARTITION BY x.attack_id, x.seed, k.image_id IS NULL, x.success
+        ) AS like_places
+    FROM tried x
+    LEFT JOIN known k ON k.image_id = x.image_id
+)
+SELECT
+    a.id AS attack_id,
+    a.name AS attack,
+    a.version AS attack_version,
+    a.parameters,
+    c.seed,
+    MAX(c.is_complete) AS is_complete,
+    SUM(c.is_known) AS images,
+    COALESCE(SUM(c.is_vulnerable), 0) AS vulnerable,
+    SUM(c.is_known * c.success) AS found,
+    COALESCE(SUM(c.is_called_robust * c.success), 0) AS refuted,
+    -- The middle value, or the middle two of an even number.
+    AVG(CASE WHEN c.is_known = 1 AND c.success = 1
+        AND 2 * c.like_place BETWEEN c.like_places AND c.like_places + 2 THEN c.queries END)
+        AS median_queries_found,
+    AVG(CASE WHEN c.is_known = 1
+        AND 2 * c.place BETWEEN c.places AND c.places + 2 THEN c.queries END)
+        AS median_queries,
+    AVG(CASE WHEN c.is_known = 1 THEN c.distinct_queries END) AS mean_distinct,
+    COUNT(CASE WHEN c.is_known = 1 THEN c.distinct_queries END) AS distinct_counted,
+    AVG(CASE WHEN c.is_known = 1 THEN c.elapsed_ms END) AS mean_elapsed_ms
+FROM compared c
+JOIN attack a ON a.id = c.attack_id
+GROUP BY a.id, a.name, a.version, a.parameters, c.seed
+ORDER BY MAX(c.is_complete) DESC, a.name, a.version, a.id, c.seed

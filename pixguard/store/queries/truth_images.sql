@@ -1,0 +1,41 @@
+-- Table truth: over images, how many are known to be vulnerable or robust.
+-- Parameters and what counts: as in truth.sql.
+-- searched: seen by a complete exhaustive search; contradicted: that search failed, and another
+-- attempt succeeded; beyond: vulnerable by a success, though never searched in full;
+-- rounded: searched in another precision than float32.
+WITH tried AS (
+    SELECT
+        t.image_id,
+        t.success,
+        t.precision,
+        CASE
+            WHEN a.name = 'exhaustive'
+                AND REPLACE(a.parameters, ' ', '') LIKE '%"space":"all-values"%'
+            THEN 1 ELSE 0
+        END AS is_complete
+    FROM attempt t
+    JOIN attack a ON a.id = t.attack_id
+    JOIN image i ON i.id = t.image_id
+    WHERE t.model_id = :classifier_id AND i.dataset_id = :dataset_id AND a.pixels = 1
+      AND t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0
+      AND REPLACE(a.parameters, ' ', '') LIKE :success
+),
+by_image AS (
+    SELECT
+        image_id,
+        MAX(is_complete) AS is_searched,
+        MAX(success) AS is_vulnerable,
+        MIN(CASE WHEN is_complete = 1 THEN success END) AS search_found,
+        MAX(CASE WHEN is_complete = 1 AND precision <> 'float32' THEN 1 ELSE 0 END) AS is_rounded
+    FROM tried
+    GROUP BY image_id
+)
+SELECT
+    COUNT(*) AS tried,
+    COALESCE(SUM(is_searched), 0) AS searched,
+    COALESCE(SUM(is_searched * is_vulnerable), 0) AS vulnerable,
+    COALESCE(SUM(CASE WHEN search_found = 0 AND is_vulnerable = 1 THEN 1 ELSE 0 END), 0)
+        AS contradicted,
+    COALESCE(SUM((1 - is_searched) * is_vulnerable), 0) AS beyond,
+    COALESCE(SUM(is_rounded), 0) AS rounded
+FROM by_image

@@ -1,0 +1,264 @@
+"""Table ``truth``: six images, worked out by hand.
+
+                   A      B      C      D       E       F
+exhaustive         1000   3000   8000   -       -             (all values; - failed)
+differential ev.   300    -      500    -               100   (seed 0)
+                                                -             (seed 7)
+corner             10     30            -
+exhaustive corners 60                   -
+random                                                  -
+"""
+
+import json
+
+import pytest
+from reports_miniature import Miniature
+
+from pixguard.reports.build import build_table, list_tables
+from pixguard.reports.report_table import Cell, ReportTable
+from pixguard.reports.tables import table_spec
+
+CLASSIFIER = 1
+COMPLETE = json.dumps({"goal": "non-targeted", "space": "all-values"})
+CORNERS = json.dumps({"goal": "non-targeted", "space": "corners"})
+FULL = 200_704
+A, B, C, D, E, F = range(1, 7)
+
+
+def start(db: Miniature, source: str = "medmnist") -> None:
+    oct_ = db.dataset("oct", [(0, "Normal", "Normal")], source=source)
+    db.model("classifier", "resnet50", oct_)
+    for _ in range(6):
+        db.image(oct_, "0")
+
+
+def run(db: Miniature, attack: int, outcomes: dict[int, tuple[int, int]], **values: object) -> None:
+    """Add an attempt an image: image -> (success, queries)."""
+    for image, (success, queries) in outcomes.items():
+        db.attempt(attack, CLASSIFIER, image, success, queries=queries, **values)
+
+
+@pytest.fixture
+def searched(empty: Miniature) -> Miniature:
+    start(empty)
+    complete = empty.attack(1, "exhaustive", parameters=COMPLETE)
+    found = {A: (1, 1000), B: (1, 3000), C: (1, 8000), D: (0, FULL), E: (0, FULL)}
+    run(empty, complete, found, elapsed_ms=2000.0)
+    evolution = empty.attack(1)
+    for image, success, queries, distinct, elapsed in (
+        (A, 1, 300, 200, 1000.0),
+        (B, 0, 10_100, 3000, 4000.0),
+        (C, 1, 500, None, 1000.0),
+        (D, 0, 10_100, 4000, 2000.0),
+        (F, 1, 100, 100, 9000.0),
+    ):
+        tried = {"queries": queries, "distinct_queries": distinct, "elapsed_ms": elapsed}
+        empty.attempt(evolution, CLASSIFIER, image, success, **tried)
+    run(empty, evolution, {E: (0, 10_100)}, seed=7)
+    corner = empty.attack(1, "corner", parameters='{"order": "gradient"}')
+    run(empty, corner, {A: (1, 10), B: (1, 30), D: (0, 6272)})
+    corners = empty.attack(1, "exhaustive", parameters=CORNERS)
+    run(empty, corners, {A: (1, 60), D: (0, 6272)})
+    run(empty, empty.attack(1, "random", parameters='{"queries": 10100}'), {F: (0, 10_100)})
+    return empty
+
+
+def add_what_must_not_count(db: Miniature) -> None:
+    """Add successes on the robust image D that say nothing about one pixel."""
+    oct_ = 1
+    other = db.model("classifier", "resnet50", oct_, created_ms=0)
+    db.attempt(2, CLASSIFIER, D, 1, target=2)
+    db.attempt(2, CLASSIFIER, D, 1, through_model_id=other)
+    db.attempt(2, CLASSIFIER, D, 1, repeat=1)
+    db.attempt(2, other, D, 1)
+    db.attempt(db.attack(2), CLASSIFIER, D, 1)
+
+
+def build(db: Miniature, **options: str) -> ReportTable:
+    return build_table(db.engine, table_spec("truth"), **options)
+
+
+def figures(table: ReportTable) -> list[list[object]]:
+    return [[c.value for c in (row.cells[0], *row.cells[2:])] for row in table.rows]
+
+
+def column(table: ReportTable, name: str) -> list[Cell]:
+    position = [c.name for c in table.columns].index(name)
+    return [row.cells[position] for row in table.rows]
+
+
+def said(table: ReportTable, words: str) -> str:
+    (note,) = [note for note in table.notes if words in note]
+    return note
+
+
+EXPECTED = [
+    # attack, seed, images, vulnerable, found, missed, found %, median queries of the successes
+    # and of all, mean distinct, mean seconds
+    ["exhaustive", 0, 5, 3, 3, 0, 100.0, 3000.0, 8000.0, None, 2.0],
+    ["corner", 0, 3, 2, 2, 0, 100.0, 20.0, 30.0, None, 0.001],
+    ["differential-evolution", 0, 4, 3, 2, 1, pytest.approx(200 / 3), 400.0, 5300.0, 2400.0, 2.0],
+    ["differential-evolution", 7, 1, 0, 0, 0, None, None, 10_100.0, None, 0.001],
+    ["exhaustive", 0, 2, 1, 1, 0, 100.0, 60.0, 3166.0, None, 0.001],
+    ["random", 0, 0, *[None] * 8],
+]
+
+
+def test_every_figure(searched: Miniature) -> None:
+    table = build(searched)
+    assert figures(table) == EXPECTED
+    assert [c.value for c in column(table, "settings")] == [
+        "space=all-values",
+        "order=gradient",
+        "population=100, generations=100",
+        "population=100, generations=100",
+        "space=corners",
+        "queries=10100",
+    ]
+    share = column(table, "found %")[2]
+    assert share.denominator == 3
+    assert share.interval == pytest.approx((20.766, 93.851), abs=1e-3)  # Wilson, 2 of 3
+    distinct = column(table, "mean distinct queries")
+    assert [c.denominator for c in distinct] == [0, 0, 3, 0, 0, 0]
+    assert distinct[0].note == "not counted"
+    assert column(table, "median queries, found")[2].denominator == 2
+    assert not table.commands
+    assert not any("CONTRADICTION" in note or "float32" in note for note in table.notes)
+
+
+def test_only_first_non_targeted_one_pixel_attempts_on_the_bare_classifier_count(
+    searched: Miniature,
+) -> None:
+    add_what_must_not_count(searched)
+    table = build(searched)
+    assert figures(table) == EXPECTED
+    assert not any("CONTRADICTION" in note for note in table.notes)
+
+
+def test_the_footer_states_the_true_robustness(searched: Miniature) -> None:
+    table = build(searched)
+    note = said(table, "True one-pixel robustness")
+    assert "known for 5 of 6 images; 3 are vulnerable" in note
+    assert "40.00 % (11.8–76.9)" in note  # Wilson, 2 of 5
+    # F was fooled and never searched: a row with it would flatter what found it.
+    assert said(table, "without a complete search").startswith("1 images")
+    assert "unknown: no image that the attack was run on" in said(table, "unknown: ")
+
+
+def test_a_success_on_an_image_called_robust_is_a_contradiction(searched: Miniature) -> None:
+    corner = 3
+    run(searched, corner, {E: (1, 50)})
+    table = build(searched)
+    assert "calls 1 of these images robust" in said(table, "CONTRADICTION")
+    rows = figures(table)
+    assert rows[0][2:6] == [5, 4, 3, 1]  # the search itself missed E
+    assert rows[1][2:6] == [4, 3, 3, 0]
+    assert rows[3][2:6] == [1, 1, 0, 1]  # E is vulnerable for every attack
+    notes = [c.note for c in column(table, "found")]
+    assert notes == ["", "1 against the search", "", "", "", "unknown"]
+    assert "20.00 %" in said(table, "True one-pixel robustness")
+
+
+def test_a_search_in_another_precision_is_told(searched: Miniature) -> None:
+    oct_ = 1
+    image = searched.image(oct_, "0")
+    searched.attempt(1, CLASSIFIER, image, 0, precision="bfloat16")
+    assert said(build(searched), "than float32").startswith("1 images")
+
+
+def test_compact_json_is_recognised_too(searched: Miniature) -> None:
+    # The writer stores JSON without spaces; the fixture has them.
+    image = searched.image(1, "0")
+    compact = searched.attack(1, "exhaustive", parameters='{"goal":"x","space":"all-values"}')
+    searched.attempt(compact, CLASSIFIER, image, 0)
+    complete = [row for row in figures(build(searched)) if row[0] == "exhaustive"]
+    assert [row[2] for row in complete] == [5, 1, 2]
+
+
+def test_another_definition_of_success_is_another_truth(empty: Miniature) -> None:
+    start(empty)
+    parameters = '{"space":"all-values","success":"label-set"}'
+    search = empty.attack(1, "exhaustive", parameters=parameters)
+    run(empty, search, {A: (1, 100), B: (0, FULL)})
+    same = empty.attack(1, "corner", parameters='{"order":"grid","success":"label-set"}')
+    other = empty.attack(1, "corner", parameters='{"order":"grid","success":"argmax"}')
+    run(empty, same, {A: (1, 10)})
+    run(empty, other, {B: (1, 10)})
+    table = build(empty)
+    assert [r[:6] for r in figures(table) if r[1] is not None] == [
+        ["exhaustive", 0, 2, 1, 1, 0],
+        ["corner", 0, 1, 1, 1, 0],
+    ]
+    assert not any("CONTRADICTION" in note for note in table.notes)
+
+
+def test_corners_are_never_the_truth(empty: Miniature) -> None:
+    start(empty)
+    corners = empty.attack(1, "exhaustive", parameters=CORNERS)
+    run(empty, corners, {A: (1, 60), B: (0, 6272)})
+    table = build(empty)
+    assert figures(table)[-1] == ["exhaustive", 0, 0, *[None] * 8]
+    assert {c.note for c in table.rows[-1].cells[4:]} == {"unknown"}
+    assert not any("robustness" in note for note in table.notes)
+    assert "space=corners) proves no image robust" in said(table, "unknown: ")
+    assert not any("--attack exhaustive" in c and "--space" not in c for c in table.commands)
+
+
+def test_without_data_it_says_which_commands_would_fill_it(empty: Miniature) -> None:
+    train = "pixguard train --dataset oct"
+    table = build(empty, dataset="oct")
+    assert table.commands == tuple(
+        f"{train}; pixguard attack --dataset oct --attack {name} --pixels 1"
+        for name in ("exhaustive", "differential-evolution", "corner", "random")
+    )
+    assert table.caption == ("no data yet",)
+    start(empty)
+    assert (
+        "pixguard attack --dataset oct --attack exhaustive --pixels 1 --model 1"
+        in build(empty).commands
+    )
+    (listed,) = [r for r in list_tables(empty.engine).rows if r.cells[0].value == "truth"]
+    assert listed.cells[2].not_run == build(empty).commands[0]
+
+
+def test_attacks_that_were_not_run_have_rows(empty: Miniature) -> None:
+    start(empty)
+    run(empty, empty.attack(1, "exhaustive", parameters=COMPLETE), {A: (1, 5)})
+    table = build(empty)
+    assert [row.cells[0].value for row in table.rows] == [
+        "exhaustive",
+        "differential-evolution",
+        "corner",
+        "random",
+    ]
+    assert table.rows[2].cells[5].not_run == (
+        "pixguard attack --dataset oct --attack corner --pixels 1 --model 1"
+    )
+    (listed,) = [r for r in list_tables(empty.engine).rows if r.cells[0].value == "truth"]
+    assert listed.cells[2].value == "oct"
+
+
+def test_the_list_does_not_need_a_command(searched: Miniature) -> None:
+    # In colour truth stays unknown, and when every attack was run there is nothing to type.
+    from sqlalchemy import text
+
+    with searched.engine.begin() as connection:
+        connection.execute(text("DELETE FROM attempt WHERE attack_id = 1"))
+    (listed,) = [r for r in list_tables(searched.engine).rows if r.cells[0].value == "truth"]
+    assert (listed.cells[2].not_run, listed.cells[2].note) == (None, "none")
+
+
+def test_phantoms_are_named_and_real_images_come_first(searched: Miniature) -> None:
+    phantom = searched.dataset("derma", [(0, "Nevus", None)], source="phantom")
+    model = searched.model("classifier", "small-cnn", phantom)
+    searched.attempt(1, model, searched.image(phantom, "0"), 1)
+    real = build(searched)
+    assert "phantom" not in real.title and not any("phantom" in line for line in real.caption)
+    assert "derma, small-cnn #2 (--model 2)" in said(real, "There is data for")
+    table = build(searched, dataset="derma")
+    assert table.title.endswith("derma, phantom data, small-cnn")
+    (caption,) = table.caption
+    for words in ("derma: source phantom, 28 x 28 pixels", "classifier small-cnn #2"):
+        assert words in caption
+    assert caption.endswith("phantom data: synthetic, not the paper's")
+    assert figures(table)[0][2:6] == [1, 1, 1, 0]
