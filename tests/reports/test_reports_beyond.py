@@ -1,0 +1,140 @@
+"""What holds for every table that the paper lacks: formats, queries, width, command line."""
+
+import csv
+import io
+import json
+import re
+import sqlite3
+
+import pytest
+from reports_miniature import Miniature
+from rich.cells import cell_len
+from typer.testing import CliRunner
+
+from pixguard.cli.app import app
+from pixguard.reports.build import build_table
+from pixguard.reports.formats import FORMATS
+from pixguard.reports.render import render, render_sql
+from pixguard.reports.report_table import Cell, Column, ReportTable, Row
+from pixguard.reports.tables import BEYOND_THE_PAPER, table_spec
+from pixguard.store.engine import open_engine
+
+NAMES = [str(spec.number) for spec in BEYOND_THE_PAPER]
+
+
+@pytest.fixture
+def mini_phantom(mini: Miniature) -> Miniature:
+    """The miniature with an exhaustive search and a defended attempt on its phantoms."""
+    derma, phantom = 4, 6
+    denoiser = mini.model("denoiser", "dae", derma)
+    search = mini.attack(1, "exhaustive", parameters='{"space":"all-values"}')
+    for success in (1, 0):
+        image = mini.image(derma, "4")
+        mini.attempt(search, phantom, image, success, through_model_id=None)
+        mini.attempt(search, phantom, image, success, through_model_id=denoiser)
+    return mini
+
+
+def build(db: Miniature, name: str) -> ReportTable:
+    return build_table(db.engine, table_spec(name), dataset="derma")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("output_format", FORMATS)
+def test_every_format_holds_the_table_and_says_phantom(
+    mini_phantom: Miniature, name: str, output_format: str
+) -> None:
+    table = build(mini_phantom, name)
+    text = render([table], output_format)
+    assert text.endswith("\n") and "exhaustive" in text
+    if output_format == "csv":
+        rows = list(csv.DictReader(io.StringIO(text)))
+        assert [row["table"] for row in rows] == [name] * len(table.rows)
+        assert {row["in paper"] for row in rows} == {"no"}
+        return
+    assert "phantom data" in re.sub(r"\s+", " ", text)
+    if output_format == "json":
+        value = json.loads(text)
+        assert value["table"] == name
+        assert len(value["rows"]) == len(table.rows)
+    if output_format == "latex":
+        assert rf"\label{{tab:pixguard-{name}}}" in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_queries_run_in_another_client(mini_phantom: Miniature, name: str) -> None:
+    script = render_sql([build(mini_phantom, name)])
+    assert script.startswith("-- ") and not re.search(r"(?<![\w:]):[a-z]", script)
+    raw = mini_phantom.engine.raw_connection().driver_connection
+    assert isinstance(raw, sqlite3.Connection)
+    answers, statement = [], ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            answers.append(raw.execute(statement).fetchall())
+            statement = ""
+    assert answers and all(answers)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_paper_has_no_such_table(mini: Miniature, name: str) -> None:
+    table = build_table(mini.engine, table_spec(name), paper=True)
+    assert "The paper has no such table." in table.notes
+    assert not table.published
+
+
+@pytest.mark.parametrize("width", [80, 100, 200])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_wide_table_is_shown_in_parts_that_fit(
+    mini_phantom: Miniature, name: str, width: int
+) -> None:
+    table = build(mini_phantom, name)
+    text = render([table], "table", width=width)
+    assert max(map(cell_len, text.splitlines())) <= width
+    words = re.split(r"\s+", text)
+    assert {word for column in table.columns for word in column.name.split()} <= set(words)
+
+
+def test_parts_repeat_what_tells_the_rows_apart() -> None:
+    columns = (Column("dataset"), *(Column(f"figure-number-{n}", "count") for n in range(6)))
+
+    def table(*names: str) -> str:
+        rows = tuple(
+            Row((Cell(name), *(Cell(10 * n + k) for k in range(6)))) for n, name in enumerate(names)
+        )
+        return render([ReportTable("x", "Wide", columns, rows)], "table", width=60)
+
+    apart = table("oct", "chest")
+    assert apart.count("oct") == apart.count("chest") == 2
+    assert [line.split()[1:] for line in apart.splitlines() if line.startswith("chest")] == [
+        ["10", "11", "12"],
+        ["13", "14", "15"],
+    ]
+    alike = table("oct", "oct")
+    assert [line.split() for line in alike.splitlines() if "oct" in line] == [
+        ["1", "oct", "0", "1", "2"],
+        ["2", "oct", "10", "11", "12"],
+        ["1", "oct", "3", "4", "5"],
+        ["2", "oct", "13", "14", "15"],
+    ]
+
+
+def test_a_quantity_has_three_digits_or_more_and_no_exponent() -> None:
+    from pixguard.reports.formats.text import format_number
+
+    shown = [format_number(v, "quantity") for v in (0.001234, 1.5, 20.0, 999.7, 12_345.6)]
+    assert shown == ["0.00123", "1.5", "20", "1000", "12346"]
+
+
+def test_names_and_numbers_are_asked_for_together(tmp_path) -> None:
+    database = str(tmp_path / "p.db")
+    open_engine(database, create=True).dispose()
+    asked = ["report", "--db", database, "--json", "--table"]
+    done = CliRunner().invoke(app, [*asked, "truth,32, cost,truth", "--table", "adaptive"])
+    assert done.exit_code == 0, done.output
+    assert [t["table"] for t in json.loads(done.stdout)] == ["truth", 32, "cost", "adaptive"]
+    listed = CliRunner().invoke(app, ["report", "--db", database, "--list", "--json"])
+    found = [row["cells"][0]["value"] for row in json.loads(listed.stdout)["rows"]]
+    assert found[-3:] == NAMES
+    refused = CliRunner().invoke(app, [*asked, "certainty"])
+    assert refused.exit_code == 2
