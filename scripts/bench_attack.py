@@ -74,7 +74,7 @@ def run_peers(options: argparse.Namespace, device: torch.device) -> tuple[dict[s
     )
     wanted = options.only or list(everybody)
     chosen = {name: everybody[name] for name in wanted}
-    rows = comparison.compare(subject, budget, chosen, options.peer_generations)
+    rows = comparison.compare(subject, budget, chosen, options.peer_generations, options.rounds)
     notes = [] if subject.trained else [UNTRAINED]
     notes += [
         f"{row['name']}: {row['oct_hours']:,.1f} hours for {comparison.OCT_IMAGES:,} images of "
@@ -84,7 +84,7 @@ def run_peers(options: argparse.Namespace, device: torch.device) -> tuple[dict[s
     ]
     if options.unsuccessful and any(row.get("claimed") for row in rows):
         notes.append("Some attempts succeeded in spite of the lead: raise --lead.")
-    title = f"{size} pixels, {budget.pixels} changed; s/budget is for {budget.queries:,} queries an image"
+    title = f"{size} pixels, {budget.pixels} changed; s/budget is for {budget.queries:,} queries"
     return _report(options, subject, device, title, rows, comparison.COLUMNS, notes)
 
 
@@ -217,6 +217,7 @@ def parser() -> argparse.ArgumentParser:
         type=int,
         help="fewer generations for those whose queries all cost the same: compare s/budget",
     )
+    peers.add_argument("--rounds", type=int, default=1, help="turns of each; medians of the time")
     peers.add_argument("--batch", type=int, help="pixguard's candidates at a time")
     peers.add_argument("--slots", type=int, help="pixguard's images at a time")
     peers.set_defaults(run=run_peers)

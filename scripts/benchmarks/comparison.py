@@ -1,7 +1,8 @@
 """What the peers' answers are worth, and what they cost."""
 
+import statistics
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ def compare(
     budget: Budget,
     contenders: Mapping[str, Contender],
     peer_generations: int | None = None,
+    rounds: int = 1,
 ) -> list[dict[str, Any]]:
     """Let everybody attack the subject, one after the other; return a row for each.
 
@@ -48,43 +50,57 @@ def compare(
         budget: for each image.
         contenders: by name.
         peer_generations: a smaller number of generations for :data:`PEERS`.
+        rounds: how often everybody has a turn; the time is the median.
     """
-    rows = []
-    for name, contender in contenders.items():
-        print(f"{name} ...", file=sys.stderr, flush=True)
-        own = budget
-        if name in PEERS and peer_generations is not None:
-            own = Budget(budget.pixels, budget.population, peer_generations)
-        try:
-            answer = contender(subject, own)
-        except ImportError:
-            rows.append({"name": name, "note": INSTALL})
-        except Exception as error:  # whatever a peer refuses with is a result
-            rows.append({"name": name, "note": f"{type(error).__name__}: {error}"})
-        else:
-            rows.append({"name": name, **cost(answer, budget), **worth(answer, subject, budget)})
-    for row in rows:
-        for other in ("torchattacks", "plain"):
-            theirs = next((r.get("seconds_per_budget") for r in rows if r["name"] == other), None)
+    answers: dict[str, list[Answer]] = {name: [] for name in contenders}
+    refusals: dict[str, str] = {}
+    for _ in range(rounds):
+        for name, contender in contenders.items():
+            print(f"{name} ...", file=sys.stderr, flush=True)
+            own = budget
+            if name in PEERS and peer_generations is not None:
+                own = Budget(budget.pixels, budget.population, peer_generations)
+            try:
+                answers[name].append(contender(subject, own))
+            except ImportError as error:
+                refusals[name] = f"{INSTALL} ({error})"
+            except Exception as error:  # whatever a peer refuses with is a result
+                refusals[name] = f"{type(error).__name__}: {error}"
+    rows = [
+        {"name": name, "note": refusals[name]}
+        if name in refusals
+        else {"name": name, **cost(given, budget), **worth(given[0], subject, budget)}
+        for name, given in answers.items()
+    ]
+    for other in ("torchattacks", "plain"):
+        theirs = next((r.get("seconds_per_budget") for r in rows if r["name"] == other), None)
+        for row in rows:
             if theirs and "seconds_per_budget" in row:
                 row[f"times_{other}"] = theirs / row["seconds_per_budget"]
     return rows
 
 
-def cost(answer: Answer, budget: Budget) -> dict[str, Any]:
-    """Return what an answer cost; ``seconds_per_budget`` is for as many queries as were meant."""
+def cost(answers: Sequence[Answer], budget: Budget) -> dict[str, Any]:
+    """Return what an attack cost, by the median of its answers' times.
+
+    ``seconds_per_budget`` is for as many queries as were meant.
+    """
+    answer = answers[0]
     images, queries = len(answer.images), max(1, answer.queries)
-    seconds_per_budget = answer.seconds / queries * budget.queries
+    rounds = [given.seconds for given in answers]
+    seconds = statistics.median(rounds)
+    seconds_per_budget = seconds / queries * budget.queries
     return {
         "images": images,
         "queries": answer.queries,
         "evaluated": answer.evaluated,
         "evaluated_share": answer.evaluated / queries,
-        "seconds": answer.seconds,
-        "seconds_per_image": answer.seconds / images,
+        "seconds": seconds,
+        "rounds": rounds,
+        "seconds_per_image": seconds / images,
         "queries_per_image": answer.queries / images,
-        "queries_per_second": answer.queries / answer.seconds,
-        "evaluated_per_second": answer.evaluated / answer.seconds,
+        "queries_per_second": answer.queries / seconds,
+        "evaluated_per_second": answer.evaluated / seconds,
         "seconds_per_budget": seconds_per_budget,
         "oct_hours": seconds_per_budget * OCT_IMAGES / 3600,
         "note": answer.note,

@@ -91,7 +91,7 @@ def open_subject(
     Raises:
         UsageError: the parts do not fit together, or there are too few images.
     """
-    dataset, classifier, trained = _open(source, count, device)
+    dataset, classifier, architecture, trained = _open(source, count, device)
     info = dataset.info
     if info.task != "multi-class":
         raise UsageError(
@@ -112,13 +112,13 @@ def open_subject(
         if len(set(labels.tolist())) > 1:
             raise UsageError("the lead is too small for these weights", "raise --lead")
     weights = "trained" if trained else "untrained weights, batch statistics from the images"
-    words = f"{source.architecture} ({weights}) on {info.name} ({info.source})"
+    words = f"{architecture} ({weights}) on {info.name} ({info.source})"
     return Subject(classifier, images, labels, device, trained, words)
 
 
 def _open(
     source: Source, count: int, device: torch.device
-) -> tuple[ImageDataset, Classifier, bool]:
+) -> tuple[ImageDataset, Classifier, str, bool]:
     if source.database is not None:
         return _from_database(source, device)
     size = source.size or 28
@@ -134,17 +134,19 @@ def _open(
     classifier = build_classifier(source.architecture, dataset.info, seed=0)
     if source.weights is not None:
         load_weights(classifier, source.weights)
-    return dataset, classifier.to(device).eval(), source.weights is not None
+    return dataset, classifier.to(device).eval(), source.architecture, source.weights is not None
 
 
-def _from_database(source: Source, device: torch.device) -> tuple[ImageDataset, Classifier, bool]:
+def _from_database(
+    source: Source, device: torch.device
+) -> tuple[ImageDataset, Classifier, str, bool]:
     if source.dataset is None:
         raise UsageError("a database may hold classifiers of many datasets", "--dataset NAME")
     database = str(source.database)
     session = Session(database, files_folder(database), device, Silent(), Silent(), "bench")
     request = DatasetRequest(source.dataset, size=source.size, data_dir=source.images_from)
     found = open_registered(session, request, source.architecture)
-    return found.dataset, found.classifier, True
+    return found.dataset, found.classifier, found.model.record.architecture, True
 
 
 @torch.no_grad()
