@@ -5,6 +5,7 @@ import io
 import json
 import re
 import sqlite3
+from pathlib import Path
 
 import pytest
 from reports_miniature import Miniature
@@ -126,7 +127,7 @@ def test_a_quantity_has_three_digits_or_more_and_no_exponent() -> None:
     assert shown == ["0.00123", "1.5", "20", "1000", "12346"]
 
 
-def test_names_and_numbers_are_asked_for_together(tmp_path) -> None:
+def test_names_and_numbers_are_asked_for_together(tmp_path: Path) -> None:
     database = str(tmp_path / "p.db")
     open_engine(database, create=True).dispose()
     asked = ["report", "--db", database, "--json", "--table"]

@@ -26,39 +26,32 @@ WITH tried AS (
       AND t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0
       AND REPLACE(a.parameters, ' ', '') LIKE :success
 ),
-known AS (
+judged AS (
+    -- By window, not by a join of the images to themselves, for which SQLite makes no index.
     SELECT
-        image_id,
-        MAX(success) AS is_vulnerable,
-        1 - MIN(CASE WHEN is_complete = 1 THEN success END) AS is_called_robust
+        attack_id,
+        seed,
+        success,
+        queries,
+        distinct_queries,
+        elapsed_ms,
+        is_complete,
+        MAX(is_complete) OVER (PARTITION BY image_id) AS is_known,
+        MAX(success) OVER (PARTITION BY image_id) AS is_vulnerable,
+        1 - MIN(CASE WHEN is_complete = 1 THEN success END) OVER (PARTITION BY image_id)
+            AS is_called_robust
     FROM tried
-    GROUP BY image_id
-    HAVING MAX(is_complete) = 1
 ),
 compared AS (
     SELECT
-        x.attack_id,
-        x.seed,
-        x.is_complete,
-        x.success,
-        x.queries,
-        x.distinct_queries,
-        x.elapsed_ms,
-        CASE WHEN k.image_id IS NULL THEN 0 ELSE 1 END AS is_known,
-        k.is_vulnerable,
-        k.is_called_robust,
+        j.*,
+        ROW_NUMBER() OVER (PARTITION BY attack_id, seed, is_known ORDER BY queries) AS place,
+        COUNT(*) OVER (PARTITION BY attack_id, seed, is_known) AS places,
         ROW_NUMBER() OVER (
-            PARTITION BY x.attack_id, x.seed, k.image_id IS NULL ORDER BY x.queries
-        ) AS place,
-        COUNT(*) OVER (PARTITION BY x.attack_id, x.seed, k.image_id IS NULL) AS places,
-        ROW_NUMBER() OVER (
-            PARTITION BY x.attack_id, x.seed, k.image_id IS NULL, x.success ORDER BY x.queries
+            PARTITION BY attack_id, seed, is_known, success ORDER BY queries
         ) AS like_place,
-        COUNT(*) OVER (
-            PARTITION BY x.attack_id, x.seed, k.image_id IS NULL, x.success
-        ) AS like_places
-    FROM tried x
-    LEFT JOIN known k ON k.image_id = x.image_id
+        COUNT(*) OVER (PARTITION BY attack_id, seed, is_known, success) AS like_places
+    FROM judged j
 )
 SELECT
     a.id AS attack_id,
@@ -68,7 +61,7 @@ SELECT
     c.seed,
     MAX(c.is_complete) AS is_complete,
     SUM(c.is_known) AS images,
-    COALESCE(SUM(c.is_vulnerable), 0) AS vulnerable,
+    SUM(c.is_known * c.is_vulnerable) AS vulnerable,
     SUM(c.is_known * c.success) AS found,
     COALESCE(SUM(c.is_called_robust * c.success), 0) AS refuted,
     -- The middle value, or the middle two of an even number.
