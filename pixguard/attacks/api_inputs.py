@@ -27,7 +27,7 @@ def check_tensor(name: str, value: Any, *dtypes: torch.dtype) -> None:
 
 
 def stored_bytes(images: Tensor) -> NDArray[np.uint8]:
-    """Return a copy of images (N, C, H, W) as uint8 (N, H, W, C); see :class:`Attack`."""
+    """Return images (N, C, H, W) as uint8 (N, H, W, C), which may share their memory."""
     check_tensor("images", images, torch.uint8, torch.float32, torch.float64)
     if images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape[1:]:
         raise ValueError(f"images must be (N, C, H, W), C 1 or 3, got {tuple(images.shape)}")
@@ -42,9 +42,7 @@ def stored_bytes(images: Tensor) -> NDArray[np.uint8]:
                 "pixguard attacks images as they are stored, in 8 bits, and these lie between the "
                 "steps k / 255: round them first, images = (images * 255).round() / 255"
             )
-    stored: NDArray[np.uint8] = (
-        last.to(torch.uint8).clone(memory_format=torch.contiguous_format).cpu().numpy()
-    )
+    stored: NDArray[np.uint8] = last.to(torch.uint8).contiguous().cpu().numpy()
     return stored
 
 

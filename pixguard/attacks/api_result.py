@@ -93,9 +93,8 @@ class Draft:
         self._confidence[index] = outcome.true_confidence
         self._predicted[index] = False
         self._predicted[index, list(outcome.decision.label_set)] = True
-        if outcome.success:
-            rows, cols = outcome.positions.T
-            self._adversarial[index, rows, cols] = outcome.colours
+        rows, cols = outcome.positions.T
+        self._adversarial[index, rows, cols] = outcome.colours
 
     def result(self, images: Tensor) -> AttackResult:
         """Return the result for the images that were handed in."""
