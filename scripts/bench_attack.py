@@ -18,7 +18,8 @@ candidates keep their order by the true class's probability, so that pixguard's 
 and repeat themselves, as on the network itself. (torchattacks compares float32 probabilities, which
 may tie near 1; that changes its path and not its cost.)
 
-The tables are Markdown, on stdout; ``--out FILE.json`` also writes JSON, the table and a plot.
+The tables are Markdown, on stdout; ``--out FILE.json`` also writes JSON, the table and, but for
+``peers``, a plot.
 """
 
 import argparse
@@ -269,7 +270,7 @@ def _common(command: argparse.ArgumentParser, *, size: bool, budget: bool) -> No
     add("--device", default="cpu")
     add("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
     add("--memory-gib", type=float, default=8.0, help="for the activations of a dense batch")
-    add("--out", type=Path, help="FILE.json; the table and the plot get the same name")
+    add("--out", type=Path, help="FILE.json; table and plot get the same name")
 
 
 if __name__ == "__main__":
