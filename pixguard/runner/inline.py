@@ -68,7 +68,7 @@ def open_evaluator(
     # Batches have one fixed shape: a larger one than the plan can ever fill is wasted work. What
     # is done already does not count: kernels differ in the last bits between shapes, and a
     # resumed plan must end as one that was not interrupted.
-    evaluator.batch = min(evaluator.batch, len(plan.attempts) * step)
+    evaluator.batch = max(1, min(evaluator.batch, len(plan.attempts) * step))
     wanted = evaluator.batch * (REVISITING_SHARE if search.revisits else 1)
     return evaluator, max(1, min(len(plan.todo), math.ceil(wanted / step)))
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from pixguard.attacks import SEARCHES
 from pixguard.config import AttackSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.errors import UsageError
@@ -11,6 +12,7 @@ from pixguard.records import (
     DatasetInfo,
     PredictionRecord,
 )
+from pixguard.runner.attacking import full_record
 from pixguard.runner.plan import attempt_key, plan_attempts, resolve_targets, select_images
 
 
@@ -96,10 +98,58 @@ def test_every_part_of_a_key_counts():
         (*base[:4], 0, 0, 0),
         (*base[:5], 1, 0),
         (*base[:6], 1),
+        (*base, ("median", "")),
+        (*base, ("identity", "")),
+        (*base, ("median", "v")),
     ]
     keys = [attempt_key(*arguments) for arguments in [base, *changed]]
     assert len(set(keys)) == len(keys)
     assert attempt_key(*base) == keys[0]
+
+
+def test_keys_are_those_of_databases_that_were_made_before_there_were_defences():
+    """The first attempt of ``pixguard.db.example``."""
+    settings = AttackSettings()
+    attack = full_record(SEARCHES[settings.attack](settings, 1), settings, "multi-class")
+    weights = "e7f252b8fb08fdad9bc304b9ac082409db187d731095790501b69a527b2e2967"
+    image = "a0548c103906f13e757bf5f1c46b4e27b4071fcee0719d3df969dbee043e950e"
+    data = dataset(np.arange(4894) % 3)
+    (bare,) = plan_attempts(data, [4893], {4893: image}, attack, weights, settings)
+    assert bare.key == "697458d3f24b82ed7484c85eed8558d44a641a3996845a616476146d7d2d3a52"
+    through = ("median", "")
+    (other,) = plan_attempts(data, [4893], {4893: image}, attack, weights, settings, through)
+    assert other.key != bare.key
+
+
+WRONG = frozenset({6, 9, 20})
+BROKEN = frozenset({5, 7, 8, 30})
+
+
+def images_behind(settings: AttackSettings) -> tuple[list[int], list[int]]:
+    """Select behind a defence that breaks some images and mends one; return what it was asked."""
+    asked: list[int] = []
+
+    def right_behind(index: int) -> bool:
+        asked.append(index)
+        return index not in BROKEN and index != 9
+
+    predictions = right_predictions(MULTI_CLASS, WRONG)
+    return select_images(MULTI_CLASS, predictions, settings, right_behind), asked
+
+
+def test_behind_a_defence_all_images_that_it_is_right_about_are_attacked():
+    chosen, asked = images_behind(AttackSettings())
+    assert sorted(chosen) == sorted(set(range(5, 65)) - BROKEN - {9})
+    assert sorted(asked) == list(range(5, 65)), "each is judged, and once"
+
+
+@pytest.mark.parametrize("settings", [AttackSettings(limit=10), AttackSettings(per_class=4)])
+def test_behind_a_defence_no_more_images_are_judged_than_needed(settings):
+    chosen, asked = images_behind(settings)
+    bare = select_images(MULTI_CLASS, right_predictions(MULTI_CLASS, WRONG), AttackSettings())
+    assert [i for i in bare if i in set(chosen)] == chosen, "in the order without a defence"
+    assert len(chosen) == (settings.limit or 3 * settings.per_class)
+    assert set(asked) - set(chosen) <= BROKEN
 
 
 def test_a_plan_has_one_attempt_for_each_image_target_and_repeat():

@@ -1,0 +1,102 @@
+"""How many attempts run at a time, in batches of which size."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pixguard.classifiers.classifier import Classifier
+from pixguard.classifiers.small_cnn import SmallCNN
+from pixguard.config import AttackSettings
+from pixguard.datasets.base import ImageDataset
+from pixguard.progress import Silent
+from pixguard.records import AttackRecord, ClassInfo, DatasetInfo, ModelRecord
+from pixguard.runner.inline import measure_rate, open_evaluator
+from pixguard.runner.plan import Plan, PlannedAttempt
+from pixguard.runner.session import Session
+from pixguard.runner.subject import Subject
+from pixguard.store.reader import StoredModel
+
+RECORD = AttackRecord("some", 1, 1, {})
+SESSION = Session("x.db", Path("x-files"), torch.device("cpu"), Silent(), Silent(), "pixguard")
+
+
+@dataclass
+class Asking:
+    """What is asked of a search before it runs."""
+
+    candidates_per_step: int
+    revisits: bool
+
+
+def subject() -> Subject:
+    info = DatasetInfo(
+        "set", "folder", 12, "v", "paper", 0, "m", "multi-class", 1,
+        (ClassInfo(0, "a"), ClassInfo(1, "b")),
+    )  # fmt: skip
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (9, 12, 12, 1), dtype=np.uint8)
+    dataset = ImageDataset(info, np.zeros(9, np.int64), np.full(9, 2, np.uint8), images.__getitem__)
+    classifier = Classifier(SmallCNN(1, 2), "multi-class", 2, (0.5,), (0.2,)).eval()
+    model = ModelRecord("classifier", "small-cnn", "w", "w", {}, {}, 1, 0, 1.0, 1)
+    return Subject(dataset, 1, StoredModel(1, model, 1, "set", 0), classifier)
+
+
+def plan(attempts: int, done: int) -> Plan:
+    planned = [PlannedAttempt(str(i), i % 9, None, 0) for i in range(attempts)]
+    return Plan(RECORD, planned, frozenset(map(str, range(done))), {})
+
+
+@pytest.mark.parametrize(
+    ("step", "revisits", "attempts", "done", "expected"),
+    [
+        (100, False, 50, 0, (240, 3)),
+        (100, True, 50, 0, (240, 20)),
+        (1, False, 500, 0, (240, 240)),
+        (1, False, 500, 400, (240, 100)),
+        (100, True, 5, 0, (240, 5)),
+        (100, False, 2, 0, (200, 2)),
+        (100, True, 2, 1, (200, 1)),
+        (1000, False, 9, 0, (240, 1)),
+        (100, True, 9, 9, (240, 1)),
+        (100, True, 0, 0, (1, 1)),
+    ],
+)
+def test_a_full_batch_is_asked_for_and_none_larger_than_the_plan_can_fill(
+    step: int, revisits: bool, attempts: int, done: int, expected: tuple[int, int]
+) -> None:
+    settings = AttackSettings(batch=240, evaluator="dense")
+    evaluator, slots = open_evaluator(
+        SESSION, subject(), settings, Asking(step, revisits), plan(attempts, done)
+    )
+    assert (evaluator.batch, slots) == expected
+
+
+def test_a_resumed_plan_is_evaluated_in_batches_of_the_same_shape() -> None:
+    """Kernels may differ in the last bits between shapes: the rows must not."""
+    settings = AttackSettings(batch=240, evaluator="dense")
+    shapes = {
+        open_evaluator(SESSION, subject(), settings, Asking(100, True), plan(2, done))[0].batch
+        for done in (0, 1, 2)
+    }
+    assert shapes == {200}
+
+
+@pytest.mark.parametrize("pixels", [1, 3])
+def test_the_rate_is_measured_on_distinct_candidates_of_a_full_batch(
+    pixels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluated = []
+    one = subject()
+    forward = one.classifier.forward
+    monkeypatch.setattr(
+        one.classifier, "forward", lambda x: (evaluated.append(x.clone()), forward(x))[1]
+    )
+    settings = AttackSettings(batch=60, pixels=pixels, evaluator="dense")
+    evaluator, rate = measure_rate(SESSION, one, settings, Asking(20, False), plan(9, 2))
+    assert (evaluator.name, evaluator.precision) == ("dense", "float32")
+    assert rate > 0
+    assert [len(images) for images in evaluated] == [60, 60]
+    assert len({image.numpy().tobytes() for image in evaluated[0]}) == 60
