@@ -17,8 +17,10 @@ class Evaluator(Protocol):
     """What the logits are computed in, such as ``float32``."""
     batch: int
     """Candidates evaluated at a time; may be lowered between calls."""
+    most_slots: int
+    """How many clean images there should be at a time, at most."""
 
-    def allocate(self, slots: int, height: int, width: int, pixels: int = 1) -> None:
+    def allocate(self, slots: int, height: int, width: int, pixels: int) -> None:
         """Make room for the clean images of that many slots, all of one size.
 
         ``pixels`` is how many of them a candidate changes.

@@ -1,13 +1,25 @@
-"""Which evaluator, and which precision, for a classifier on a device."""
+"""Which evaluator, which precision and how much at a time, for a classifier on a device."""
 
+import os
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
 from pixguard.classifiers.classifier import Classifier
 from pixguard.config import EvaluatorName, PrecisionName
 from pixguard.inference.base import Evaluator
+from pixguard.inference.delta import DeltaEvaluator, NotTraceableError
 from pixguard.inference.dense import DenseEvaluator, automatic_batch
+
+CPU_WORK_BYTES = 96 << 20
+"""A batch's feature maps on a CPU: larger ones leave the caches, and tensors above 32 MiB are given
+back to the system after every use."""
+MOST = 4096
+"""Candidates at a time, at most: more does not make a GPU faster."""
+TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.25}
+"""How far delta may be from the classifier itself, relative to its largest logit (at least 1)."""
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def choose_evaluator(
@@ -16,6 +28,7 @@ def choose_evaluator(
     width: int,
     device: torch.device,
     *,
+    pixels: int = 1,
     evaluator: EvaluatorName = "auto",
     precision: PrecisionName = "auto",
     batch: int | None = None,
@@ -23,14 +36,68 @@ def choose_evaluator(
 ) -> Evaluator:
     """Return the evaluator for candidates on images of a size.
 
+    The delta evaluator is compared with the classifier itself on a few candidates, and taken only
+    where they agree.
+
     Args:
         classifier: in evaluation mode, on the device.
         height: of the images, in pixels.
         width: of the images, in pixels.
         device: where to compute.
+        pixels: how many pixels a candidate changes.
         evaluator: ``auto`` takes delta where the classifier allows it.
-        precision: ``auto`` takes what the device is fastest in.
+        precision: ``auto`` takes what the device is fastest in: bfloat16 on a GPU that has it.
         batch: candidates evaluated at a time; None: by the device's memory.
-        say: told why something asked for is not what is taken.
+        say: told why what was asked for is not what is taken.
     """
-    return DenseEvaluator(classifier, batch or automatic_batch(device, max(height, width)))
+    if precision == "auto":
+        fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        precision = "bfloat16" if fast else "float32"
+    dtype = PRECISIONS[precision]
+    dense = DenseEvaluator(classifier, batch or automatic_batch(device, max(height, width)), dtype)
+    if evaluator == "dense":
+        return dense
+    try:
+        delta = DeltaEvaluator(classifier, 2, dtype)
+        difference = _difference(classifier, delta, height, width, pixels)
+    except NotTraceableError as error:
+        say(f"delta evaluation is not possible for this classifier, going dense ({error})")
+        return dense
+    if difference > TOLERANCE[dtype]:
+        say(f"delta evaluation differs from the classifier by {difference:.2g}, going dense")
+        return dense
+    candidate_bytes, slot_bytes = delta.memory()
+    free = _free_bytes(device)
+    work = CPU_WORK_BYTES if device.type == "cpu" else free // 4
+    most = min(MOST, dense.batch) if device.type == "cpu" and max(height, width) < 64 else MOST
+    delta.batch = batch or max(1, min(most, work // candidate_bytes))
+    delta.most_slots = max(1, free // 4 // slot_bytes)
+    return delta
+
+
+def _difference(
+    classifier: Classifier, delta: DeltaEvaluator, height: int, width: int, pixels: int
+) -> float:
+    """Return how far delta is from the classifier on a few candidates, relative to the logits."""
+    stream = torch.Generator().manual_seed(0)
+    device, channels = classifier.mean.device, classifier.channels
+    image = torch.rand(channels, height, width, generator=stream).to(device)
+    limits = torch.tensor([height, width])
+    drawn = (torch.rand(3, pixels, 2, generator=stream) * limits).long()
+    corner = torch.zeros(1, pixels, 2, dtype=torch.int64)
+    positions = torch.cat([drawn, corner, corner + limits - 1]).to(device)
+    colours = torch.randint(0, 256, (5, pixels, channels), generator=stream).byte().to(device)
+    owners = torch.zeros(5, dtype=torch.int64, device=device)
+    answers: list[Tensor] = []
+    for evaluator in (delta, DenseEvaluator(classifier, 1)):
+        evaluator.allocate(1, height, width, pixels)
+        evaluator.load(0, image)
+        answers.append(evaluator.logits(owners, positions, colours))
+    scale = answers[1].abs().max().clamp(min=1.0)
+    return float((answers[0] - answers[1]).abs().max() / scale)
+
+
+def _free_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

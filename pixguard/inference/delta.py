@@ -43,6 +43,7 @@ class DeltaEvaluator:
     """
 
     name = "delta"
+    most_slots = 1
 
     def __init__(
         self, classifier: Classifier, batch: int, dtype: torch.dtype = torch.float32
@@ -56,13 +57,19 @@ class DeltaEvaluator:
         except Exception as error:  # whatever the classifier's own code raises on a proxy
             raise NotTraceableError(f"{type(error).__name__}: {error}") from error
 
+    def memory(self) -> tuple[int, int]:
+        """Return the bytes that a candidate needs, and those of a slot, as allocated."""
+        width = self._graph.weight_bytes
+        candidate, slot = self._plan.elements(self._shapes, self._pixels)
+        return candidate * width, slot * width
+
     @property
     def share(self) -> float:
         """The part of the dense network's multiply-adds that remains, as allocated."""
         return self._plan.share
 
     @torch.inference_mode()
-    def allocate(self, slots: int, height: int, width: int, pixels: int = 1) -> None:
+    def allocate(self, slots: int, height: int, width: int, pixels: int) -> None:
         """Plan for a size and a number of pixels, and make room for the clean maps."""
         self._slots, self._pixels = slots, pixels
         self._examples: dict[fx.Node, Tensor] = {}
@@ -70,7 +77,9 @@ class DeltaEvaluator:
         self._shapes: dict[fx.Node, Shape] = {}
 
         def look(node: fx.Node, value: Any) -> None:
-            if node.op != "placeholder" and not any(n in self._shapes for n in node.all_input_nodes):
+            if node.op != "placeholder" and not any(
+                n in self._shapes for n in node.all_input_nodes
+            ):
                 self._constants[node] = value
             elif isinstance(value, Tensor):
                 self._shapes[node], self._examples[node] = tuple(value.shape), value.new_empty(0)
@@ -213,8 +222,9 @@ class DeltaEvaluator:
         Rectifiers, sums and concatenations are bound by memory: in place they cost half.
         """
         out = self._sources[node].windows if node in self._sources else None
-        inputs = [gathered.get(n, values.get(n)) for n in node.all_input_nodes]
-        own = [n in gathered or self._is_temporary(n, node) for n in node.all_input_nodes]
+        operands = concatenated(node) or tuple(node.all_input_nodes)
+        inputs: list[Any] = [gathered.get(n, values.get(n)) for n in operands]
+        own = [n in gathered or self._is_temporary(n, node) for n in operands]
         if self._is_rectifier(node) and (out is not None or own[0]):
             return torch.clamp_min(inputs[0], 0, out=inputs[0] if out is None else out)
         if node.target in (operator.add, torch.add) and len(inputs) == 2 and not node.kwargs:
@@ -222,7 +232,7 @@ class DeltaEvaluator:
                 out = inputs[own.index(True)]
             if out is not None and inputs[0].shape == inputs[1].shape == out.shape:
                 return torch.add(inputs[0], inputs[1], out=out)
-        if concatenated(node) is not None and out is not None:
+        if concatenated(node) and out is not None:
             return torch.cat(inputs, 1, out=out)
         return None
 
@@ -234,14 +244,14 @@ class DeltaEvaluator:
     def _is_temporary(self, operand: fx.Node, user: fx.Node) -> bool:
         """Tell whether a value is in memory of its own that nobody looks at after this user."""
         return (
-            operand.op == "call_module"
-            and isinstance(self._graph.modules[str(operand.target)], nn.Conv2d | nn.BatchNorm2d)
+            (
+                operand.op == "call_module"
+                and isinstance(self._graph.modules[str(operand.target)], nn.Conv2d | nn.BatchNorm2d)
+            )
             or operand.target in (operator.add, torch.add)
         ) and (operand not in self._sources and operand in self._done_after[user])
 
-    def _mean(
-        self, step: Step, operation: GlobalMean, values: Values, changed: Changed
-    ) -> Tensor:
+    def _mean(self, step: Step, operation: GlobalMean, values: Values, changed: Changed) -> Tensor:
         """Return the mean (N, C) over a map: the clean one's, and what the windows change."""
         ((node, gather),) = step.gathers.items()
         source = self._sources[node]
@@ -251,4 +261,5 @@ class DeltaEvaluator:
             change = change * source.counted_once(changed).flatten(0, 1)[:, None]
         change = change.sum((2, 3)).unflatten(0, (-1, self._pixels)).sum(1)
         mean = self._means[node][changed.owners] + change / (source.height * source.width)
-        return mean[:, :, None, None] if operation.keepdim else mean
+        kept: Tensor = mean[:, :, None, None] if operation.keepdim else mean
+        return kept

@@ -13,13 +13,17 @@ class DenseEvaluator:
     """Runs the classifier on every candidate image, in batches of one fixed shape."""
 
     name = "dense"
-    precision = "float32"
+    most_slots = 4096
 
-    def __init__(self, classifier: Classifier, batch: int) -> None:
+    def __init__(
+        self, classifier: Classifier, batch: int, dtype: torch.dtype = torch.float32
+    ) -> None:
         self.classifier = classifier
         self.batch = batch
+        self.precision = str(dtype).removeprefix("torch.")
+        self._dtype = dtype
 
-    def allocate(self, slots: int, height: int, width: int, pixels: int = 1) -> None:
+    def allocate(self, slots: int, height: int, width: int, pixels: int) -> None:
         """Make room for clean images; see :class:`pixguard.inference.base.Evaluator`."""
         self._images = torch.zeros(
             slots, self.classifier.channels, height, width, device=self.classifier.mean.device
@@ -32,12 +36,24 @@ class DenseEvaluator:
     @torch.inference_mode()
     def logits(self, owners: Tensor, positions: Tensor, colours: Tensor) -> Tensor:
         """Evaluate candidates; see :class:`pixguard.inference.base.Evaluator`."""
-        with plain_float32(self._images.device):
-            outputs = [
-                self.classifier(with_pixels(self._images, *part))
-                for part in fixed_shape(self.batch, owners, positions, colours)
-            ]
+        outputs = [
+            self._run(with_pixels(self._images, *part))
+            for part in fixed_shape(self.batch, owners, positions, colours)
+        ]
         return torch.cat(outputs)[: len(owners)].float()
+
+    def _run(self, images: Tensor) -> Tensor:
+        device = images.device
+        if self._dtype == torch.float32:
+            with plain_float32(device):
+                return self._logits(images)
+        # Tensor cores want the channels last.
+        with torch.autocast(device.type, self._dtype):
+            return self._logits(images.contiguous(memory_format=torch.channels_last))
+
+    def _logits(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(images)
+        return logits
 
 
 CPU_PIXELS, GPU_PIXELS = 200 * 64 * 64, 2000 * 64 * 64

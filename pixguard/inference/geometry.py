@@ -18,39 +18,40 @@ OUTSIDE = -1
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """One window of fixed size for every place that a pixel can have along an axis.
+    """For every place that a pixel can have along an axis, what of a map it can reach.
 
     Attributes:
         extent: of the map.
-        size: of the windows, at most the extent: the widest influence of any pixel.
-        starts: int64 (P,), the first coordinate of the window of each of P pixels; windows lie
-            inside the map, so at its edges they reach further than the influence does.
+        first, last: int64 (P,), the first and last coordinate that each of P pixels influences.
     """
 
     extent: int
-    size: int
-    starts: Tensor
+    first: Tensor
+    last: Tensor
 
     @classmethod
     def of_pixels(cls, extent: int) -> "Windows":
         """Return the windows of the image itself: every pixel is one."""
-        return cls(extent, 1, torch.arange(extent))
+        places = torch.arange(extent)
+        return cls(extent, places, places)
 
-    @classmethod
-    def around(cls, first: Tensor, last: Tensor, extent: int) -> "Windows":
-        """Return the smallest windows of one size that hold given intervals, int64 (P,) each."""
-        size = min(extent, max(1, int((last - first).max()) + 1))
-        return cls(extent, size, first.clamp(0, extent - size))
+    @property
+    def size(self) -> int:
+        """Of the windows: one for all, so that they fit into one tensor."""
+        return int((self.last - self.first).max()) + 1
+
+    @property
+    def starts(self) -> Tensor:
+        """int64 (P,), where windows of that size begin: inside the map, over the influence."""
+        return self.first.clamp(max=self.extent - self.size)
 
     def joined(self, other: "Windows") -> "Windows":
         """Return windows that hold both, for maps of one extent."""
-        if self.same_as(other):
-            return self
-        ends = torch.maximum(self.starts + self.size, other.starts + other.size)
-        return Windows.around(torch.minimum(self.starts, other.starts), ends - 1, self.extent)
+        first = torch.minimum(self.first, other.first)
+        return Windows(self.extent, first, torch.maximum(self.last, other.last))
 
     def same_as(self, other: "Windows") -> bool:
-        """Tell whether these are the same windows."""
+        """Tell whether windows lie at the same places."""
         return self.size == other.size and torch.equal(self.starts, other.starts)
 
     def coordinates(self) -> Tensor:
@@ -71,16 +72,14 @@ class Slide:
     def reach(self, windows: Windows, extent: int) -> Windows:
         """Return the windows of the output, of an extent, that those of the input influence."""
         taps = self._taps(torch.arange(extent), windows.extent)  # (outputs, kernel)
-        starts, back = windows.starts.unique(return_inverse=True)
-        inside = (taps >= starts[:, None, None]) & (taps < starts[:, None, None] + windows.size)
-        touched = inside.any(2)  # (P, outputs)
-        first = touched.int().argmax(1)
-        last = extent - 1 - touched.flip(1).int().argmax(1)
-        # A stride wider than the kernel may step over a window: any place will do for that one.
+        first, last = windows.first[:, None, None], windows.last[:, None, None]
+        touched = ((taps >= first) & (taps <= last)).any(2)  # (P, outputs)
+        begin = touched.int().argmax(1)
+        end = extent - 1 - touched.flip(1).int().argmax(1)
+        # A stride wider than the kernel may step over a pixel: any place will do for that one.
         nowhere = ~touched.any(1)
-        somewhere = (starts // self.stride).clamp(max=extent - 1)
-        first, last = first.where(~nowhere, somewhere), last.where(~nowhere, somewhere)
-        return Windows.around(first[back], last[back], extent)
+        anywhere = (windows.first // self.stride).clamp(max=extent - 1)
+        return Windows(extent, begin.where(~nowhere, anywhere), end.where(~nowhere, anywhere))
 
     def needed(self, output: Windows, extent: int) -> Tensor:
         """Return int64 (P, T): the input coordinates, or OUTSIDE, that output windows are made of.

@@ -60,6 +60,8 @@ _POINTWISE_FUNCTIONS = {
     operator.add, operator.sub, operator.mul, operator.truediv,
 }  # fmt: skip
 _POINTWISE_METHODS = {"relu", "sigmoid", "tanh", "clamp", "neg", "abs", "add", "sub", "mul", "div"}
+
+
 def concatenated(node: fx.Node) -> tuple[fx.Node, ...] | None:
     """Return what a concatenation along the channels is made of, or None for other nodes."""
     if node.target not in (torch.cat, torch.concat) or not isinstance(node.args[0], list | tuple):
@@ -122,8 +124,8 @@ def _pair(value: Any) -> tuple[int, int]:
 def _slides(
     kernel: Any, stride: Any, padding: Any, dilation: Any = 1, mode: PaddingMode = "zeros"
 ) -> tuple[Slide, Slide]:
-    parts = [_pair(value) for value in (kernel, stride, padding, dilation)]
-    rows, cols = (Slide(*(part[axis] for part in parts), mode) for axis in (0, 1))
+    sizes = zip(_pair(kernel), _pair(stride), _pair(padding), _pair(dilation), strict=True)
+    rows, cols = (Slide(*size, mode=mode) for size in sizes)
     return rows, cols
 
 

@@ -17,8 +17,12 @@ FILLS = {"zero": 0, "lowest": 1}
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A batch of candidates: ``owners`` int64 (N,), the slots; ``rows`` and ``cols`` int64 (N, k)
-    of the changed pixels."""
+    """A batch of candidates.
+
+    Attributes:
+        owners: int64 (N,), the slots.
+        rows, cols: int64 (N, k), the places of the changed pixels.
+    """
 
     owners: Tensor
     rows: Tensor
@@ -76,7 +80,7 @@ class Source:
         index = self._index(gather, tables, changed, clean)
         channels = self._buffer.shape[1]
         out = None if scratch is None else scratch[: index.numel() * channels].view(-1, channels)
-        rows = torch.index_select(self._buffer, 0, index.flatten(), out=out)  # type: ignore[call-overload]
+        rows = torch.index_select(self._buffer, 0, index.flatten(), out=out)
         patches: Tensor = rows.view(-1, *index.shape[-2:], channels).permute(0, 3, 1, 2)
         return patches
 

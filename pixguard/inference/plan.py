@@ -78,6 +78,28 @@ class Plan:
     sources: set[fx.Node] = field(default_factory=set)
     share: float = 1.0
 
+    def elements(self, shapes: Mapping[fx.Node, Shape], pixels: int) -> tuple[int, int]:
+        """Return how many numbers a candidate needs room for, and how many a slot.
+
+        A candidate's are its windows that are kept, and twice the largest step with its input.
+        """
+        windows = sum(
+            pixels * rows.size * cols.size * shapes[node][1]
+            for node, (rows, cols) in ((node, self.places[node]) for node in self.sources)
+        )
+        steps = [
+            (
+                torch.Size(shapes[step.node]).numel()
+                if step.place is None
+                else pixels * step.place[0].size * step.place[1].size * shapes[step.node][1]
+            )
+            + sum(g.elements(pixels) * shapes[node][1] for node, g in step.gathers.items())
+            for step in self.steps
+        ]
+        return windows + 2 * max(steps), sum(
+            torch.Size(shapes[node]).numel() for node in self.sources
+        )
+
     def last_uses(self) -> dict[fx.Node, list[fx.Node]]:
         """Return for each step's node the nodes whose values no later step needs."""
         last = {n: step.node for step in self.steps for n in step.node.all_input_nodes}

@@ -42,6 +42,7 @@ def trace(model: nn.Module, dtype: torch.dtype) -> fx.GraphModule:
 
 
 def _work_out_of_place(graph_module: fx.GraphModule) -> None:
+    module: Any
     for module in graph_module.modules():
         if getattr(module, "inplace", False):
             module.inplace = False
@@ -70,7 +71,7 @@ def _fold_batch_norms(graph_module: fx.GraphModule) -> None:
         ):
             continue
         fused = fuse_conv_bn_eval(modules[previous.target], modules[node.target])
-        parent, _, name = previous.target.rpartition(".")
+        parent, _, name = str(previous.target).rpartition(".")
         setattr(graph_module.get_submodule(parent), name, fused)
         modules[previous.target] = fused
         node.replace_all_uses_with(previous)
@@ -106,6 +107,7 @@ class Graph:
         self.nodes: list[fx.Node] = list(self.module.graph.nodes)
         self.modules = dict(self.module.named_modules())
         # Pixels stay exact until the first weights: a reduced precision would merge gray levels.
+        self.weight_bytes = dtype.itemsize
         self.image_dtype = torch.promote_types(dtype, torch.float32)
 
     def run(
@@ -129,14 +131,15 @@ class Graph:
         """Compute a node from the values of others, as torch.fx would."""
         if node.op == "get_attr":
             return self.constant(node)
-        arguments = fx.map_arg(node.args, values.__getitem__)
-        options = fx.map_arg(node.kwargs, values.__getitem__)
+        arguments: Any = fx.node.map_arg(node.args, values.__getitem__)
+        options: Any = fx.node.map_arg(node.kwargs, values.__getitem__)
         if node.op == "output":
             return arguments[0]
         if node.op == "call_method":
             return getattr(arguments[0], str(node.target))(*arguments[1:], **options)
         if node.op == "call_function":
-            return node.target(*arguments, **options)
+            function: Any = node.target
+            return function(*arguments, **options)
         module = self.modules[str(node.target)]
         weight = getattr(module, "weight", None)
         if isinstance(weight, Tensor):
