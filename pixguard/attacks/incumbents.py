@@ -43,4 +43,4 @@ class Incumbents:
 
     def best(self, slot: int) -> tuple[Tensor, Tensor]:
         """Return positions (k, 2) and colours (k, C) of a slot's candidate."""
-        return self.positions[slot], self.colours[slot]
+        return self.positions[slot].clone(), self.colours[slot].clone()

@@ -72,6 +72,11 @@ class SigmaZeroSearch:
         self._change, self._first, self._second = (
             torch.zeros(slots, channels, height, self._width, device=device) for _ in range(3)
         )
+        self._step = self._step_lengths().to(device)
+        self._corrections = torch.tensor(
+            [[1 - decay ** (i + 1) for i in range(self.queries)] for decay in MOMENTS],
+            device=device,
+        )
         self._tau = torch.zeros(slots, device=device)
         self._iteration = torch.zeros(slots, dtype=torch.int64, device=device)
         self._due = torch.zeros(slots, dtype=torch.bool, device=device)
@@ -116,15 +121,17 @@ class SigmaZeroSearch:
         change = self._adam(slots, change, scaled(descent + count_gradient(change)))
         change = (images + change).clamp(0.0, 1.0) - images
         self._ask_for(slots, images, change, gradient)
-        drift = THRESHOLD_STEP * self._step(self._iteration[slots] + 1)
+        drift = THRESHOLD_STEP * self._step[self._iteration[slots] + 1]
         tau = (self._tau[slots] + drift.where(adversarial, -drift)).clamp(0.0, 1.0)
         small = change.abs().amax(1, keepdim=True) < tau[:, None, None, None]
         self._change[slots], self._tau[slots] = change.masked_fill(small, 0.0), tau
 
-    def _step(self, iteration: Tensor) -> Tensor:
-        """Return float32 (n,), the length of the step in iterations int64 (n,)."""
-        cosine = (iteration.double() / self.queries * math.pi).cos()
-        return (LAST_STEP + (STEP - LAST_STEP) * (1 + cosine) / 2).float()
+    def _step_lengths(self) -> Tensor:
+        """Return float32 (queries + 1,), the length of the step in every iteration."""
+        # A table, like Adam's corrections: a vectorised cosine may differ in its last bit with how
+        # many slots are computed together.
+        cosines = [math.cos(math.pi * i / self.queries) for i in range(self.queries + 1)]
+        return torch.tensor([LAST_STEP + (STEP - LAST_STEP) * (1 + c) / 2 for c in cosines])
 
     def _adam(self, slots: Tensor, change: Tensor, gradient: Tensor) -> Tensor:
         """Return the changes after one step of Adam (Kingma, Ba 2015)."""
@@ -132,10 +139,10 @@ class SigmaZeroSearch:
         first = first_decay * self._first[slots] + (1 - first_decay) * gradient
         second = second_decay * self._second[slots] + (1 - second_decay) * gradient**2
         self._first[slots], self._second[slots] = first, second
-        made = (self._iteration[slots] + 1).double()[:, None, None, None]
-        first = first / (1 - first_decay**made).float()
-        second = second / (1 - second_decay**made).float()
-        step = self._step(self._iteration[slots])[:, None, None, None]
+        made = self._iteration[slots]
+        first = first / self._corrections[0, made][:, None, None, None]
+        second = second / self._corrections[1, made][:, None, None, None]
+        step = self._step[made][:, None, None, None]
         return change - step * first / (second.sqrt() + EPSILON)
 
     def _ask_for(self, slots: Tensor, images: Tensor, change: Tensor, gradient: Tensor) -> None:
@@ -150,6 +157,8 @@ class SigmaZeroSearch:
         order = effect.argsort(dim=1, stable=True)
         order = order.gather(1, moved.gather(1, order).argsort(dim=1, stable=True, descending=True))
         places = order[:, : self.pixels]
+        # Not in place: those of the last step may still be in use as an outcome.
+        self._last = Candidates(self._last.positions.clone(), self._last.colours.clone())
         self._last.positions[slots, 0] = positions_of(places, self._width)
         colours = levels.flatten(2).gather(2, places[:, None].expand(-1, levels.shape[1], -1))
         self._last.colours[slots, 0] = colours.transpose(1, 2)
