@@ -10,7 +10,7 @@ because patches are cut from the clean map with all windows of the candidate in 
 """
 
 import operator
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +19,7 @@ from torch import Tensor, fx, nn
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import plain_float32
 from pixguard.inference.batches import fixed_shape
+from pixguard.inference.matrices import MapMatrix
 from pixguard.inference.operations import GlobalMean, Shape, Sliding, concatenated
 from pixguard.inference.patches import Changed, Source
 from pixguard.inference.plan import Plan, Step, make_plan
@@ -95,8 +96,13 @@ class DeltaEvaluator:
 
     def _prepare(self) -> None:
         """Move the plan's tables to the device, and tell which nodes can work in place."""
-        self._tables, self._divisors, self._means = {}, {}, {}
+        self._tables, self._divisors, self._means, self._matrices = {}, {}, {}, {}
         for step in self._plan.steps:
+            module = self._graph.modules.get(str(step.node.target))
+            if step.place is None and MapMatrix.pays_for(
+                module, shape := self._shapes.get(step.node.all_input_nodes[0], ())
+            ):
+                self._matrices[step.node] = MapMatrix(cast(nn.Conv2d, module), shape)
             for node, gather in step.gathers.items():
                 tables = (gather.rows, gather.cols)
                 self._tables[id(gather)] = [t.to(self._device, torch.int32) for t in tables]
@@ -211,6 +217,10 @@ class DeltaEvaluator:
                 divisor = rows[changed.rows][..., :, None] * cols[changed.cols][..., None, :]
                 windows = windows / divisor.flatten(0, 1)[:, None]
             return windows
+        if step.node in self._matrices:
+            (source,) = step.node.all_input_nodes
+            maps = gathered[source] if source in gathered else values[source]
+            return self._matrices[step.node](maps)
         value = self._without_memory(step.node, values, gathered)
         return self._graph.call(step.node, {**values, **gathered}) if value is None else value
 
