@@ -28,7 +28,7 @@ from pixguard.progress import Silent
 from pixguard.records import digest
 
 SIDE = 8
-BUDGET = 100
+BUDGET = 70
 CPU = torch.device("cpu")
 
 BUDGETED: dict[str, Callable[[int, int], Search]] = {
@@ -52,7 +52,7 @@ CASES = [
     for name in ALL
     for channels in (1, 3)
     for pixels in (1, 2, 3)
-    if pixels == 1 or name != "exhaustive"
+    if pixels == 1 or (name != "exhaustive" and (pixels == 2 or channels == 1))
 ]
 
 
@@ -189,11 +189,11 @@ LEVELS = {(1, 1): 0.43, (3, 1): 0.40, (1, 2): 0.66, (3, 2): 0.62}
     ("name", "channels", "pixels"), [c for c in CASES if c[0] != "random" and c[2] < 3]
 )
 def test_it_beats_random_search_on_a_smooth_problem(name, channels, pixels):
-    budget = 600
+    budget = 400
     model = classifier(Bump(channels, LEVELS[channels, pixels]), channels)
     medians = []
     for search in (make(name, channels, pixels, budget), make("random", channels, pixels, budget)):
-        outcomes = run(model, jobs(5, channels), search, slots=5).values()
+        outcomes = run(model, jobs(3, channels), search, slots=3).values()
         medians.append(np.median([o.queries if o.success else np.inf for o in outcomes]))
     assert medians[0] < medians[1]
     assert np.isfinite(medians[0])
