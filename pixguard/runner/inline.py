@@ -59,6 +59,7 @@ def open_evaluator(
         size,
         size,
         session.device,
+        pixels=settings.pixels,
         evaluator=settings.evaluator,
         precision=settings.precision,
         batch=settings.batch,
@@ -70,7 +71,8 @@ def open_evaluator(
     # resumed plan must end as one that was not interrupted.
     evaluator.batch = max(1, min(evaluator.batch, len(plan.attempts) * step))
     wanted = evaluator.batch * (REVISITING_SHARE if search.revisits else 1)
-    return evaluator, max(1, min(len(plan.todo), math.ceil(wanted / step)))
+    slots = min(len(plan.todo), evaluator.most_slots, math.ceil(wanted / step))
+    return evaluator, max(1, slots)
 
 
 def measure_rate(

@@ -55,8 +55,8 @@ def run_json(command: str) -> dict[str, Any]:
     return value
 
 
-def select(query: str) -> list[tuple[Any, ...]]:
-    with sqlite3.connect("pixguard.db") as database:
+def select(query: str, path: str = "pixguard.db") -> list[tuple[Any, ...]]:
+    with sqlite3.connect(path) as database:
         return database.execute(query).fetchall()
 
 
@@ -154,6 +154,27 @@ def test_defaults_of_the_user_may_hold_options_of_any_attack(
     evolved = run_json("attack --dataset oct --limit 1 --dry-run")
     assert evolved["queries_at_most"] == 7 * 3
     assert run_json("attack --dataset oct --attack random --limit 1 --dry-run")["left"] == 1
+
+
+@pytest.mark.parametrize("attack", ["differential-evolution", "corner", "sparse-rs"])
+def test_dense_and_delta_evaluation_give_the_same_rows(trained: Path, attack: str) -> None:
+    made = {}
+    for evaluator in ("dense", "delta"):
+        copy = f"{evaluator}.db"
+        shutil.copy("pixguard.db", copy)
+        shutil.copytree("pixguard-files", f"{evaluator}-files")
+        command = f"attack --dataset oct --attack {attack} {SMALL[attack]} --pixels 2 --limit 4"
+        told = run_json(f"{command} --evaluator {evaluator} --db {copy}")
+        assert (told["evaluator"], told["made"]) == (evaluator, 4)
+        made[evaluator] = select(
+            "SELECT t.attempt_key, t.success, t.queries, t.distinct_queries, t.predicted_after, "
+            "t.confidence_after, t.true_confidence_after, "
+            "GROUP_CONCAT(p.ordinal || ':' || p.row || ',' || p.col || p.after) FROM attempt t "
+            "JOIN (SELECT * FROM pixel ORDER BY attempt_id, ordinal) p ON p.attempt_id = t.id "
+            "GROUP BY t.id ORDER BY t.attempt_key",
+            copy,
+        )
+    assert made["dense"] == made["delta"]
 
 
 def test_settings_of_the_search_reach_it(trained: Path) -> None:

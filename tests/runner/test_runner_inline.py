@@ -11,6 +11,7 @@ from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.small_cnn import SmallCNN
 from pixguard.config import AttackSettings
 from pixguard.datasets.base import ImageDataset
+from pixguard.inference.dense import DenseEvaluator
 from pixguard.progress import Silent
 from pixguard.records import AttackRecord, ClassInfo, DatasetInfo, ModelRecord
 from pixguard.runner.inline import measure_rate, open_evaluator
@@ -72,6 +73,15 @@ def test_a_full_batch_is_asked_for_and_none_larger_than_the_plan_can_fill(
         SESSION, subject(), settings, Asking(step, revisits), plan(attempts, done)
     )
     assert (evaluator.batch, slots) == expected
+
+
+def test_no_more_images_are_kept_than_the_evaluator_has_room_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(DenseEvaluator, "most_slots", 4)
+    settings = AttackSettings(batch=240, evaluator="dense")
+    evaluator, slots = open_evaluator(SESSION, subject(), settings, Asking(100, True), plan(50, 0))
+    assert (evaluator.batch, slots) == (240, 4)
 
 
 def test_a_resumed_plan_is_evaluated_in_batches_of_the_same_shape() -> None:
