@@ -163,7 +163,7 @@ class DeltaEvaluator:
                 self._run(Changed(owner, place[..., 0], place[..., 1]), colour)
                 for owner, place, colour in fixed_shape(self.batch, owners, positions, colours)
             ]
-        return torch.cat(outputs)[: len(owners)].float()
+        return torch.cat(outputs)[: len(owners)].to(self._graph.image_dtype)
 
     def _run(self, changed: Changed, colours: Tensor) -> Tensor:
         (image,) = (node for node in self._plan.places if node.op == "placeholder")
