@@ -1,6 +1,5 @@
 """The base of the Python API's attacks: checks, runs the scheduler, collects a result."""
 
-import math
 import warnings
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, get_args, get_origin, get_type_hints
@@ -20,13 +19,8 @@ from pixguard.attacks.api_inputs import (
 from pixguard.attacks.api_result import AttackResult, Draft
 from pixguard.attacks.base import Search
 from pixguard.attacks.jobs import Job
-from pixguard.attacks.objectives import (
-    Objective,
-    change_label_set,
-    flip_label,
-    misclassify,
-    reach_target,
-)
+from pixguard.attacks.objectives import Objective, choose_objective
+from pixguard.attacks.packing import pack, search_precision
 from pixguard.attacks.scheduler import Scheduler
 from pixguard.classifiers.classifier import Classifier
 from pixguard.config import AttackSettings, EvaluatorName, PrecisionName
@@ -34,9 +28,6 @@ from pixguard.datasets.base import image_sha256
 from pixguard.inference.choice import choose_evaluator
 from pixguard.progress import Silent
 from pixguard.records import Task, digest
-
-REVISITING_SHARE = 8
-"""How many batches of candidates a search that revisits asks for in a step: few of them are new."""
 
 _DEFAULT = AttackSettings()
 
@@ -136,7 +127,7 @@ class Attack:
             search = self._search(stored)
             draft = Draft(classifier, stored, truth, self.pixels, search.revisits)
             jobs = self._jobs(search, draft, None if targets is None else targets.tolist())
-            objective = _objective(classifier.task, targeted=targets is not None)
+            objective = choose_objective(classifier.task, targeted=targets is not None)
             scheduler = self._scheduler(classifier, search, objective, len(jobs), stored)
             for outcome in scheduler.run((job for job, _ in jobs.values()), Silent()):
                 for index in jobs[outcome.job.key][1]:
@@ -188,30 +179,21 @@ class Attack:
             width,
             classifier.mean.device,
             evaluator=self.evaluator,
-            precision=self.precision,
+            pixels=self.pixels,
+            precision=search_precision(self.precision, search),
             batch=self.batch,
             say=_warn,
         )
-        step = search.candidates_per_step
-        if self.batch is None:
-            # Batches have one fixed shape: a larger one than can ever be filled is wasted work.
-            evaluator.batch = max(1, min(evaluator.batch, count * step))
-        wanted = evaluator.batch * (REVISITING_SHARE if search.revisits else 1)
+        slots = pack(evaluator, search, count, count)
         return Scheduler(
             classifier,
             evaluator,
             search,
             objective,
-            slots=max(1, min(count, math.ceil(wanted / step))),
+            slots=slots,
             device=classifier.mean.device,
             say=_warn,
         )
-
-
-def _objective(task: Task, *, targeted: bool) -> Objective:
-    if task == "multi-class":
-        return reach_target if targeted else misclassify
-    return flip_label if targeted else change_label_set
 
 
 def _warn(message: str) -> None:

@@ -57,6 +57,9 @@ class Search(Protocol):
     revisits: bool
     """Whether it often asks for candidates that it has asked for before, so that remembering the
     answers pays."""
+    complete: bool
+    """Whether its failure says that no candidate of a space succeeds, so that none may be
+    misjudged on the way."""
 
     def most_queries(self, height: int, width: int, channels: int) -> int:
         """Return how many candidates an unsuccessful attempt asks for on images of a shape.

@@ -46,6 +46,7 @@ class CornerSearch:
 
     fitness: Fitness = "margin"
     revisits = False
+    complete = False
     candidates_per_step = 32
 
     def __init__(self, queries: int, pixels: int, order: Order) -> None:

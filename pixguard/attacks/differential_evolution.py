@@ -38,6 +38,7 @@ class DifferentialEvolutionSearch:
 
     fitness: Fitness = "probability"
     revisits = True
+    complete = False
 
     def __init__(self, settings: DifferentialEvolutionSettings, pixels: int) -> None:
         if settings.population < MIN_POPULATION:

@@ -49,6 +49,7 @@ class ExhaustiveSearch:
 
     fitness: Fitness = "margin"
     revisits = False
+    complete = True
 
     def __init__(self, space: Space | None, channels: int, pixels: int) -> None:
         self.space: Space = space or ("all-values" if channels == 1 else "corners")

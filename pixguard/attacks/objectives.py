@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pixguard.classifiers.classifier import Classifier
+from pixguard.records import Task
 
 Judge = Callable[[Classifier, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 Margin = Callable[[Classifier, Tensor, Tensor, Tensor], Tensor]
@@ -126,3 +127,16 @@ def _change_argmax(
 
 change_argmax = Objective(_change_argmax, _lead)
 """Multi-label: the most probable label is no longer the clean image's, the focus."""
+
+
+def choose_objective(task: Task, *, targeted: bool, argmax: bool = False) -> Objective:
+    """Return the objective for a task and a goal.
+
+    ``argmax`` is a definition of success for non-targeted attacks on several labels: the most
+    probable one changes. Otherwise any change of the label set counts.
+    """
+    if task == "multi-class":
+        return reach_target if targeted else misclassify
+    if targeted:
+        return flip_label
+    return change_argmax if argmax else change_label_set

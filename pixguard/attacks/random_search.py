@@ -17,6 +17,7 @@ class RandomSearch:
 
     fitness: Fitness = "margin"
     revisits = True
+    complete = False
     candidates_per_step = 100
 
     def __init__(self, queries: int, pixels: int) -> None:

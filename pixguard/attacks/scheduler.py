@@ -280,8 +280,8 @@ class Scheduler:
         return Outcome(
             job=attempt.job,
             success=claimed and agreed,
-            positions=positions.cpu().numpy(),
-            colours=colours.cpu().numpy(),
+            positions=positions.cpu().numpy().copy(),
+            colours=colours.cpu().numpy().copy(),
             decision=self._classifier.decide(logits)[0],
             true_confidence=float(self._classifier.confidence(logits, clean)),
             queries=attempt.queries + looked_at[0],

@@ -45,6 +45,7 @@ class SigmaZeroSearch:
 
     fitness: Fitness = "margin"
     revisits = False
+    complete = False
     candidates_per_step = 1
 
     def __init__(self, queries: int, pixels: int) -> None:

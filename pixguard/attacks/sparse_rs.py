@@ -46,6 +46,7 @@ class SparseRSSearch:
 
     fitness: Fitness = "margin"
     revisits = False
+    complete = False
     candidates_per_step = 1
 
     def __init__(self, queries: int, pixels: int) -> None:

@@ -63,15 +63,15 @@ def choose_evaluator(
     except NotTraceableError as error:
         say(f"delta evaluation is not possible for this classifier, going dense ({error})")
         return dense
-    if difference > TOLERANCE[dtype]:
+    if not difference <= TOLERANCE[dtype]:  # nor where an answer is not finite
         say(f"delta evaluation differs from the classifier by {difference:.2g}, going dense")
         return dense
     candidate_bytes, slot_bytes = delta.memory()
-    free = _free_bytes(device)
-    work = CPU_WORK_BYTES if device.type == "cpu" else free // 4
+    memory = _memory_bytes(device)
+    work = CPU_WORK_BYTES if device.type == "cpu" else memory // 4
     most = min(MOST, dense.batch) if device.type == "cpu" and max(height, width) < 64 else MOST
     delta.batch = batch or max(1, min(most, work // candidate_bytes))
-    delta.most_slots = max(1, free // 4 // slot_bytes)
+    delta.most_slots = max(1, memory // 8 // slot_bytes)
     return delta
 
 
@@ -97,7 +97,8 @@ def _difference(
     return float((answers[0] - answers[1]).abs().max() / scale)
 
 
-def _free_bytes(device: torch.device) -> int:
+def _memory_bytes(device: torch.device) -> int:
+    """Return all of a device's memory: what is free now would give a resumed run other batches."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -1,6 +1,5 @@
 """Carries a plan out on one device, in this process."""
 
-import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,17 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pixguard.attacks.api_attack import REVISITING_SHARE
 from pixguard.attacks.base import Search
 from pixguard.attacks.jobs import Job, Outcome
-from pixguard.attacks.objectives import (
-    Objective,
-    change_argmax,
-    change_label_set,
-    flip_label,
-    misclassify,
-    reach_target,
-)
+from pixguard.attacks.objectives import choose_objective
+from pixguard.attacks.packing import pack, search_precision
 from pixguard.attacks.scheduler import Scheduler
 from pixguard.classifiers.evaluation import canonical_logits
 from pixguard.classifiers.inputs import to_unit_range
@@ -40,15 +32,6 @@ MEASURED_IMAGES = 8
 """Images whose candidates are evaluated to measure how fast that is."""
 
 
-def choose_objective(task: str, settings: AttackSettings) -> Objective:
-    """Return the objective for a task, a goal and a definition of success."""
-    if task == "multi-class":
-        return reach_target if settings.target else misclassify
-    if settings.target:
-        return flip_label
-    return change_argmax if settings.success == "argmax" else change_label_set
-
-
 def open_evaluator(
     session: Session, subject: Subject, settings: AttackSettings, search: Search, plan: Plan
 ) -> tuple[Evaluator, int]:
@@ -61,18 +44,11 @@ def open_evaluator(
         session.device,
         pixels=settings.pixels,
         evaluator=settings.evaluator,
-        precision=settings.precision,
+        precision=search_precision(settings.precision, search),
         batch=settings.batch,
         say=session.display.say,
     )
-    step = search.candidates_per_step
-    # Batches have one fixed shape: a larger one than the plan can ever fill is wasted work. What
-    # is done already does not count: kernels differ in the last bits between shapes, and a
-    # resumed plan must end as one that was not interrupted.
-    evaluator.batch = max(1, min(evaluator.batch, len(plan.attempts) * step))
-    wanted = evaluator.batch * (REVISITING_SHARE if search.revisits else 1)
-    slots = min(len(plan.todo), evaluator.most_slots, math.ceil(wanted / step))
-    return evaluator, max(1, slots)
+    return evaluator, pack(evaluator, search, len(plan.attempts), len(plan.todo))
 
 
 def measure_rate(
@@ -185,7 +161,11 @@ def carry_out(
         subject.classifier,
         evaluator,
         search,
-        choose_objective(subject.dataset.info.task, settings),
+        choose_objective(
+            subject.dataset.info.task,
+            targeted=settings.target is not None,
+            argmax=settings.success == "argmax",
+        ),
         slots=slots,
         device=session.device,
         say=session.display.say,

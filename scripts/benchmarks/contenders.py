@@ -18,6 +18,7 @@ from benchmarks.timing import counted, random_candidates, seconds_of, synchronis
 from pixguard.attacks.differential_evolution import DifferentialEvolutionSearch
 from pixguard.attacks.jobs import Job, Outcome
 from pixguard.attacks.objectives import misclassify
+from pixguard.attacks.packing import pack
 from pixguard.attacks.scheduler import Scheduler
 from pixguard.classifiers.inputs import to_unit_range
 from pixguard.config import DifferentialEvolutionSettings, EvaluatorName, PrecisionName
@@ -26,7 +27,6 @@ from pixguard.inference.choice import choose_evaluator
 from pixguard.inference.dense import DenseEvaluator
 from pixguard.progress import Silent
 from pixguard.records import digest
-from pixguard.runner.inline import REVISITING_SHARE
 
 ART_POPULATION = 400
 """ART's population is fixed: the largest multiple of the genes that is not above this."""
@@ -44,6 +44,11 @@ class Budget:
     def queries(self) -> int:
         """The initial population and all generations."""
         return self.population * (self.generations + 1)
+
+    def search(self, kind: type[DifferentialEvolutionSearch]) -> DifferentialEvolutionSearch:
+        """Return pixguard's search, or one derived from it, with this budget."""
+        settings = DifferentialEvolutionSettings(self.population, self.generations)
+        return kind(settings, self.pixels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +199,7 @@ def make_evaluator(
 
 def fit(evaluator: Evaluator, images: int, budget: Budget) -> int:
     """Return how many images ``pixguard attack`` would take at a time; the batch is cut to them."""
-    evaluator.batch = max(1, min(evaluator.batch, images * budget.population))
-    wanted = math.ceil(evaluator.batch * REVISITING_SHARE / budget.population)
-    return max(1, min(images, wanted))
+    return pack(evaluator, budget.search(DifferentialEvolutionSearch), images, images)
 
 
 def run_search(
@@ -232,7 +235,6 @@ def schedule(
     search: type[DifferentialEvolutionSearch] = DifferentialEvolutionSearch,
 ) -> list[Outcome]:
     """Attack every image once; the first 8 digits of an attempt's key are the image's place."""
-    settings = DifferentialEvolutionSettings(budget.population, budget.generations)
     jobs = [
         Job(f"{place:08x}{digest(place)[8:]}", image, (int(label),), int(label))
         for place, (image, label) in enumerate(zip(subject.images, subject.labels, strict=True))
@@ -240,7 +242,7 @@ def schedule(
     scheduler = Scheduler(
         subject.classifier,
         evaluator,
-        search(settings, budget.pixels),
+        budget.search(search),
         misclassify,
         slots=slots,
         device=subject.device,

@@ -30,6 +30,7 @@ class Asking:
 
     candidates_per_step: int
     revisits: bool
+    complete: bool = False
 
 
 def subject() -> Subject:

@@ -1,0 +1,34 @@
+"""How many attempts to run at a time, so that batches are full."""
+
+import math
+
+from pixguard.attacks.base import Search
+from pixguard.config import PrecisionName
+from pixguard.inference.base import Evaluator
+
+REVISITING_SHARE = 8
+"""How many batches of candidates a search that revisits asks for in a step: few of them are new."""
+
+
+def pack(evaluator: Evaluator, search: Search, attempts: int, waiting: int) -> int:
+    """Return how many slots to fill; lower the evaluator's batch where a plan is smaller than it.
+
+    A batch has one fixed shape: a larger one than the plan can ever fill is wasted work. What of
+    the plan is done already does not count, because kernels differ in the last bits between
+    shapes: a resumed plan must end as one that was not interrupted.
+
+    Args:
+        evaluator: whose batch may be lowered.
+        search: what asks for candidates.
+        attempts: of the whole plan.
+        waiting: how many of them are still to be made.
+    """
+    step = search.candidates_per_step
+    evaluator.batch = max(1, min(evaluator.batch, attempts * step))
+    wanted = evaluator.batch * (REVISITING_SHARE if search.revisits else 1)
+    return max(1, min(waiting, evaluator.most_slots, math.ceil(wanted / step)))
+
+
+def search_precision(asked: PrecisionName, search: Search) -> PrecisionName:
+    """Return the precision to search in: a proof must not rest on rounded answers."""
+    return "float32" if asked == "auto" and search.complete else asked
