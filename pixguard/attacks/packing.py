@@ -6,8 +6,9 @@ from pixguard.attacks.base import Search
 from pixguard.config import PrecisionName
 from pixguard.inference.base import Evaluator
 
-REVISITING_SHARE = 8
-"""How many batches of candidates a search that revisits asks for in a step: few of them are new."""
+REVISITING_SHARE = 24
+"""How many batches of candidates a search that revisits asks for in a step. Late in an evolution a
+tenth of them is new; two full batches and a part of one are left to evaluate."""
 
 
 def pack(evaluator: Evaluator, search: Search, attempts: int, waiting: int) -> int:

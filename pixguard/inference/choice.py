@@ -15,8 +15,8 @@ from pixguard.inference.dense import DenseEvaluator, automatic_batch
 CPU_WORK_BYTES = 96 << 20
 """A batch's feature maps on a CPU: larger ones leave the caches, and tensors above 32 MiB are given
 back to the system after every use."""
-MOST = 4096
-"""Candidates at a time, at most: more does not make a GPU faster."""
+MOST = {"cpu": 100, "cuda": 1024}
+"""Candidates at a time, at most: more is not faster, and fills the last batch of a step less."""
 TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.25}
 """How far delta may be from the classifier itself, relative to its largest logit (at least 1)."""
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -69,8 +69,7 @@ def choose_evaluator(
     candidate_bytes, slot_bytes = delta.memory()
     memory = _memory_bytes(device)
     work = CPU_WORK_BYTES if device.type == "cpu" else memory // 4
-    most = min(MOST, dense.batch) if device.type == "cpu" and max(height, width) < 64 else MOST
-    delta.batch = batch or max(1, min(most, work // candidate_bytes))
+    delta.batch = batch or max(1, min(MOST[device.type], work // candidate_bytes))
     delta.most_slots = max(1, memory // 8 // slot_bytes)
     return delta
 

@@ -55,7 +55,7 @@ def plan(attempts: int, done: int) -> Plan:
     ("step", "revisits", "attempts", "done", "expected"),
     [
         (100, False, 50, 0, (240, 3)),
-        (100, True, 50, 0, (240, 20)),
+        (100, True, 90, 0, (240, 58)),
         (1, False, 500, 0, (240, 240)),
         (1, False, 500, 400, (240, 100)),
         (100, True, 5, 0, (240, 5)),
