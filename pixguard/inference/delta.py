@@ -116,29 +116,32 @@ class DeltaEvaluator:
         self._done_after = self._plan.last_uses()
 
     def _reserve(self) -> None:
-        """Make the buffers for the batch; the clean maps that are there are kept."""
-        before, self._sources = self._sources, {}
+        """Make the buffers for the batch; the clean maps that are there are kept.
+
+        Where memory does not do, the old buffers stay, for another try with a smaller batch.
+        """
+        self._scratch: dict[torch.dtype, Tensor] = {}
+        sources: dict[fx.Node, Source] = {}
         for node in self._plan.sources:
-            self._sources[node] = Source(
+            sources[node] = Source(
                 self._examples[node],
                 self._shapes[node],
                 self._plan.places[node],
                 self._slots,
                 self.batch * self._pixels,
             )
-            if node in before:
-                self._sources[node].clean.copy_(before.pop(node).clean)
+            if node in self._sources:
+                sources[node].clean.copy_(self._sources[node].clean)
         patches = [
             (node, gather.elements(self._pixels) * self._shapes[node][1])
             for step in self._plan.steps
             if isinstance(step.operation, Sliding)
             for node, gather in step.gathers.items()
         ]
-        self._scratch: dict[torch.dtype, Tensor] = {}
         for node, elements in sorted(patches, key=lambda patch: patch[1]):
             example = self._examples[node]
             self._scratch[example.dtype] = example.new_empty(self.batch * elements)
-        self._reserved = self.batch
+        self._sources, self._reserved = sources, self.batch
 
     @torch.inference_mode()
     def load(self, slot: int, image: Tensor) -> None:
@@ -234,7 +237,9 @@ class DeltaEvaluator:
         out = self._sources[node].windows if node in self._sources else None
         operands = concatenated(node) or tuple(node.all_input_nodes)
         inputs: list[Any] = [gathered.get(n, values.get(n)) for n in operands]
-        own = [n in gathered or self._is_temporary(n, node) for n in operands]
+        if not all(isinstance(value, Tensor) for value in inputs):
+            return None  # sizes are added, too
+        own = [n in gathered or self._is_temporary(n) for n in operands]
         if self._is_rectifier(node) and (out is not None or own[0]):
             return torch.clamp_min(inputs[0], 0, out=inputs[0] if out is None else out)
         if node.target in (operator.add, torch.add) and len(inputs) == 2 and not node.kwargs:
@@ -251,15 +256,17 @@ class DeltaEvaluator:
             return isinstance(self._graph.modules[str(node.target)], nn.ReLU)
         return node.op == "call_function" and node.target in (torch.relu, F.relu)
 
-    def _is_temporary(self, operand: fx.Node, user: fx.Node) -> bool:
-        """Tell whether a value is in memory of its own that nobody looks at after this user."""
-        return (
-            (
-                operand.op == "call_module"
-                and isinstance(self._graph.modules[str(operand.target)], nn.Conv2d | nn.BatchNorm2d)
-            )
-            or operand.target in (operator.add, torch.add)
-        ) and (operand not in self._sources and operand in self._done_after[user])
+    def _is_temporary(self, operand: fx.Node) -> bool:
+        """Tell whether a value is in memory of its own that only its one user looks at.
+
+        An earlier user might have kept a view of it.
+        """
+        if len(operand.users) > 1 or operand in self._sources or operand in self._constants:
+            return False
+        if operand.op == "call_module":
+            module = self._graph.modules[str(operand.target)]
+            return isinstance(module, nn.Conv2d | nn.BatchNorm2d)
+        return operand.target in (operator.add, torch.add)
 
     def _mean(self, step: Step, operation: GlobalMean, values: Values, changed: Changed) -> Tensor:
         """Return the mean (N, C) over a map: the clean one's, and what the windows change."""

@@ -42,16 +42,22 @@ def trace(model: nn.Module, dtype: torch.dtype) -> fx.GraphModule:
 
 
 def _work_out_of_place(graph_module: fx.GraphModule) -> None:
-    module: Any
-    for module in graph_module.modules():
-        if getattr(module, "inplace", False):
-            module.inplace = False
+    modules: dict[str, Any] = dict(graph_module.named_modules())
+    in_place = {name for name, module in modules.items() if getattr(module, "inplace", False)}
+    for name in in_place:
+        modules[name].inplace = False
     for node in graph_module.graph.nodes:
-        node.target = _OUT_OF_PLACE.get(node.target, node.target)
-        if "inplace" in node.kwargs:
-            node.kwargs = {**node.kwargs, "inplace": False}
+        changes = node.op == "call_module" and node.target in in_place
+        if node.target in _OUT_OF_PLACE:
+            node.target, changes = _OUT_OF_PLACE[node.target], True
+        if node.kwargs.get("inplace"):
+            node.kwargs, changes = {**node.kwargs, "inplace": False}, True
         if node.op == "call_method" and node.target.endswith("_"):
-            node.target = node.target.rstrip("_")
+            twin = node.target.rstrip("_")
+            if callable(getattr(Tensor, twin, None)):
+                node.target, changes = twin, True
+        if changes:  # whoever looks at the operand later sees the result
+            node.args[0].replace_all_uses_with(node, lambda user, node=node: user > node)
 
 
 def _fold_batch_norms(graph_module: fx.GraphModule) -> None:
