@@ -8,6 +8,7 @@ counts after the classifier, given that one image alone in float32, has agreed.
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -26,6 +27,8 @@ from pixguard.inference.base import Evaluator
 from pixguard.inference.batches import fixed_shape
 from pixguard.inference.images import with_pixels
 from pixguard.progress import StopSignal
+
+Answer = TypeVar("Answer")
 
 GRADIENT_BATCH = 8
 """Images of which white-box searches get gradients at a time."""
@@ -127,7 +130,8 @@ class Scheduler:
         )
         self._focus = torch.zeros(slots, dtype=torch.int64, device=self._device)
         self._memory = Memory(slots, self._device)
-        self._evaluator.allocate(slots, height, width, self._search.record.pixels)
+        pixels = self._search.record.pixels
+        self._with_room(lambda: self._evaluator.allocate(slots, height, width, pixels))
         self._search.allocate(Arena(self._bytes, self._gradient))
 
     def _attempt(self, slot: int) -> _Attempt:
@@ -193,9 +197,9 @@ class Scheduler:
         success = torch.zeros_like(wanted)
         owners, places = wanted.nonzero(as_tuple=True)
         if len(owners):
-            logits = self._logits(
-                owners, candidates.positions[owners, places], candidates.colours[owners, places]
-            )
+            positions = candidates.positions[owners, places]
+            colours = candidates.colours[owners, places]
+            logits = self._with_room(lambda: self._evaluator.logits(owners, positions, colours))
             clean, focus = self._clean[owners], self._focus[owners]
             values, hits = self._objective.judge(self._classifier, logits, clean, focus)
             if self._search.fitness == "margin":
@@ -203,11 +207,11 @@ class Scheduler:
             fitness[owners, places], success[owners, places] = values, hits
         return fitness, success & all_pixels_changed(self._bytes, candidates)
 
-    def _logits(self, owners: Tensor, positions: Tensor, colours: Tensor) -> Tensor:
-        """Evaluate candidates; where the device's memory does not do, with half the batch."""
+    def _with_room(self, call: Callable[[], Answer]) -> Answer:
+        """Call the evaluator; where the device's memory does not do, again with half the batch."""
         while True:
             try:
-                return self._evaluator.logits(owners, positions, colours)
+                return call()
             except torch.OutOfMemoryError:
                 if self._evaluator.batch == 1:
                     raise

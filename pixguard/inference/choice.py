@@ -9,7 +9,7 @@ from torch import Tensor
 from pixguard.classifiers.classifier import Classifier
 from pixguard.config import EvaluatorName, PrecisionName
 from pixguard.inference.base import Evaluator
-from pixguard.inference.delta import DeltaEvaluator, NotTraceableError
+from pixguard.inference.delta import DeltaEvaluator
 from pixguard.inference.dense import DenseEvaluator, automatic_batch
 
 CPU_WORK_BYTES = 96 << 20
@@ -60,7 +60,9 @@ def choose_evaluator(
     try:
         delta = DeltaEvaluator(classifier, 2, dtype)
         difference = _difference(classifier, delta, height, width, pixels)
-    except NotTraceableError as error:
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # NotTraceableError, or a node that does not run by itself
         say(f"delta evaluation is not possible for this classifier, going dense ({error})")
         return dense
     if not difference <= TOLERANCE[dtype]:  # nor where an answer is not finite

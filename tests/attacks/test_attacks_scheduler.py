@@ -206,3 +206,76 @@ def test_only_k_distinct_changed_pixels_count():
     colours = torch.tensor([[[8], [9]], [[8], [9]], [[8], [7]]], dtype=torch.uint8)[None]
     changed = all_pixels_changed(image, Candidates(positions, colours))
     assert changed.tolist() == [[True, False, False]]
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_no_row_changes():
+    class Cramped(DenseEvaluator):
+        def logits(self, owners, positions, colours):
+            if self.batch > 15:
+                raise torch.OutOfMemoryError("60 candidates do not fit")
+            return super().logits(owners, positions, colours)
+
+    model, said = classifier(small_network()), list[str]()
+    settings = DifferentialEvolutionSettings(population=20, generations=12)
+    scheduler = Scheduler(
+        model,
+        evaluator := Cramped(model, 60),
+        DifferentialEvolutionSearch(settings, 1),
+        misclassify,
+        slots=3,
+        device=CPU,
+        say=said.append,
+    )
+    outcomes = {o.job.key: o for o in scheduler.run(jobs(5), Silent())}
+    assert evaluator.batch == 15
+    assert said == [
+        f"the device ran out of memory; going on with {n} candidates at a time" for n in (30, 15)
+    ]
+    for key, expected in run(model, jobs(5)).items():
+        assert outcomes[key].queries == expected.queries
+        assert (outcomes[key].positions == expected.positions).all()
+
+
+def test_memory_that_does_not_do_for_one_candidate_is_an_error():
+    class Full(DenseEvaluator):
+        def logits(self, owners, positions, colours):
+            raise torch.OutOfMemoryError("nothing fits")
+
+    model = classifier(Constant(0.0))
+    search = DifferentialEvolutionSearch(DifferentialEvolutionSettings(population=4), 1)
+    scheduler = Scheduler(model, Full(model, 4), search, misclassify, slots=1, device=CPU)
+    with pytest.raises(torch.OutOfMemoryError):
+        list(scheduler.run(jobs(1), Silent()))
+
+
+def test_what_was_asked_before_is_answered_from_memory():
+    """Same outcomes with and without, and fewer candidates for the classifier."""
+
+    class Counting(DenseEvaluator):
+        seen = 0
+
+        def logits(self, owners, positions, colours):
+            self.seen += len(owners)
+            return super().logits(owners, positions, colours)
+
+    class Forgetful(DifferentialEvolutionSearch):
+        revisits = False
+
+    model = classifier(Constant(0.0))
+    settings = DifferentialEvolutionSettings(population=20, generations=40)
+    asked, outcomes = {}, {}
+    for kind in (DifferentialEvolutionSearch, Forgetful):
+        evaluator = Counting(model, 20)
+        scheduler = Scheduler(model, evaluator, kind(settings, 1), misclassify, slots=2, device=CPU)
+        outcomes[kind] = {o.job.key: o for o in scheduler.run(jobs(4), Silent())}
+        asked[kind] = evaluator.seen
+    remembering = outcomes[DifferentialEvolutionSearch]
+    assert asked[Forgetful] == 4 * 20 * 41
+    assert asked[DifferentialEvolutionSearch] == sum(
+        o.distinct_queries for o in remembering.values()
+    )
+    assert asked[DifferentialEvolutionSearch] < asked[Forgetful]
+    for key, expected in outcomes[Forgetful].items():
+        assert expected.distinct_queries is None
+        assert (remembering[key].positions == expected.positions).all()
+        assert remembering[key].queries == expected.queries
