@@ -217,6 +217,12 @@ NAMED = {
     "circular": lambda: nn.Sequential(conv(3, padding_mode="circular"), nn.ReLU(), conv()),
     "reflect": lambda: nn.Sequential(conv(3, padding=2, padding_mode="reflect"), conv()),
     "even kernel, same": lambda: nn.Sequential(nn.Conv2d(3, 4, 2, padding="same"), conv()),
+    # Windows of one size, which begin at other places for every other pixel.
+    "strides out of step": lambda: Network(
+        lambda net, x: net.odd(x) + net.even(x),
+        odd=conv(3, stride=2),
+        even=nn.Conv2d(3, 4, 4, 2, 1),
+    ),
     "norm first": lambda: nn.Sequential(nn.BatchNorm2d(3), conv(3), nn.BatchNorm2d(4)),
 }
 
