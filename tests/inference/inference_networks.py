@@ -466,10 +466,12 @@ def random_network(
             shape = _output(blocks, image).shape
             made = block(rng, shape[1], (shape[2], shape[3]), len(blocks) == unknown_at)
             try:
-                shape = _output([*blocks, made], image).shape
+                output = _output([*blocks, made], image)
             except (RuntimeError, ValueError):  # a kernel larger than the map, for one
                 continue
-            if shape[1] <= 24 and max(shape[2:]) <= 48:
+            # A dilated maximum may be over padding alone: the network itself is then not finite.
+            small = output.shape[1] <= 24 and max(output.shape[2:]) <= 48
+            if small and output.isfinite().all():
                 blocks.append(made)
         return nn.Sequential(*blocks, head(rng, _output(blocks, image).shape))
 
