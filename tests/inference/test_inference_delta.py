@@ -339,6 +339,17 @@ def test_the_image_itself_as_a_candidate():
     torch.testing.assert_close(actual, expected, rtol=0, atol=1e-12)
 
 
+def test_statistics_of_the_batch_are_those_of_whole_maps():
+    """Such a network mixes its images: delta and dense agree where both see the same batch."""
+    torch.manual_seed(6)
+    norm = nn.BatchNorm2d(4, track_running_stats=False)
+    model = classifier(ends_in_mean(lambda net, x: F.relu(net.norm(x)), norm=norm)).double()
+    images = clean_images(2, 3, SIZE)
+    given = candidates(images, 2)
+    actual = delta_logits(model, images, given, batch=13)
+    torch.testing.assert_close(actual, dense_logits(model, images, given), rtol=0, atol=1e-9)
+
+
 # --- real architectures ------------------------------------------------------------------------
 
 
