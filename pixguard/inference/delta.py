@@ -245,6 +245,8 @@ class DeltaEvaluator:
         if node.target in (operator.add, torch.add) and len(inputs) == 2 and not node.kwargs:
             if out is None and any(own):
                 out = inputs[own.index(True)]
+                if out.dtype != self._examples[node].dtype:
+                    return None  # a sum with the image, or with a float32 constant, is wider
             if out is not None and inputs[0].shape == inputs[1].shape == out.shape:
                 return torch.add(inputs[0], inputs[1], out=out)
         if concatenated(node) and out is not None:
