@@ -102,7 +102,9 @@ class DeltaEvaluator:
             if step.place is None and MapMatrix.pays_for(
                 module, shape := self._shapes.get(step.node.all_input_nodes[0], ())
             ):
-                self._matrices[step.node] = MapMatrix(cast(nn.Conv2d, module), shape)
+                self._matrices[step.node] = MapMatrix(
+                    cast(nn.Conv2d, module), shape, self._shapes[step.node]
+                )
             for node, gather in step.gathers.items():
                 tables = (gather.rows, gather.cols)
                 self._tables[id(gather)] = [t.to(self._device, torch.int32) for t in tables]
