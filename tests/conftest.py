@@ -4,6 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("fixed", derandomize=True)
+settings.register_profile("explore", print_blob=True)
+# A failure must belong to the change that is tested. New examples: --hypothesis-profile=explore.
+settings.load_profile("fixed")
 
 ROOT = Path(__file__).resolve().parent.parent
 

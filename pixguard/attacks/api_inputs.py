@@ -67,6 +67,9 @@ def as_classifier(
         return module
     tensors = (*module.parameters(), *module.buffers())
     device = tensors[0].device if tensors else images.device
+    wrong = {t.dtype for t in tensors if t.is_floating_point()} - {torch.float32}
+    if wrong:
+        raise TypeError(f"the classifier must be float32, not {wrong.pop()}: call .float() on it")
     with torch.no_grad():
         logits = module(torch.zeros(1, *images.shape[1:], device=device))
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != 1:

@@ -19,13 +19,13 @@ Margin = Callable[[Classifier, Tensor, Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """An aim of an attack, in two forms that agree on who has reached it.
+    """An aim of an attack, in two forms.
 
     Attributes:
         judge: returns the *probability* fitness float64 (N,), by which differential evolution
             selects (the paper, section 3.1.1), and success bool (N,).
         margin: returns float64 (N,), how far the logits are from a success: differentiable, not
-            saturated where the classifier is sure, and below zero on a success.
+            saturated where the classifier is sure; at most zero on a success, and above otherwise.
     """
 
     judge: Judge

@@ -85,10 +85,12 @@ class Scheduler:
         while not stop.requested and self._refill(waiting):
             yield from self._step()
             after_step(self._asked)
+        if dropped := sum(attempt is not None for attempt in self._attempts):
+            self._say(f"{dropped} attempts in flight were dropped; they are made again on resume")
 
     def _refill(self, waiting: Iterator[Job]) -> bool:
         """Fill empty slots with waiting jobs; return whether any slot is busy."""
-        started: list[int] = []
+        begun, started = time.perf_counter(), list[int]()
         words: list[tuple[int, int]] = []
         for slot, attempt in enumerate(self._attempts):
             if attempt is None and (job := next(waiting, None)) is not None:
@@ -100,6 +102,9 @@ class Scheduler:
                 torch.tensor(started, device=self._device),
                 torch.tensor(words, dtype=torch.int64, device=self._device),
             )
+        for slot in started:
+            share_ms = (time.perf_counter() - begun) * 1000 / len(started)
+            self._attempt(slot).elapsed_ms += share_ms
         return any(attempt is not None for attempt in self._attempts)
 
     def _load(self, slot: int, job: Job) -> None:
@@ -148,20 +153,24 @@ class Scheduler:
         fitness, success, new = self._answer(candidates, asked)
         self._search.tell(fitness)
         broken = (~fitness.isfinite() & asked).cpu()
-        hits, new, counts = success.cpu(), new.cpu(), asked.sum(1).tolist()
+        # A claim that was denied is remembered as one: it is not judged again.
+        hits, new, counts = (success & new).cpu(), new.cpu(), asked.sum(1).tolist()
         work = new.sum(1).tolist()
+        ends = (hits | broken).any(1).tolist()
         elapsed_ms = (time.perf_counter() - started) * 1000
         outcomes = []
         for slot in busy:
             attempt = self._attempt(slot)
             # A step's time goes to the attempts in the proportion of what was evaluated for them.
             attempt.elapsed_ms += elapsed_ms * (work[slot] + 1) / (sum(work) + len(busy))
-            outcome = self._conclude(slot, candidates, hits[slot], broken[slot], new[slot])
+            outcome = None
+            if ends[slot]:
+                outcome = self._conclude(slot, candidates, hits[slot], broken[slot], new[slot])
             attempt.queries += counts[slot]
             attempt.distinct += work[slot]
             self._asked += counts[slot]
             if outcome is None and attempt.steps + 1 == self._steps:
-                outcome = self._outcome(slot, False, *self._search.best(slot))
+                outcome = self._outcome(slot, True, *self._search.best(slot))
             attempt.steps += 1
             if outcome is not None:
                 outcomes.append(outcome)
@@ -270,23 +279,28 @@ class Scheduler:
         looked_at: tuple[int, int] = (0, 0),
         error: str | None = None,
     ) -> Outcome:
-        """Judge one candidate alone, in float32, from its bytes; a denied claim is no success.
+        """Judge one candidate alone, in float32, from its bytes: what it finds is the truth.
 
+        ``claimed`` False: it cannot be a success, whatever the classifier says.
         ``looked_at`` counts the candidates of this step up to this one, and the distinct ones.
         """
-        attempt = self._attempt(slot)
+        attempt, started = self._attempt(slot), time.perf_counter()
         only = torch.zeros(1, dtype=torch.int64, device=self._device)
         image = with_pixels(self._images[slot][None], only, positions[None], colours[None])
         logits = canonical_logits(self._classifier, image)
         clean, focus = self._clean[slot][None], self._focus[slot][None]
         agreed = bool(self._objective.judge(self._classifier, logits, clean, focus)[1])
+        one = Candidates(positions[None, None], colours[None, None])
+        claimed = claimed and bool(all_pixels_changed(self._bytes[slot][None], one))
+        decision = self._classifier.decide(logits)[0]
+        attempt.elapsed_ms += (time.perf_counter() - started) * 1000
         distinct = attempt.distinct + looked_at[1] if self._search.revisits else None
         return Outcome(
             job=attempt.job,
             success=claimed and agreed,
             positions=positions.cpu().numpy().copy(),
             colours=colours.cpu().numpy().copy(),
-            decision=self._classifier.decide(logits)[0],
+            decision=decision,
             true_confidence=float(self._classifier.confidence(logits, clean)),
             queries=attempt.queries + looked_at[0],
             distinct_queries=distinct,

@@ -98,14 +98,16 @@ def attack(
             "newest trained)."
         ),
     ] = None,
-    population: Annotated[int, typer.Option(min=4)] = EVOLUTION.population,
+    population: Annotated[int, typer.Option(min=4, help="Individuals.")] = EVOLUTION.population,
     generations: Annotated[
         int, typer.Option(min=0, help="At most, after the initial population.")
     ] = EVOLUTION.generations,
     mutation: Annotated[
         float, typer.Option(min=0.0, max=2.0, help="Mutation factor F.")
     ] = EVOLUTION.mutation,
-    strategy: Annotated[Literal["rand1", "best1"], typer.Option()] = EVOLUTION.strategy,
+    strategy: Annotated[
+        Literal["rand1", "best1"], typer.Option(help="Children of random ones, or of the best.")
+    ] = EVOLUTION.strategy,
     init: Annotated[
         Literal["su", "uniform"], typer.Option(help="Initial colours: N(128, 127), or uniform.")
     ] = EVOLUTION.init,

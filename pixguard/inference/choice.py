@@ -1,24 +1,25 @@
 """Which evaluator, which precision and how much at a time, for a classifier on a device."""
 
+import copy
 import os
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
 
 from pixguard.classifiers.classifier import Classifier
 from pixguard.config import EvaluatorName, PrecisionName
 from pixguard.inference.base import Evaluator
 from pixguard.inference.delta import DeltaEvaluator
 from pixguard.inference.dense import DenseEvaluator, automatic_batch
+from pixguard.inference.images import with_pixels
 
 CPU_WORK_BYTES = 96 << 20
 """A batch's feature maps on a CPU: larger ones leave the caches, and tensors above 32 MiB are given
 back to the system after every use."""
 MOST = {"cpu": 100, "cuda": 1024}
 """Candidates at a time, at most: more is not faster, and fills the last batch of a step less."""
-TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.25}
-"""How far delta may be from the classifier itself, relative to its largest logit (at least 1)."""
+TOLERANCE = 1e-8
+"""How far delta may be from the classifier itself, in float64, relative to the largest logit."""
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -36,8 +37,8 @@ def choose_evaluator(
 ) -> Evaluator:
     """Return the evaluator for candidates on images of a size.
 
-    The delta evaluator is compared with the classifier itself on a few candidates, and taken only
-    where they agree.
+    The delta evaluator is compared with the classifier itself on a few candidates, in float64,
+    and taken only where they agree.
 
     Args:
         classifier: in evaluation mode, on the device.
@@ -58,16 +59,19 @@ def choose_evaluator(
     if evaluator == "dense":
         return dense
     try:
-        delta = DeltaEvaluator(classifier, 2, dtype)
-        difference = _difference(classifier, delta, height, width, pixels)
+        difference = _difference(classifier, height, width, pixels)
+        delta = DeltaEvaluator(classifier, 1, dtype)
+        delta.allocate(1, height, width, pixels)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # NotTraceableError, or a node that does not run by itself
         say(f"delta evaluation is not possible for this classifier, going dense ({error})")
         return dense
-    if not difference <= TOLERANCE[dtype]:  # nor where an answer is not finite
+    if not difference <= TOLERANCE:  # nor where an answer is not finite
         say(f"delta evaluation differs from the classifier by {difference:.2g}, going dense")
         return dense
+    if delta.share >= 1 and evaluator == "auto":
+        return dense  # there is nothing to save
     candidate_bytes, slot_bytes = delta.memory()
     memory = _memory_bytes(device)
     work = CPU_WORK_BYTES if device.type == "cpu" else memory // 4
@@ -76,26 +80,29 @@ def choose_evaluator(
     return delta
 
 
-def _difference(
-    classifier: Classifier, delta: DeltaEvaluator, height: int, width: int, pixels: int
-) -> float:
-    """Return how far delta is from the classifier on a few candidates, relative to the logits."""
+def _difference(classifier: Classifier, height: int, width: int, pixels: int) -> float:
+    """Return how far delta is from the classifier on a few candidates, relative to the logits.
+
+    In float64, where rounding cannot be taken for a fault nor a fault for rounding.
+    """
+    wide = copy.deepcopy(classifier).double()
     stream = torch.Generator().manual_seed(0)
-    device, channels = classifier.mean.device, classifier.channels
+    device, channels = wide.mean.device, wide.channels
     image = torch.rand(channels, height, width, generator=stream).to(device)
     limits = torch.tensor([height, width])
-    drawn = (torch.rand(3, pixels, 2, generator=stream) * limits).long()
+    drawn = (torch.rand(1, pixels, 2, generator=stream) * limits).long()
     corner = torch.zeros(1, pixels, 2, dtype=torch.int64)
     positions = torch.cat([drawn, corner, corner + limits - 1]).to(device)
-    colours = torch.randint(0, 256, (5, pixels, channels), generator=stream).byte().to(device)
-    owners = torch.zeros(5, dtype=torch.int64, device=device)
-    answers: list[Tensor] = []
-    for evaluator in (delta, DenseEvaluator(classifier, 1)):
-        evaluator.allocate(1, height, width, pixels)
-        evaluator.load(0, image)
-        answers.append(evaluator.logits(owners, positions, colours))
-    scale = answers[1].abs().max().clamp(min=1.0)
-    return float((answers[0] - answers[1]).abs().max() / scale)
+    colours = torch.randint(0, 256, (3, pixels, channels), generator=stream).byte().to(device)
+    owners = torch.zeros(3, dtype=torch.int64, device=device)
+    delta = DeltaEvaluator(wide, 3, torch.float64)
+    delta.allocate(1, height, width, pixels)
+    delta.load(0, image)
+    answers = delta.logits(owners, positions, colours)
+    with torch.inference_mode():
+        images = with_pixels(image.double()[None], owners, positions, colours)
+        expected = torch.cat([wide(one[None]) for one in images])
+    return float((answers - expected).abs().max() / expected.abs().max())
 
 
 def _memory_bytes(device: torch.device) -> int:

@@ -110,7 +110,7 @@ class DeltaEvaluator:
                 self._tables[id(gather)] = [t.to(self._device, torch.int32) for t in tables]
                 if isinstance(step.operation, GlobalMean):
                     self._means[node] = self._examples[node].new_zeros(
-                        self._slots, self._shapes[node][1]
+                        self._slots, self._shapes[node][1], dtype=self._graph.image_dtype
                     )
             if step.divisors is not None:
                 example = self._examples[step.node]
@@ -153,7 +153,7 @@ class DeltaEvaluator:
             if node in self._sources:
                 self._sources[node].clean[slot] = value[0].permute(1, 2, 0)
             if node in self._means:
-                self._means[node][slot] = value[0].mean((1, 2))
+                self._means[node][slot] = value[0].to(self._graph.image_dtype).mean((1, 2))
 
         with plain_float32(self._device):
             self._graph.run(image[None], keep, self._plan.sources)
@@ -277,7 +277,8 @@ class DeltaEvaluator:
         ((node, gather),) = step.gathers.items()
         source = self._sources[node]
         clean = source.patches(gather, self._tables[id(gather)], changed, clean=True)
-        change = values[node] - clean
+        exact = self._graph.image_dtype  # sums do not round
+        change = values[node].to(exact) - clean.to(exact)
         if self._pixels > 1:
             change = change * source.counted_once(changed).flatten(0, 1)[:, None]
         change = change.sum((2, 3)).unflatten(0, (-1, self._pixels)).sum(1)

@@ -8,7 +8,7 @@ def with_pixels(images: Tensor, owners: Tensor, positions: Tensor, colours: Tens
     """Return copies of images with pixels changed.
 
     Args:
-        images: float32 (S, C, H, W) in [0, 1].
+        images: float32 or float64 (S, C, H, W) in [0, 1].
         owners: int64 (N,), which image each copy is of.
         positions: int64 (N, k, 2), (row, col); where two coincide, the later one holds.
         colours: uint8 (N, k, C).
@@ -17,7 +17,7 @@ def with_pixels(images: Tensor, owners: Tensor, positions: Tensor, colours: Tens
         float32 (N, C, H, W).
     """
     changed = images[owners]
-    values = colours.float().div(255.0)
+    values = colours.float().div(255.0).to(images.dtype)
     copies = torch.arange(len(owners), device=images.device)
     for pixel in range(positions.shape[1]):  # in order: one scatter would race where two coincide
         changed[copies, :, positions[:, pixel, 0], positions[:, pixel, 1]] = values[:, pixel]

@@ -88,6 +88,8 @@ def recognise(
     inputs = [n for n in node.all_input_nodes if n in shapes]
     if not inputs or any(len(shapes[n]) != 4 for n in inputs):
         return None
+    if module is not None and has_hooks(module):
+        return None  # they want to see whole maps
     if isinstance(module, nn.Conv2d):
         return _convolution(module)
     other = _pooling(node, module) or _global_mean(node, module)
@@ -97,6 +99,11 @@ def recognise(
     # Maps of other sizes would be stretched over the places.
     aligned = all(shapes[n][2:] == shapes[node][2:] for n in inputs)
     return Pointwise() if even and aligned and _is_pointwise(node, module) else None
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Tell whether a module does more in a call than its type says."""
+    return bool(module._forward_hooks or module._forward_pre_hooks)
 
 
 def _is_even(constant: Any) -> bool:

@@ -17,7 +17,7 @@ from pixguard.inference.tracing import Graph
 Place = tuple[Windows, Windows]
 """The windows of a map: of its rows, of its columns."""
 
-WHOLE_FROM = 0.75
+WHOLE_FROM = 0.9
 """The share of a map from which on all of it is computed: windows need halos, whole maps do not."""
 
 

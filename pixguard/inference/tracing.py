@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from pixguard.inference.operations import concatenated
+from pixguard.inference.operations import concatenated, has_hooks
 
 _OUT_OF_PLACE: dict[Any, Callable[..., Any]] = {
     operator.iadd: operator.add, operator.isub: operator.sub, operator.imul: operator.mul,
@@ -33,11 +33,14 @@ def trace(model: nn.Module, dtype: torch.dtype) -> fx.GraphModule:
     _chain_concatenations(graph_module.graph)
     graph_module.graph.eliminate_dead_code()
     graph_module.recompile()
-    # What is no weight (the mean and deviation of the images) stays exact.
+    # What is no weight (the mean and deviation of the images) stays exact, and so does the last
+    # layer: rounded logits would tie, and a search lives on their order.
     graph_module.to(torch.promote_types(dtype, torch.float32))
-    for node in graph_module.graph.nodes:
-        if node.op == "call_module":
-            graph_module.get_submodule(str(node.target)).to(dtype)
+    called = [str(n.target) for n in graph_module.graph.nodes if n.op == "call_module"]
+    modules = [graph_module.get_submodule(name) for name in called]
+    for module in modules:
+        if not (module is modules[-1] and isinstance(module, nn.Linear)):
+            module.to(dtype)
     return graph_module.to(memory_format=torch.channels_last).requires_grad_(False)
 
 
@@ -74,6 +77,8 @@ def _fold_batch_norms(graph_module: fx.GraphModule) -> None:
             and isinstance(modules[previous.target], nn.Conv2d)
             and len(previous.users) == 1
             and calls.count(previous.target) == 1
+            and not has_hooks(modules[node.target])
+            and not has_hooks(modules[previous.target])
         ):
             continue
         fused = fuse_conv_bn_eval(modules[previous.target], modules[node.target])
@@ -150,6 +155,8 @@ class Graph:
         weight = getattr(module, "weight", None)
         if isinstance(weight, Tensor):
             arguments = (arguments[0].to(weight.dtype), *arguments[1:])
+        elif isinstance(module, nn.AdaptiveAvgPool2d):
+            arguments = (arguments[0].to(self.image_dtype), *arguments[1:])  # sums do not round
         return module(*arguments, **options)
 
     def constant(self, node: fx.Node) -> Any:

@@ -16,7 +16,7 @@ from pixguard.records import AttackRecord, DatasetInfo, PredictionRecord, Restor
 from pixguard.runner.defended import clean_cost, defend, select_behind
 from pixguard.runner.inline import carry_out, measure_rate
 from pixguard.runner.judging import judge_test_images, judged
-from pixguard.runner.plan import Plan, plan_attempts, select_images
+from pixguard.runner.plan import Plan, plan_attempts, resolve_targets, select_images
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store import reader
@@ -84,9 +84,12 @@ def open_search(subject: Subject, settings: AttackSettings) -> tuple[Search, Att
     """Return the search, its full record, and how many candidates a failing attempt asks for.
 
     Raises:
-        UsageError: the search does not work on such images, or so many pixels.
+        UsageError: the search does not work on such images, or so many pixels; the definition of
+            success is not for such an attack; the dataset has no such target.
     """
     info = subject.dataset.info
+    check_definition(settings, info)
+    resolve_targets(info, settings.target, ())
     search = SEARCHES[settings.attack](settings, info.channels)
     queries = search.most_queries(info.size, info.size, info.channels)
     return search, full_record(search, settings, info.task), queries
@@ -129,7 +132,7 @@ def dry_run(
         "precision": evaluator.precision,
         "queries_at_most": queries * len(plan.todo),
         "candidates_per_second": round(rate),
-        "seconds_if_all_fail": round(queries * len(plan.todo) / rate),
+        "seconds_if_all_fail": round(queries * len(plan.todo) / rate) if plan.todo else 0,
     }
 
 
@@ -156,7 +159,6 @@ def make_plan(
         InterruptedRunError: a stop was requested.
     """
     info, model, defence = subject.dataset.info, subject.model, subject.defence
-    check_definition(settings, info)
     clean: Sequence[RestorationRecord] = ()
     if defence is None:
         indices = select_images(subject.dataset, predictions, settings)

@@ -1,7 +1,8 @@
 """Carries a plan out on one device, in this process."""
 
+import itertools
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,8 +29,8 @@ from pixguard.runner.subject import Subject
 from pixguard.store import reader
 from pixguard.store.writer import Writer
 
-MEASURED_IMAGES = 8
-"""Images whose candidates are evaluated to measure how fast that is."""
+MEASURED_STEPS = 2
+"""Steps of a search that are made to measure how fast they are."""
 
 
 def open_evaluator(
@@ -54,25 +55,47 @@ def open_evaluator(
 def measure_rate(
     session: Session, subject: Subject, settings: AttackSettings, search: Search, plan: Plan
 ) -> tuple[Evaluator, float]:
-    """Return a plan's evaluator and its candidates per second: one warm, full batch."""
+    """Return a plan's evaluator and its candidates per second, measured on its first steps.
+
+    With everything that a step costs: gradients, breeding, judging. A search that revisits becomes
+    faster later.
+    """
     evaluator, slots = open_evaluator(session, subject, settings, search, plan)
-    indices = [a.image_index for a in plan.todo[: min(slots, MEASURED_IMAGES)]] or [0]
-    images = to_unit_range(subject.dataset.images(indices), session.device)
-    _, channels, height, width = images.shape
-    count, random = evaluator.batch, np.random.default_rng(0)
-    places = random.integers(0, (height, width), (count, settings.pixels, 2))
-    values = random.integers(0, 256, (count, settings.pixels, channels), dtype=np.uint8)
-    owners = torch.arange(count, device=session.device) % len(images)
-    positions = torch.from_numpy(places).to(session.device)
-    colours = torch.from_numpy(values).to(session.device)
+    stop, started = _Watch(), time.perf_counter()
+
+    def look(asked: int) -> None:
+        stop.look(asked, time.perf_counter() - started)
+
+    jobs = itertools.islice(_jobs(session, subject, plan.todo, settings, plan.predictions), slots)
+    scheduler = _scheduler(session, subject, settings, search, evaluator, slots, lambda _: None)
     with memory_hint(evaluator):
-        evaluator.allocate(len(images), height, width, settings.pixels)
-        for slot, image in enumerate(images):
-            evaluator.load(slot, image)
-        for _ in range(2):  # the first one pays for warming up
-            started = time.perf_counter()
-            evaluator.logits(owners, positions, colours).cpu()
-    return evaluator, count / (time.perf_counter() - started)
+        for _ in scheduler.run(jobs, stop, look):
+            pass
+    return evaluator, stop.rate
+
+
+class _Watch:
+    """Stops a run after :data:`MEASURED_STEPS` steps, the first of which warms up."""
+
+    def __init__(self) -> None:
+        self._looks: list[tuple[int, float]] = []
+
+    def look(self, asked: int, seconds: float) -> None:
+        """Take how much was asked so far, and how long that took."""
+        self._looks.append((asked, seconds))
+
+    @property
+    def requested(self) -> bool:
+        """Whether enough has been seen."""
+        return len(self._looks) > MEASURED_STEPS
+
+    @property
+    def rate(self) -> float:
+        """Candidates per second, without the first step where there was a second one."""
+        if not self._looks:
+            return 0.0  # nothing is left to do
+        (first, then), (last, now) = self._looks[0], self._looks[-1]
+        return (last - first) / (now - then) if last > first else last / now
 
 
 def _jobs(
@@ -91,6 +114,30 @@ def _jobs(
             tensor = to_unit_range(image[None], session.device)
             focus = int(canonical_logits(subject.classifier, tensor).argmax(1))
         yield Job(attempt.key, image, clean, focus)
+
+
+def _scheduler(
+    session: Session,
+    subject: Subject,
+    settings: AttackSettings,
+    search: Search,
+    evaluator: Evaluator,
+    slots: int,
+    say: Callable[[str], None],
+) -> Scheduler:
+    return Scheduler(
+        subject.classifier,
+        evaluator,
+        search,
+        choose_objective(
+            subject.dataset.info.task,
+            targeted=settings.target is not None,
+            argmax=settings.success == "argmax",
+        ),
+        slots=slots,
+        device=session.device,
+        say=say,
+    )
 
 
 class _Results:
@@ -157,19 +204,8 @@ def carry_out(
     """
     evaluator, slots = open_evaluator(session, subject, settings, search, plan)
     session.display.say(describe(evaluator))
-    scheduler = Scheduler(
-        subject.classifier,
-        evaluator,
-        search,
-        choose_objective(
-            subject.dataset.info.task,
-            targeted=settings.target is not None,
-            argmax=settings.success == "argmax",
-        ),
-        slots=slots,
-        device=session.device,
-        say=session.display.say,
-    )
+    say = session.display.say
+    scheduler = _scheduler(session, subject, settings, search, evaluator, slots, say)
     results = _Results(writer, subject, plan, settings, evaluator)
     jobs = _jobs(session, subject, plan.todo, settings, plan.predictions)
     title = f"attacking, {settings.pixels} pixel{'s' if settings.pixels > 1 else ''}"

@@ -24,6 +24,11 @@ def calls_a_function_with_weights(net, x):
     return net.last(F.conv2d(net.conv(x), net.other.weight).mean((2, 3)))
 
 
+def keeps_count(net, x):
+    net.calls += 1
+    return net.last(net.conv(x).mean((2, 3))) * net.calls
+
+
 def plain(net, x):
     return net.last(F.relu(net.conv(x)).mean((2, 3)))
 
@@ -76,13 +81,21 @@ def test_whatever_is_chosen_answers_as_the_classifier_does(body, precision):
     torch.testing.assert_close(chosen.logits(*given), expected, rtol=0, atol=bound)
 
 
-def test_a_classifier_whose_weights_are_wrong_in_the_graph_goes_dense():
-    """A hook is part of the classifier, and not of its graph."""
-    made = model(plain)
-    made.network.conv.register_forward_hook(lambda module, given, output: output * 3)
+def test_a_classifier_that_its_graph_does_not_hold_goes_dense():
+    """What it counts in Python is a constant of the graph."""
+    made = model(keeps_count)
+    made.network.calls = 0
     said = []
     assert choose_evaluator(made, 14, 17, CPU, say=said.append).name == "dense"
     assert "differs from the classifier" in said[0]
+
+
+def test_a_hook_is_part_of_the_classifier():
+    made = model(plain)
+    made.network.conv.register_forward_hook(lambda module, given, output: output * 3)
+    said = []
+    chosen = choose_evaluator(made, 14, 17, CPU, evaluator="delta", say=said.append)
+    assert (chosen.name, said) == ("delta", [])
 
 
 def test_dense_is_taken_where_it_is_asked_for():

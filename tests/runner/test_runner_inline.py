@@ -1,20 +1,23 @@
 """How many attempts run at a time, in batches of which size."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
 import torch
 
+from pixguard.attacks import SEARCHES
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.small_cnn import SmallCNN
 from pixguard.config import AttackSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.inference.dense import DenseEvaluator
 from pixguard.progress import Silent
-from pixguard.records import AttackRecord, ClassInfo, DatasetInfo, ModelRecord
-from pixguard.runner.inline import measure_rate, open_evaluator
+from pixguard.records import AttackRecord, ClassInfo, DatasetInfo, ModelRecord, PredictionRecord
+from pixguard.runner.inline import MEASURED_STEPS, measure_rate, open_evaluator
 from pixguard.runner.plan import Plan, PlannedAttempt
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
@@ -46,9 +49,11 @@ def subject() -> Subject:
     return Subject(dataset, 1, StoredModel(1, model, 1, "set", 0), classifier)
 
 
-def plan(attempts: int, done: int) -> Plan:
-    planned = [PlannedAttempt(str(i), i % 9, None, 0) for i in range(attempts)]
-    return Plan(RECORD, planned, frozenset(map(str, range(done))), {})
+def plan(
+    attempts: int, done: int, decisions: Mapping[int, PredictionRecord] = MappingProxyType({})
+) -> Plan:
+    planned = [PlannedAttempt(f"{i:064x}", i % 9, None, 0) for i in range(attempts)]
+    return Plan(RECORD, planned, frozenset(a.key for a in planned[:done]), decisions)
 
 
 @pytest.mark.parametrize(
@@ -95,19 +100,22 @@ def test_a_resumed_plan_is_evaluated_in_batches_of_the_same_shape() -> None:
     assert shapes == {200}
 
 
-@pytest.mark.parametrize("pixels", [1, 3])
-def test_the_rate_is_measured_on_distinct_candidates_of_a_full_batch(
-    pixels: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    evaluated = []
-    one = subject()
-    forward = one.classifier.forward
-    monkeypatch.setattr(
-        one.classifier, "forward", lambda x: (evaluated.append(x.clone()), forward(x))[1]
-    )
-    settings = AttackSettings(batch=60, pixels=pixels, evaluator="dense")
-    evaluator, rate = measure_rate(SESSION, one, settings, Asking(20, False), plan(9, 2))
+@pytest.mark.parametrize(("attack", "pixels"), [("differential-evolution", 3), ("corner", 1)])
+def test_the_rate_is_that_of_the_first_steps_of_the_search_itself(attack: str, pixels: int) -> None:
+    """Gradients and breeding cost time too: the real search runs, for a few steps."""
+    one, steps = subject(), []
+    settings = AttackSettings(attack=attack, batch=60, pixels=pixels, evaluator="dense")
+    search = SEARCHES[attack](settings, 1)
+    ask = search.ask
+    search.ask = lambda: (steps.append(ask()), steps[-1])[1]  # type: ignore[method-assign]
+    decisions = {index: PredictionRecord(index, (0,), 0.6) for index in range(9)}
+    evaluator, rate = measure_rate(SESSION, one, settings, search, plan(9, 2, decisions))
     assert (evaluator.name, evaluator.precision) == ("dense", "float32")
     assert rate > 0
-    assert [len(images) for images in evaluated] == [60, 60]
-    assert len({image.numpy().tobytes() for image in evaluated[0]}) == 60
+    assert len(steps) == MEASURED_STEPS + 1
+
+
+def test_a_plan_that_is_done_has_no_rate() -> None:
+    settings = AttackSettings(evaluator="dense")
+    search = SEARCHES[settings.attack](settings, 1)
+    assert measure_rate(SESSION, subject(), settings, search, plan(3, 3))[1] == 0
