@@ -59,6 +59,8 @@ class DenoiserSettings:
 
     Noise is random-valued impulse noise that replaces a pixel (all channels together) with
     probability ``noise``. ``learning_rate`` is inferred for all but the median-layer CNN.
+    ``variant`` names a configuration of the DAE (Tables 4 and 5), None its proposed one;
+    ``only_class`` trains on the images of one class, by name.
     """
 
     name: str
@@ -66,6 +68,8 @@ class DenoiserSettings:
     batch_size: int = 16
     learning_rate: float = 0.001
     noise: float = 0.10
+    variant: str | None = None
+    only_class: str | None = None
     limit: int | None = None
     seed: int = 0
 
