@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from sqlalchemy import Engine
 from torch import Tensor, nn
 
@@ -15,13 +17,16 @@ from pixguard.classifiers.weights import load_weights, parameter_counts
 from pixguard.config import DenoiserSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.defences.denoisers import NAMES, TRAINED, build_denoiser
+from pixguard.defences.denoisers.variants import variant_parameters
 from pixguard.defences.restoring import restore
 from pixguard.defences.training import train_denoiser
 from pixguard.errors import UsageError
 from pixguard.inference.images import with_pixels
 from pixguard.records import (
+    NO_FINDING_ORDINAL,
     ModelRecord,
     RestorationRecord,
+    Split,
     decode_label_set,
     digest,
 )
@@ -44,6 +49,30 @@ Attacked = TypeVar("Attacked", StoredAttempt, StoredRestoration)
 """What tells a clean image and the pixels that were changed in it."""
 
 
+def indices_of_class(
+    dataset: ImageDataset, split: Split, only_class: str | None
+) -> NDArray[np.int64]:
+    """Return the dataset indices of a split's images that carry a class, ascending; None: of all.
+
+    Raises:
+        UsageError: the dataset has no class of that name.
+    """
+    indices = dataset.indices(split)
+    if only_class is None:
+        return indices
+    ordinals = {c.name: c.ordinal for c in dataset.info.classes}
+    if only_class not in ordinals:
+        raise UsageError(
+            f"{dataset.info.name!r} has no class {only_class!r}",
+            f"--only-class with one of: {', '.join(ordinals)}",
+        )
+    wanted = ordinals[only_class]
+    label_sets = (dataset.label_set(int(index)) or (NO_FINDING_ORDINAL,) for index in indices)
+    carries = np.fromiter((wanted in labels for labels in label_sets), bool, len(indices))
+    chosen: NDArray[np.int64] = indices[carries]
+    return chosen
+
+
 def train(
     session: Session,
     dataset: ImageDataset,
@@ -51,14 +80,14 @@ def train(
     *,
     resume: bool,
 ) -> dict[str, Any]:
-    """Train a denoiser on a dataset's training images and register it.
+    """Train a denoiser on a dataset's training images, or one class of them, and register it.
 
     Returns:
         What ``pixguard denoise train --json`` prints.
 
     Raises:
-        UsageError: the denoiser needs no training, or this training exists and ``resume`` is not
-            set.
+        UsageError: the denoiser needs no training, there is no such variant or class, or this
+            training exists and ``resume`` is not set.
         InterruptedRunError: a stop was requested; the finished epochs are kept.
     """
     if settings.name in NAMES and settings.name not in TRAINED:
@@ -66,15 +95,18 @@ def train(
             f"the denoiser {settings.name!r} needs no training",
             f"pixguard denoise apply --dataset {dataset.info.name}",
         )
+    parameters = variant_parameters(settings.name, settings.variant)
+    indices_train = indices_of_class(dataset, "train", settings.only_class)
+    indices_val = indices_of_class(dataset, "val", settings.only_class)
     training = begin_training(session, dataset.info, asdict(settings), resume)
     if training.done is not None:
         session.display.say(f"already trained: denoiser {training.done.id}; nothing to do")
         return {"model": training.done.id, "already_trained": True}
-    denoiser = build_denoiser(settings.name, dataset.info.channels).to(session.device)
+    denoiser = build_denoiser(settings.name, dataset.info.channels, **parameters)
     fit = train_denoiser(
         denoiser,
-        dataset.images(dataset.indices("train")),
-        dataset.images(dataset.indices("val")),
+        dataset.images(indices_train),
+        dataset.images(indices_val),
         settings,
         device=session.device,
         checkpoint=training.checkpoint,
@@ -88,12 +120,22 @@ def train(
         session.writer(asdict(settings), settings.seed) as writer,
     ):
         stored = register(
-            session, writer, dataset.info, training, "denoiser", settings.name, denoiser, fit
+            session,
+            writer,
+            dataset.info,
+            training,
+            "denoiser",
+            settings.name,
+            denoiser,
+            fit,
+            parameters,
         )
     training.checkpoint.unlink(missing_ok=True)
     return {
         "model": stored.id,
         "denoiser": settings.name,
+        "variant": settings.variant,
+        "only_class": settings.only_class,
         "dataset": dataset.info.name,
         "source": dataset.info.source,
         "size": dataset.info.size,
@@ -128,12 +170,19 @@ def register_untrained(writer: Writer, name: str, subject: Subject) -> StoredMod
     return next(m for m in reader.models(writer.engine, kind="denoiser") if m.id == model_id)
 
 
+def is_default(stored: StoredModel) -> bool:
+    """Say whether a denoiser is its builder's default, trained on every class."""
+    record = stored.record
+    return not record.parameters and record.hyperparameters.get("only_class") is None
+
+
 def choose_denoisers(
     writer: Writer, subject: Subject, selectors: Sequence[str]
 ) -> list[StoredModel]:
     """Return the denoisers to apply: those named (id or name), else the newest of each name.
 
-    Identity and median are always among the latter.
+    Identity and median are always among the latter. A name does not stand for variants or for
+    models of one class: those go by id.
 
     Raises:
         UsageError: a selector fits no denoiser of the dataset.
@@ -142,7 +191,7 @@ def choose_denoisers(
     for name in untrained:
         register_untrained(writer, name, subject)
     known = reader.models(writer.engine, kind="denoiser", dataset_id=subject.dataset_id)
-    newest = {m.record.architecture: m for m in sorted(known, key=lambda m: m.id)}
+    newest = {m.record.architecture: m for m in known if is_default(m)}
     if not selectors:
         return [newest[name] for name in NAMES if name in newest]
     by_selector = newest | {str(m.id): m for m in known}

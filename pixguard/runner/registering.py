@@ -103,8 +103,12 @@ def register(
     architecture: str,
     module: nn.Module,
     fit: Fit,
+    parameters: Mapping[str, Any] | None = None,
 ) -> StoredModel:
-    """Save a trained module's weights and register it with its training curve."""
+    """Save a trained module's weights and register it with its training curve.
+
+    ``parameters`` are the arguments that its builder was given, None for its defaults.
+    """
     weights_file, weights_sha256 = save_weights(module, session.weights)
     trainable, frozen = parameter_counts(module)
     record = ModelRecord(
@@ -112,7 +116,7 @@ def register(
         architecture=architecture,
         weights_sha256=weights_sha256,
         weights_file=weights_file,
-        parameters={},
+        parameters=dict(parameters or {}),
         hyperparameters={**training.hyperparameters, "training_images": fit.train_size},
         trainable_parameters=trainable,
         frozen_parameters=frozen,

@@ -4,79 +4,46 @@ import pytest
 import torch
 from torch import nn
 
+from pixguard.classifiers.weights import parameter_counts
 from pixguard.defences.denoisers import NAMES, TRAINED, build_denoiser, registry
+from pixguard.defences.denoisers.variants import variant_parameters
 from pixguard.defences.restoring import restore
 from pixguard.errors import UsageError
 
-PLAIN = {"batch_norm": False, "attention": False, "residual": False, "skips": "none"}
 SMALL: dict[str, dict[str, Any]] = {
-    "dae": {"depth": 3},
+    "dae": {"widths": [8, 16]},
     "noise2noise": {"blocks": 2, "width": 8},
     "median-cnn": {"blocks": 2, "width": 8},
 }
 
-# Tables 1 and 2 of the paper: height and width, channels and parameters after every layer.
-TABLE_1 = [
-    (224, 32, 320),
-    (112, 32, 0),
-    (112, 8, 2312),
-    (56, 8, 0),
-    (56, 8, 584),
-    (28, 8, 0),
-    (28, 8, 584),
-    (56, 8, 0),
-    (56, 8, 584),
-    (112, 8, 0),
-    (112, 32, 2336),
-    (224, 32, 0),
-    (224, 1, 289),
-]
-TABLE_2 = [(224, 32, 896), *TABLE_1[1:-1], (224, 3, 867)]
-
-
-def parameter_count(module: nn.Module) -> int:
-    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+# Of the DAE, with one channel: trainable, and two a feature of every BatchNorm, its mean and its
+# variance. There is one in every encoder and decoder level and two in every residual block.
+COUNTS = {
+    None: (3_024_545, 3_840),
+    "depth-and-kernels": (1_365_505, 0),
+    "batch-norm": (1_367_425, 1_920),
+    "attention": (1_454_945, 1_920),
+    "residual": (3_024_545, 3_840),
+    "depth-3": (743_841, 1_792),
+    "depth-5": (12_140_705, 7_936),
+}
 
 
 @pytest.mark.parametrize(
-    ("name", "channels", "parameters", "count"),
+    ("name", "channels", "parameters", "counts"),
     [
-        ("identity", 1, {}, 0),
-        ("median", 3, {}, 0),
-        ("autoencoder", 1, {}, 7_009),
-        ("autoencoder", 3, {}, 8_163),
-        ("dae", 1, PLAIN, 1_365_505),
-        ("dae", 1, PLAIN | {"batch_norm": True}, 1_367_425),
-        ("dae", 1, PLAIN | {"batch_norm": True, "attention": True}, 1_454_945),
-        ("dae", 1, {"skips": "none"}, 3_024_545),
-        ("dae", 1, {}, 3_024_545),
-        ("dae", 1, {"skips": "concatenated"}, 3_411_905),
-        ("dae", 1, {"depth": 3}, 743_841),
-        ("dae", 1, {"depth": 5}, 12_140_705),
+        ("identity", 1, {}, (0, 0)),
+        ("median", 3, {}, (0, 0)),
+        ("autoencoder", 1, {}, (7_009, 0)),
+        ("autoencoder", 3, {}, (8_163, 0)),
+        ("dae", 1, {"skips": "concatenated"}, (3_411_905, 3_840)),
+        *(("dae", 1, variant_parameters("dae", name), counts) for name, counts in COUNTS.items()),
     ],
 )
-def test_trainable_parameters_are_counted_as_published(
-    name: str, channels: int, parameters: dict[str, Any], count: int
+def test_parameters_are_counted_as_published(
+    name: str, channels: int, parameters: dict[str, Any], counts: tuple[int, int]
 ) -> None:
-    assert parameter_count(build_denoiser(name, channels, **parameters)) == count
-
-
-@pytest.mark.parametrize(("channels", "table"), [(1, TABLE_1), (3, TABLE_2)])
-def test_the_autoencoder_has_the_layers_of_tables_1_and_2(
-    channels: int, table: list[tuple[int, int, int]]
-) -> None:
-    denoiser = build_denoiser("autoencoder", channels)
-    rows: list[tuple[int, int, int]] = []
-
-    def note(module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
-        assert output.shape[2] == output.shape[3]
-        rows.append((output.shape[2], output.shape[1], parameter_count(module)))
-
-    for module in denoiser.modules():
-        if isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.Upsample):
-            module.register_forward_hook(note)
-    denoiser(torch.zeros(1, channels, 224, 224))
-    assert rows == table
+    assert parameter_counts(build_denoiser(name, channels, **parameters)) == counts
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -92,10 +59,10 @@ def test_any_size_comes_back_as_it_went_in(
     assert 0 <= restored.min() and restored.max() <= 1
 
 
-@pytest.mark.parametrize("depth", [3, 4, 5])
+@pytest.mark.parametrize("widths", [[4, 8, 4], [4, 8, 16, 32], [2, 4, 8, 16, 32]])
 @pytest.mark.parametrize("skips", ["none", "additive", "concatenated"])
-def test_every_arrangement_of_the_dae_runs_and_learns(depth: int, skips: str) -> None:
-    denoiser = build_denoiser("dae", 1, depth=depth, skips=skips)
+def test_every_arrangement_of_the_dae_runs_and_learns(widths: list[int], skips: str) -> None:
+    denoiser = build_denoiser("dae", 1, widths=widths, skips=skips)
     denoiser(torch.rand(2, 1, 28, 28)).mean().backward()
     assert all(p.grad is not None for p in denoiser.parameters())
 
@@ -142,7 +109,7 @@ def test_names_are_public_and_unique() -> None:
     assert "median-cnn" in caught.value.hint
 
 
-@pytest.mark.parametrize("parameters", [{"depth": 0}, {"skips": "some"}])
+@pytest.mark.parametrize("parameters", [{"widths": []}, {"widths": [8, 0]}, {"skips": "some"}])
 def test_the_dae_refuses_what_it_cannot_build(parameters: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"level|skips"):
         build_denoiser("dae", 1, **parameters)

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from pixguard.defences.denoisers.autoencoder import Autoencoder
+from pixguard.defences.denoisers.autoencoder import autoencoder
 from pixguard.defences.denoisers.dae import DenoisingAutoencoder
 from pixguard.defences.denoisers.identity import Identity
 from pixguard.defences.denoisers.median import Median
@@ -38,7 +38,7 @@ _BUILDERS = registry(
     [
         ("identity", Identity),
         ("median", Median),
-        ("autoencoder", Autoencoder),
+        ("autoencoder", autoencoder),
         ("dae", DenoisingAutoencoder),
         ("noise2noise", Noise2Noise),
         ("median-cnn", MedianCNN),
@@ -55,7 +55,7 @@ def build_denoiser(name: str, channels: int, **parameters: Any) -> nn.Module:
     Args:
         name: one of :data:`NAMES`.
         channels: of the images, 1 or 3.
-        parameters: arguments of the denoiser's class beyond ``channels``.
+        parameters: arguments of the denoiser's builder beyond ``channels``.
 
     Raises:
         UsageError: no denoiser has that name.

@@ -1,10 +1,13 @@
-"""The proposed denoising autoencoder (paper, section 3.1.2; its variants: Tables 4 and 5).
+"""The proposed denoising autoencoder (paper, section 3.1.2), and all that it is made from.
 
-The paper's figures are missing from its text; this arrangement agrees with every clue in it.
+The autoencoder that the paper starts from and the steps between the two (Tables 4 and 5) are
+configurations of this module (:mod:`pixguard.defences.denoisers.variants`). The paper's figures
+are missing from its text; this arrangement agrees with every clue in it.
 Inferred: the order inside a level, where the skips leave and join, nearest upsampling, ReLU for
 the variant without batch normalisation, and the sigmoid at the end.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -13,7 +16,7 @@ from torch import Tensor, nn
 from pixguard.defences.denoisers.layers import pad_to_multiple
 
 Skips = Literal["none", "additive", "concatenated"]
-FIRST_WIDTH = 32
+WIDTHS = (32, 64, 128, 256)
 
 
 def _convolution(before: int, after: int, batch_norm: bool) -> nn.Sequential:
@@ -62,33 +65,38 @@ class DenoisingAutoencoder(nn.Module):
 
     Args:
         channels: of the images, 1 or 3.
-        depth: number of levels; widths are 32, 64, ... doubling (Table 5 compares 3, 4 and 5).
+        widths: features of the encoder's levels, from the image on; the decoder mirrors them
+            (Table 5 compares three, four and five levels, each twice as wide as the last).
         batch_norm: BatchNorm and LeakyReLU in place of plain ReLU.
         attention: an attention layer at the end of every encoder level.
         residual: a residual block in every encoder level.
         skips: how an encoder level's features, taken before pooling, join the decoder.
 
-    Trainable parameters at depth 4 with one channel: 1,365,505 with no option, then 1,367,425,
-    1,454,945, 3,024,545 as options are added in this order, 3,024,545 with additive skips and
-    3,411,905 with concatenated ones.
+    Trainable parameters with one channel and four levels: 1,365,505 with no option, then
+    1,367,425, 1,454,945, 3,024,545 as options are added in this order, 3,024,545 with additive
+    skips and 3,411,905 with concatenated ones. With three levels 743,841, with five 12,140,705.
+
+    Raises:
+        ValueError: there is no level, a width is not positive, or ``skips`` is none of the three.
     """
 
     def __init__(
         self,
         channels: int,
-        depth: int = 4,
+        widths: Sequence[int] = WIDTHS,
         batch_norm: bool = True,
         attention: bool = True,
         residual: bool = True,
         skips: Skips = "additive",
     ) -> None:
         super().__init__()
-        if depth < 1:
-            raise ValueError(f"a denoising autoencoder needs at least one level, not {depth}")
+        if not widths or min(widths) < 1:
+            raise ValueError(
+                f"an autoencoder needs at least one level, each with a width: {widths}"
+            )
         if skips not in ("none", "additive", "concatenated"):
             raise ValueError(f"skips are none, additive or concatenated, not {skips!r}")
         self.skips = skips
-        widths = [FIRST_WIDTH * 2**level for level in range(depth)]
         self.encoder = nn.ModuleList()
         before = channels
         for width in widths:
