@@ -235,3 +235,18 @@ class RestorationRecord:
     confidence: float
     recovered: bool
     elapsed_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class DenoisingRecord:
+    """A noisy image restored by a denoiser, and how close it came to the clean image.
+
+    ``noise`` is the kind, ``level`` its strength (impulse noise: the share of pixels replaced).
+    """
+
+    image_index: int
+    noise: str
+    level: float
+    seed: int
+    elapsed_ms: float
+    scores: tuple[ScoreRecord, ...]

@@ -4,18 +4,34 @@ One commit an attempt would hold a fast attack back; 64 attempts or 2 seconds co
 are the most that a power cut can take.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from pixguard.records import AttemptRecord, PixelRecord, RestorationRecord, digest
+from pixguard.records import (
+    AttemptRecord,
+    DenoisingRecord,
+    PixelRecord,
+    RestorationRecord,
+    digest,
+)
 from pixguard.store.registry import insert_new
-from pixguard.store.rows import Values, attempt_values, pixel_values, restoration_values
+from pixguard.store.rows import (
+    Values,
+    attempt_values,
+    denoising_values,
+    pixel_values,
+    restoration_values,
+    score_values,
+)
 from pixguard.store.tables import (
     Attempt,
     Dataset,
+    Denoising,
+    DenoisingScore,
     Failure,
     Image,
     Model,
@@ -34,9 +50,13 @@ class Buffer:
     restorations: list[Values] = field(default_factory=list)
     scores: list[Values] = field(default_factory=list)
     failures: list[Values] = field(default_factory=list)
+    denoisings: list[tuple[Values, list[Values]]] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return sum(map(len, (self.attempts, self.restorations, self.scores, self.failures)))
+        return sum(map(len, self._parts()))
+
+    def _parts(self) -> tuple[dict[str, Any] | list[Any], ...]:
+        return self.attempts, self.restorations, self.scores, self.failures, self.denoisings
 
     def add_attempt(self, record: AttemptRecord, **references: int | None) -> None:
         """Add an attempt, with its foreign keys by column name."""
@@ -48,6 +68,17 @@ class Buffer:
         self.restorations.append(
             {**restoration_values(record), **references, "run_id": self.run_id}
         )
+
+    def add_denoising(
+        self, record: DenoisingRecord, metric_ids: Mapping[str, int], **references: int
+    ) -> None:
+        """Add a denoising with its scores, with its foreign keys by column name."""
+        values = {**denoising_values(record), **references, "run_id": self.run_id}
+        scores = [
+            {"metric_id": metric_ids[score.metric], **score_values(score)}
+            for score in record.scores
+        ]
+        self.denoisings.append((values, scores))
 
     def write(self, connection: Connection) -> None:
         """Insert everything inside the caller's transaction; what is there already stays."""
@@ -64,6 +95,8 @@ class Buffer:
             connection.execute(insert_new(connection, Score), self.scores)
         if self.failures:
             connection.execute(insert(Failure), self.failures)
+        if self.denoisings:
+            self._write_denoisings(connection)
 
     def _write_attempts(self, connection: Connection) -> None:
         statement = insert_new(connection, Attempt).returning(Attempt.id, Attempt.attempt_key)
@@ -76,9 +109,29 @@ class Buffer:
         if pixels:
             connection.execute(insert(Pixel), pixels)
 
+    def _write_denoisings(self, connection: Connection) -> None:
+        keys = denoising_keys(connection, [values for values, _ in self.denoisings])
+        rows = [
+            {**values, "denoising_key": key}
+            for key, (values, _) in zip(keys, self.denoisings, strict=True)
+        ]
+        connection.execute(insert_new(connection, Denoising), rows)
+        # One that is there already may lack a score: a metric can be younger than it.
+        found = select(Denoising.denoising_key, Denoising.id).where(
+            Denoising.denoising_key.in_(keys)
+        )
+        ids = {key: denoising_id for key, denoising_id in connection.execute(found)}
+        scores = [
+            {"denoising_id": ids[key], **score}
+            for key, (_, own) in zip(keys, self.denoisings, strict=True)
+            for score in own
+        ]
+        if scores:
+            connection.execute(insert_new(connection, DenoisingScore), scores)
+
     def clear(self) -> None:
         """Forget everything: it is committed."""
-        for rows in (self.attempts, self.restorations, self.scores, self.failures):
+        for rows in self._parts():
             rows.clear()
 
 
@@ -92,24 +145,7 @@ def restoration_keys(connection: Connection, rows: Sequence[Values]) -> list[str
     weights = _by_id(connection, Model.id, Model.weights_sha256, models)
     attempt_ids = {row["attempt_id"] for row in rows} - {None}
     attempts = _by_id(connection, Attempt.id, Attempt.attempt_key, attempt_ids)
-    images = {
-        identity[0]: list(identity[1:])
-        for identity in connection.execute(
-            select(
-                Image.id,
-                Dataset.name,
-                Dataset.source,
-                Dataset.size,
-                Dataset.version,
-                Dataset.split_scheme,
-                Dataset.split_seed,
-                Image.split,
-                Image.dataset_index,
-            )
-            .join(Dataset, Dataset.id == Image.dataset_id)
-            .where(Image.id.in_({row["image_id"] for row in rows if row["attempt_id"] is None}))
-        )
-    }
+    images = _images(connection, {row["image_id"] for row in rows if row["attempt_id"] is None})
 
     def restored(row: Values) -> str | list[object]:
         clean = row["attempt_id"] is None
@@ -119,6 +155,44 @@ def restoration_keys(connection: Connection, rows: Sequence[Values]) -> list[str
         digest([weights[row["classifier_id"]], weights[row["denoiser_id"]], restored(row)])
         for row in rows
     ]
+
+
+def denoising_keys(connection: Connection, rows: Sequence[Values]) -> list[str]:
+    """Return the key of each denoising: which noisy image was restored, and by which denoiser."""
+    weights = _by_id(
+        connection, Model.id, Model.weights_sha256, {row["denoiser_id"] for row in rows}
+    )
+    images = _images(connection, {row["image_id"] for row in rows})
+    return [
+        digest(
+            [
+                weights[row["denoiser_id"]],
+                images[row["image_id"]],
+                *(row[name] for name in ("noise", "level", "seed")),
+            ]
+        )
+        for row in rows
+    ]
+
+
+def _images(connection: Connection, ids: Iterable[int]) -> dict[int, list[object]]:
+    """Return image id -> what identifies the image in every database."""
+    query = (
+        select(
+            Image.id,
+            Dataset.name,
+            Dataset.source,
+            Dataset.size,
+            Dataset.version,
+            Dataset.split_scheme,
+            Dataset.split_seed,
+            Image.split,
+            Image.dataset_index,
+        )
+        .join(Dataset, Dataset.id == Image.dataset_id)
+        .where(Image.id.in_(ids))
+    )
+    return {identity[0]: list(identity[1:]) for identity in connection.execute(query)}
 
 
 def _by_id(

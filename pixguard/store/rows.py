@@ -16,6 +16,7 @@ from pixguard.records import (
     AttemptRecord,
     ClassInfo,
     DatasetInfo,
+    DenoisingRecord,
     EpochRecord,
     ImageRecord,
     ModelKind,
@@ -201,6 +202,16 @@ def restoration_values(record: RestorationRecord) -> Values:
         "predicted": encode_label_set(record.predicted),
         "confidence": float(record.confidence),
         "recovered": int(record.recovered),
+        "elapsed_ms": float(record.elapsed_ms),
+    }
+
+
+def denoising_values(record: DenoisingRecord) -> Values:
+    """Return the row of a denoising, less its key and foreign keys."""
+    return {
+        "noise": record.noise,
+        "level": float(record.level),
+        "seed": int(record.seed),
         "elapsed_ms": float(record.elapsed_ms),
     }
 

@@ -319,3 +319,39 @@ class Score(Base):
     metric_id: Mapped[int] = _reference("metric")
     value: Mapped[float | None]
     value_kind: Mapped[str]
+
+
+class Denoising(Base):
+    """A noisy image restored by a denoiser: no attack, no classifier.
+
+    ``noise`` names the kind of noise, ``level`` is its strength; the noise itself depends on them,
+    ``seed`` and the image's index alone.
+    """
+
+    __tablename__ = "denoising"
+    __table_args__ = _strict()
+    id: Mapped[int] = mapped_column(primary_key=True)
+    denoising_key: Mapped[str] = mapped_column(unique=True)
+    denoiser_id: Mapped[int] = _reference("model")
+    image_id: Mapped[int] = _reference("image")
+    noise: Mapped[str]
+    level: Mapped[float]
+    seed: Mapped[int]
+    run_id: Mapped[int] = _reference("run")
+    elapsed_ms: Mapped[float]
+
+
+class DenoisingScore(Base):
+    """The value of a metric on a denoising against its clean image."""
+
+    __tablename__ = "denoising_score"
+    __table_args__ = _strict(
+        UniqueConstraint("denoising_id", "metric_id"),
+        CheckConstraint("value_kind IN ('finite', 'inf', 'nan')", name="value_kind"),
+        CheckConstraint("(value_kind = 'finite') = (value IS NOT NULL)", name="value"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    denoising_id: Mapped[int] = _reference("denoising", index=False)
+    metric_id: Mapped[int] = _reference("metric")
+    value: Mapped[float | None]
+    value_kind: Mapped[str]

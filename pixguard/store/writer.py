@@ -16,6 +16,7 @@ from pixguard.records import (
     AttackRecord,
     AttemptRecord,
     DatasetInfo,
+    DenoisingRecord,
     EpochRecord,
     FailureRecord,
     ImageRecord,
@@ -43,10 +44,11 @@ RunStatus = Literal["running", "finished", "interrupted", "failed"]
 class Writer:
     """Writes the results of one run; a context manager, made anew for each run.
 
-    Attempts, failures, restorations and scores are buffered and committed every 64 rows or
-    2 seconds, judged when a row arrives: call :meth:`flush` before a long pause. Everything else
-    is committed at once. Leaving the context commits what waits and gives the run its status:
-    finished, interrupted (KeyboardInterrupt or InterruptedRunError) or failed, with the error.
+    Attempts, failures, restorations, scores and denoisings are buffered and committed every 64
+    rows or 2 seconds, judged when a row arrives: call :meth:`flush` before a long pause.
+    Everything else is committed at once. Leaving the context commits what waits and gives the run
+    its status: finished, interrupted (KeyboardInterrupt or InterruptedRunError) or failed, with
+    the error.
 
     Attributes:
         engine: the open database, for reading in between.
@@ -240,6 +242,21 @@ class Writer:
         """Store a metric's value, unless it is there already."""
         row = {"restoration_id": restoration_id, "metric_id": metric_id, **score_values(record)}
         self._buffer.scores.append(row)
+        self.flush_if_due()
+
+    def denoising(
+        self,
+        record: DenoisingRecord,
+        metric_ids: Mapping[str, int],
+        *,
+        image_id: int,
+        denoiser_id: int,
+    ) -> None:
+        """Store a restored noisy image with its scores; what is there already stays.
+
+        ``metric_ids``: metric name -> id, for each of the record's scores.
+        """
+        self._buffer.add_denoising(record, metric_ids, image_id=image_id, denoiser_id=denoiser_id)
         self.flush_if_due()
 
     def flush(self) -> None:

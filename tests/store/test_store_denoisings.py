@@ -1,0 +1,113 @@
+"""Denoisings: stored once with their scores, found again, and a database from before them."""
+
+import math
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic import command
+from sqlalchemy import create_engine
+from store_samples import Filled, model, open_writer
+
+from pixguard.records import DenoisingRecord, ScoreRecord
+from pixguard.store import maintenance, schema
+from pixguard.store.denoisings import scored_images
+from pixguard.store.engine import open_engine
+
+NOISE = {"noise": "impulse", "level": 0.1, "seed": 3}
+
+
+def record(index: int, *scores: ScoreRecord, **values: object) -> DenoisingRecord:
+    chosen = {**NOISE, "elapsed_ms": 2.0, **values}
+    return DenoisingRecord(image_index=index, scores=scores, **chosen)  # type: ignore[arg-type]
+
+
+def rows(path: Path, query: str) -> list[tuple[object, ...]]:
+    with sqlite3.connect(path) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_a_denoising_is_kept_once_and_takes_the_scores_that_it_lacks(filled: Filled) -> None:
+    finite = ScoreRecord("psnr", 31.5, "finite")
+    infinite = ScoreRecord("ssim", math.inf, "inf")
+    with open_writer(filled.path) as writer:
+        metrics = {name: writer.metric(name, 1, {}) for name in ("psnr", "ssim")}
+
+        def store(one: DenoisingRecord) -> None:
+            ids = {"image_id": filled.images[one.image_index], "denoiser_id": filled.denoiser_id}
+            writer.denoising(one, metrics, **ids)
+            writer.flush()
+
+        store(record(0, finite))
+        store(record(0, ScoreRecord("psnr", 1.0, "finite"), infinite, elapsed_ms=9.0))
+        store(record(1, finite, infinite, seed=4))
+        found = {
+            seed: scored_images(
+                writer.engine,
+                filled.denoiser_id,
+                list(metrics.values()),
+                noise="impulse",
+                level=0.1,
+                seed=seed,
+            )
+            for seed in (3, 4, 5)
+        }
+    assert found == {3: {filled.images[0]}, 4: {filled.images[1]}, 5: set()}
+    assert rows(filled.path, "SELECT elapsed_ms FROM denoising ORDER BY id") == [(2.0,), (2.0,)]
+    assert rows(filled.path, "SELECT value, value_kind FROM denoising_score ORDER BY id") == [
+        (31.5, "finite"),
+        (None, "inf"),
+        (31.5, "finite"),
+        (None, "inf"),
+    ]
+
+
+def test_what_tells_denoisings_apart(filled: Filled) -> None:
+    with open_writer(filled.path) as writer:
+        other = writer.model(model("e" * 64, "median", "denoiser"), filled.dataset_id)
+        ids = {"image_id": filled.images[0], "denoiser_id": filled.denoiser_id}
+        writer.denoising(record(0), {}, **ids)
+        writer.denoising(record(0, elapsed_ms=7.0), {}, **ids)
+        writer.denoising(record(0, seed=4), {}, **ids)
+        writer.denoising(record(0, level=0.2), {}, **ids)
+        writer.denoising(record(0, noise="gaussian"), {}, **ids)
+        writer.denoising(record(1), {}, **{**ids, "image_id": filled.images[1]})
+        writer.denoising(record(0), {}, **{**ids, "denoiser_id": other})
+    keys = {key for (key,) in rows(filled.path, "SELECT denoising_key FROM denoising")}
+    assert len(keys) == 6
+
+
+@pytest.mark.parametrize(("value", "kind"), [("NULL", "finite"), ("1.0", "inf"), ("1.0", "many")])
+def test_a_score_agrees_with_its_kind(filled: Filled, value: str, kind: str) -> None:
+    with open_writer(filled.path) as writer:
+        writer.metric("psnr", 1, {})
+        ids = {"image_id": filled.images[0], "denoiser_id": filled.denoiser_id}
+        writer.denoising(record(0), {}, **ids)
+    statement = f"INSERT INTO denoising_score VALUES (1, 1, 1, {value}, '{kind}')"
+    with pytest.raises(sqlite3.IntegrityError):
+        rows(filled.path, statement)
+
+
+def test_a_database_of_the_first_schema_keeps_its_rows(filled: Filled, tmp_path: Path) -> None:
+    """A database made by the first migration alone, with rows in it, is brought up to date."""
+    old = tmp_path / "old.db"
+    engine = create_engine(f"sqlite:///{old}")
+    with engine.begin() as connection:
+        command.upgrade(schema.alembic_config(connection), "0001")
+    engine.dispose()
+    names = [name for (name,) in rows(old, "SELECT name FROM sqlite_master WHERE type = 'table'")]
+    copied = [name for name in names if name != schema.VERSION_TABLE]
+    with sqlite3.connect(old) as connection:
+        connection.execute("ATTACH ? AS new", (str(filled.path),))
+        for name in copied:
+            connection.execute(f"INSERT INTO {name} SELECT * FROM new.{name}")
+    shutil.copy(old, tmp_path / "before.db")
+    done = maintenance.upgrade(str(old))
+    assert (done.before, done.after) == ("0001", "0002")
+    for name in copied:
+        assert rows(old, f"SELECT * FROM {name}") == rows(
+            tmp_path / "before.db", f"SELECT * FROM {name}"
+        )
+    assert maintenance.check(str(old)) == []
+    open_engine(str(old)).dispose()
