@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torchvision.transforms import Normalize
 
 from pixguard.inference.operations import concatenated, has_hooks
 
@@ -15,6 +16,13 @@ _OUT_OF_PLACE: dict[Any, Callable[..., Any]] = {
     operator.iadd: operator.add, operator.isub: operator.sub, operator.imul: operator.mul,
     operator.itruediv: operator.truediv,
 }  # fmt: skip
+
+
+class _Tracer(fx.Tracer):
+    """Takes what many put before a network as one operation: it asks for a real tensor."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, Normalize) or super().is_leaf_module(m, module_qualified_name)
 
 
 def trace(model: nn.Module, dtype: torch.dtype) -> fx.GraphModule:
@@ -27,7 +35,8 @@ def trace(model: nn.Module, dtype: torch.dtype) -> fx.GraphModule:
     Raises:
         Exception: what torch.fx raises where a model's path depends on its data.
     """
-    graph_module = fx.symbolic_trace(copy.deepcopy(model).double().eval())
+    tracer, root = _Tracer(), copy.deepcopy(model).double().eval()
+    graph_module = fx.GraphModule(root, tracer.trace(root))
     _work_out_of_place(graph_module)
     _fold_batch_norms(graph_module)
     _chain_concatenations(graph_module.graph)

@@ -3,6 +3,7 @@ import torch
 import torch.nn.functional as F
 from inference_networks import Network, candidates, classifier, clean_images, dense_logits
 from torch import nn
+from torchvision.transforms import Normalize
 
 from pixguard.inference.choice import choose_evaluator
 from pixguard.inference.delta import DeltaEvaluator, NotTraceableError
@@ -96,6 +97,13 @@ def test_a_hook_is_part_of_the_classifier():
     said = []
     chosen = choose_evaluator(made, 14, 17, CPU, evaluator="delta", say=said.append)
     assert (chosen.name, said) == ("delta", [])
+
+
+def test_normalisation_before_a_network_does_not_stand_in_the_way():
+    made = classifier(nn.Sequential(Normalize([0.4] * 3, [0.2] * 3), model(plain).network))
+    said = []
+    assert choose_evaluator(made, 14, 17, CPU, say=said.append).name == "delta"
+    assert said == []
 
 
 def test_dense_is_taken_where_it_is_asked_for():
