@@ -17,7 +17,7 @@ from pixguard.cli.common import (
 from pixguard.cli.tables import print_rows
 
 if TYPE_CHECKING:
-    from pixguard.store.reader import StoredModel
+    from pixguard.store.reader import StoredDataset, StoredModel
 
 app = new_app("The registry of trained classifiers and denoisers.")
 
@@ -60,10 +60,19 @@ def list_models(
 
 @app.command()
 def show(
-    model: ModelArgument, db: DatabaseOption = "pixguard.db", json: JsonOption = False
+    model: ModelArgument,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Its layers instead: outputs and parameters.")
+    ] = False,
+    db: DatabaseOption = "pixguard.db",
+    json: JsonOption = False,
 ) -> None:
-    """Show everything that is stored about a model."""
-    print_result(_describe(_find(db, model), db), json)
+    """Show everything that is stored about a model, or its layers (paper, Tables 1 and 2)."""
+    found = _find(db, model)
+    if layers:
+        _show_layers(found, db, json)
+        return
+    print_result(_describe(found, db), json)
 
 
 @app.command()
@@ -88,13 +97,38 @@ def _find(db: str, selector: str) -> "StoredModel":
     return reader.find_model(open_engine(db), selector)
 
 
+def _show_layers(model: "StoredModel", db: str, as_json: bool) -> None:
+    from pixguard.runner.layers import layers_of_model
+
+    table = layers_of_model(model, _dataset(model, db).info)
+    rows = [{"layer": n, **dataclasses.asdict(row)} for n, row in enumerate(table.rows, start=1)]
+    totals = {
+        "total_parameters": table.total_parameters,
+        "trainable_parameters": table.trainable_parameters,
+        "frozen_parameters": table.frozen_parameters,
+    }
+    if as_json:
+        named = {"model": model.id, "architecture": model.record.architecture}
+        print_json({**named, "layers": rows, **totals})
+        return
+    columns = ("layer", "type", "output (H, W, C)", "parameters")
+    lines = [tuple(row.values()) for row in rows]
+    for title, total in zip(("Total", "Trainable", "Non-Trainable"), totals.values(), strict=True):
+        lines.append((f"{title} Parameters", None, None, total))
+    print_rows([dict(zip(columns, line, strict=True)) for line in lines], "")
+
+
 def _describe(model: "StoredModel", db: str) -> dict[str, Any]:
+    return {**_flat(model), "dataset": dataclasses.asdict(_dataset(model, db).info)}
+
+
+def _dataset(model: "StoredModel", db: str) -> "StoredDataset":
     from pixguard.store import reader
     from pixguard.store.engine import open_engine
 
     datasets = reader.datasets(open_engine(db), name=model.dataset_name)
     (dataset,) = [stored for stored in datasets if stored.id == model.dataset_id]
-    return {**_flat(model), "dataset": dataclasses.asdict(dataset.info)}
+    return dataset
 
 
 def _flat(model: "StoredModel") -> dict[str, Any]:
