@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pixguard.errors import UsageError
 from pixguard.records import SplitScheme
 
-Source = Literal["auto", "medmnist", "folder", "phantom"]
+Source = Literal["auto", "medmnist", "originals", "folder", "phantom"]
 EvaluatorName = Literal["auto", "dense", "delta"]
 PrecisionName = Literal["auto", "float32", "bfloat16"]
 
@@ -58,9 +58,11 @@ class DenoiserSettings:
     """Training of a denoiser; the defaults are the paper's (section 3.1.2) or marked inferred.
 
     Noise is random-valued impulse noise that replaces a pixel (all channels together) with
-    probability ``noise``. ``learning_rate`` is inferred for all but the median-layer CNN.
+    probability ``noise``, or another kind of :mod:`pixguard.defences.noise`, where ``noise`` is
+    its level. ``learning_rate`` is inferred for all but the median-layer CNN.
     ``variant`` names a configuration of the DAE (Tables 4 and 5), None its proposed one;
-    ``only_class`` trains on the images of one class, by name.
+    ``only_class`` trains on the images of one class, by name. ``patience`` stops training after
+    so many epochs without a better validation loss; None never does.
     """
 
     name: str
@@ -68,6 +70,8 @@ class DenoiserSettings:
     batch_size: int = 16
     learning_rate: float = 0.001
     noise: float = 0.10
+    noise_kind: str = "impulse"
+    patience: int | None = None
     variant: str | None = None
     only_class: str | None = None
     limit: int | None = None

@@ -5,27 +5,27 @@ owns the order of the images, the random streams, the optimiser's steps and the 
 that a training that was interrupted and went on is bit-identical on a CPU to one that was not.
 """
 
-import io
 import math
 import time
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
+from pixguard.checkpoint import Checkpoint, Trained
 from pixguard.errors import PixguardError, UsageError
-from pixguard.files import write_atomically
+from pixguard.prefetching import batches_on
 from pixguard.progress import Display, Progress, StopSignal
 from pixguard.records import EpochRecord, digest
 
-CHECKPOINT_FORMAT = 1
+LOOK_EVERY = 32
+"""Batches between two looks at the loss on an accelerator, which waits for it at every look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,34 +46,12 @@ class Fit:
     train_size: int
 
 
-class Stateful(Protocol):
-    """Anything whose state a checkpoint can hold, such as a learning-rate scheduler."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state, of plain values and tensors only."""
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
-        """Take a state that :meth:`state_dict` returned."""
-
-
-class Trainee(Protocol):
+class Trainee(Trained, Protocol):
     """What :func:`fit` trains.
 
     ``scheduler`` is saved and restored by the loop but stepped by the trainee itself, in
-    :meth:`begin_epoch` or :meth:`validate`. ``train_size`` is the number of training images.
+    :meth:`begin_epoch` or :meth:`validate`; the optimiser is stepped by the loop.
     """
-
-    @property
-    def module(self) -> nn.Module:
-        """The module that is trained; it stands on one device."""
-
-    @property
-    def optimizer(self) -> torch.optim.Optimizer:
-        """The optimiser of the module's parameters; the loop steps it."""
-
-    @property
-    def scheduler(self) -> Stateful | None:
-        """The learning-rate schedule, if any."""
 
     @property
     def train_size(self) -> int:
@@ -82,16 +60,26 @@ class Trainee(Protocol):
     def begin_epoch(self, epoch: int, epochs: int) -> None:
         """Prepare for an epoch (1 to ``epochs``); the module is in training mode."""
 
-    def train_batch(
-        self, indices: NDArray[np.int64], generator: torch.Generator
-    ) -> tuple[Tensor, int | None]:
-        """Return the mean loss (scalar, with graph) of a batch, and how many it got right.
+    def read(self, indices: NDArray[np.int64]) -> tuple[Tensor, ...]:
+        """Return what a batch is made of, in the host's memory; the first dimension is n.
+
+        Called in order but perhaps ahead and in another thread: it must change nothing.
 
         Args:
             indices: positions (n,) among the training images, in [0, ``train_size``).
+        """
+
+    def train_batch(
+        self, batch: tuple[Tensor, ...], generator: torch.Generator
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the mean loss (scalar, with graph) of a batch, and how many it got right.
+
+        Args:
+            batch: what :meth:`read` returned, on the module's device.
             generator: the batch's own random stream, on the module's device.
 
-        The second value is None where right and wrong do not exist (denoisers). Must not step.
+        The second value (scalar) is None where right and wrong do not exist (denoisers). Must not
+        step, and should not wait for the device.
         """
 
     def validate(self, epoch: int) -> tuple[float | None, float | None]:
@@ -112,6 +100,7 @@ def fit(
     stop: StopSignal,
     title: str,
     fingerprint: str | None = None,
+    patience: int | None = None,
 ) -> Fit:
     """Train, going on from ``checkpoint`` if that file exists, and saving to it every epoch.
 
@@ -130,6 +119,8 @@ def fit(
         title: the title of the progress bar.
         fingerprint: what identifies this training in its checkpoint; by default the numbers
             of epochs and images, the batch size and the seed.
+        patience: stop after so many epochs in a row without a better validation loss; None to
+            go on. The weights are those of the last epoch, not of the best.
 
     Raises:
         UsageError: no images, or a number of epochs or a batch size below 1.
@@ -143,7 +134,7 @@ def fit(
             "give at least one of each",
         )
     numbers = {"epochs": epochs, "images": trainee.train_size, "batch": batch_size, "seed": seed}
-    kept = _Checkpoint(checkpoint, digest(numbers) if fingerprint is None else fingerprint)
+    kept = Checkpoint(checkpoint, digest(numbers) if fingerprint is None else fingerprint)
     records, finished = kept.restore(trainee)
     if records:
         display.say(f"found {len(records)} of {epochs} epochs in {checkpoint}")
@@ -156,11 +147,24 @@ def fit(
             if record is None:
                 break
             records.append(record)
-            finished = trainee.should_stop(record) or epoch == epochs
+            over = trainee.should_stop(record) or stalled(records, patience)
+            finished = over or epoch == epochs
             kept.save(trainee, records, finished)
     trainee.module.eval()
     seconds = sum(record.seconds for record in records)
     return Fit(tuple(records), seconds, finished, trainee.train_size)
+
+
+def stalled(records: Sequence[EpochRecord], patience: int | None) -> bool:
+    """Say whether the last ``patience`` epochs brought no better validation loss."""
+    if patience is None:
+        return False
+    best, since = math.inf, 0
+    for record in records:
+        since += 1
+        if record.val_loss is not None and record.val_loss < best:
+            best, since = record.val_loss, 0
+    return since >= patience
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +181,35 @@ class _EpochBar:
         self.progress.update((self.epoch - 1) * self.batches + batch, note)
 
 
+@dataclass(slots=True)
+class _Totals:
+    """Sums over an epoch's batches, kept on the device until they are asked for."""
+
+    loss_sum: Tensor | float = 0.0
+    correct_sum: Tensor | None = None
+    seen: int = 0
+
+    def add(self, loss: Tensor, correct: Tensor | None, count: int) -> None:
+        self.loss_sum = self.loss_sum + loss.detach().double() * count
+        if correct is not None:
+            self.correct_sum = correct if self.correct_sum is None else self.correct_sum + correct
+        self.seen += count
+
+    def means(self, where: str) -> tuple[float, float | None]:
+        """Return loss and accuracy so far.
+
+        Raises:
+            PixguardError: a loss was not finite.
+        """
+        loss = float(self.loss_sum) / self.seen
+        if not math.isfinite(loss):
+            raise PixguardError(
+                f"training diverged: the loss is {loss} at {where}", "use a smaller --learning-rate"
+            )
+        correct = self.correct_sum
+        return loss, None if correct is None else int(correct) / self.seen
+
+
 def _run_epoch(
     trainee: Trainee,
     epoch: int,
@@ -189,47 +222,41 @@ def _run_epoch(
     """Train and validate one epoch; None when a stop was requested on the way."""
     started = time.perf_counter()
     device = next(trainee.module.parameters()).device
-    loss_sum, correct_sum, seen = 0.0, 0, 0
-    counted = True
+    look_every = 1 if device.type == "cpu" else LOOK_EVERY
+    totals = _Totals()
     with _seeded(device, _stream(seed, epoch)):
         trainee.module.train()
         trainee.begin_epoch(epoch, epochs)
         order = np.random.default_rng((seed, epoch)).permutation(trainee.train_size)
+        cut = _batches(order, batch_size)
         # Batches count from 1: numpy takes (seed, epoch, 0) for the same entropy as (seed, epoch).
-        for batch, indices in enumerate(_batches(order, batch_size), start=1):
+        for number, batch in enumerate(batches_on(device, trainee.read, cut), start=1):
             if stop.requested:
                 return None
-            generator = torch.Generator(device).manual_seed(_stream(seed, epoch, batch))
-            loss, correct = _step(trainee, indices, generator, f"epoch {epoch}, batch {batch}")
-            seen += len(indices)
-            loss_sum += loss * len(indices)
-            counted = correct is not None
-            correct_sum += correct or 0
-            bar.update(batch, loss_sum / seen, correct_sum / seen if counted else None)
+            generator = torch.Generator(device).manual_seed(_stream(seed, epoch, number))
+            totals.add(*_step(trainee, batch, generator), len(cut[number - 1]))
+            if number % look_every == 0 or number == len(cut):
+                loss, accuracy = totals.means(f"epoch {epoch}, batch {number}")
+                bar.update(number, loss, accuracy)
         val_loss, val_accuracy = trainee.validate(epoch)
     return EpochRecord(
         epoch=epoch,
-        train_loss=loss_sum / seen,
+        train_loss=loss,
         val_loss=val_loss,
-        train_accuracy=correct_sum / seen if counted else None,
+        train_accuracy=accuracy,
         val_accuracy=val_accuracy,
         seconds=time.perf_counter() - started,
     )
 
 
 def _step(
-    trainee: Trainee, indices: NDArray[np.int64], generator: torch.Generator, where: str
-) -> tuple[float, int | None]:
+    trainee: Trainee, batch: tuple[Tensor, ...], generator: torch.Generator
+) -> tuple[Tensor, Tensor | None]:
     trainee.optimizer.zero_grad(set_to_none=True)
-    loss, correct = trainee.train_batch(indices, generator)
-    value = loss.item()
-    if not math.isfinite(value):
-        raise PixguardError(
-            f"training diverged: the loss is {value} at {where}", "use a smaller --learning-rate"
-        )
+    loss, correct = trainee.train_batch(batch, generator)
     torch.autograd.backward(loss)
     trainee.optimizer.step()
-    return value, correct
+    return loss, correct
 
 
 def _batches(order: NDArray[np.int64], batch_size: int) -> list[NDArray[np.int64]]:
@@ -255,63 +282,3 @@ def _seeded(device: torch.device, seed: int) -> Iterator[None]:
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)
         yield
-
-
-@dataclass(frozen=True, slots=True)
-class _Checkpoint:
-    """The state of a training in a file, or nowhere when ``path`` is None."""
-
-    path: Path | None
-    fingerprint: str
-
-    def save(self, trainee: Trainee, records: list[EpochRecord], finished: bool) -> None:
-        if self.path is None:
-            return
-        scheduler = trainee.scheduler
-        buffer = io.BytesIO()
-        state = {
-            "format": CHECKPOINT_FORMAT,
-            "fingerprint": self.fingerprint,
-            "finished": finished,
-            "epochs": [asdict(record) for record in records],
-            "module": trainee.module.state_dict(),
-            "optimizer": trainee.optimizer.state_dict(),
-            "scheduler": None if scheduler is None else scheduler.state_dict(),
-        }
-        torch.save(state, buffer)
-        write_atomically(self.path, buffer.getbuffer())
-
-    def restore(self, trainee: Trainee) -> tuple[list[EpochRecord], bool]:
-        """Give the trainee its saved state; return the finished epochs, and whether all are."""
-        if self.path is None or not self.path.exists():
-            return [], False
-        state = self._read(self.path, next(trainee.module.parameters()).device)
-        try:
-            if state["format"] != CHECKPOINT_FORMAT or state["fingerprint"] != self.fingerprint:
-                raise ValueError("its settings differ")
-            trainee.module.load_state_dict(state["module"])
-            trainee.optimizer.load_state_dict(state["optimizer"])
-            if trainee.scheduler is not None:
-                trainee.scheduler.load_state_dict(state["scheduler"])
-            return [EpochRecord(**record) for record in state["epochs"]], bool(state["finished"])
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise PixguardError(
-                f"{self.path} is the checkpoint of another training ({error})",
-                f"train with the settings it was made with, or start over: rm {self.path}",
-            ) from error
-
-    @staticmethod
-    def _read(path: Path, device: torch.device) -> Mapping[str, Any]:
-        # A damaged pickle may raise anything; torch itself does not look at the checksums.
-        try:
-            with zipfile.ZipFile(path) as archive:
-                if (damaged := archive.testzip()) is not None:
-                    raise ValueError(f"checksum mismatch in {damaged}")
-            state = torch.load(path, map_location=device, weights_only=True)
-            if not isinstance(state, dict):
-                raise ValueError("it holds no training state")
-            return state
-        except Exception as error:
-            raise PixguardError(
-                f"{path} cannot be read as a checkpoint: {error}", f"start over: rm {path}"
-            ) from error

@@ -17,7 +17,8 @@ ALLOWED["store"] = {"store"}
 ALLOWED["reports"] = {"store", "reports"}
 ALLOWED["runner"] = {*FLOW, "store", "runner"}
 ALLOWED["cli"] = {*FLOW, "store", "reports", "runner", "cli"}
-SHARED = {"config", "errors", "files", "progress", "provenance", "records", "training"}
+SHARED = {"checkpoint", "config", "errors", "files", "prefetching", "progress", "provenance"}
+SHARED |= {"records", "training"}
 HEAVY = ("torch", "torchvision", "sqlalchemy", "matplotlib", "medmnist", "numpy")
 
 

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from pixguard.errors import PixguardError, UsageError
 from pixguard.files import write_atomically
+from pixguard.prefetching import read_ahead
 from pixguard.progress import Silent
-from pixguard.training import Fit, fit
+from pixguard.records import EpochRecord
+from pixguard.training import Fit, fit, stalled
 
 
 class Learner:
@@ -34,14 +36,18 @@ class Learner:
     def begin_epoch(self, epoch: int, epochs: int) -> None:
         assert self.module.training
 
+    def read(self, indices: np.ndarray) -> tuple[Tensor, ...]:
+        return (torch.from_numpy(indices),)
+
     def train_batch(
-        self, indices: np.ndarray, generator: torch.Generator
-    ) -> tuple[Tensor, int | None]:
+        self, batch: tuple[Tensor, ...], generator: torch.Generator
+    ) -> tuple[Tensor, Tensor | None]:
+        (indices,) = batch
         self.batches.append(indices.tolist())
         noise = torch.randn(len(indices), 4, generator=generator)
         self.draws.append(float(noise[0, 0]))
         output = self.module(self.data[indices] + noise)
-        return output.square().mean(), len(indices) // 2
+        return output.square().mean(), torch.tensor(len(indices) // 2)
 
     def validate(self, epoch: int) -> tuple[float | None, float | None]:
         self.module.eval()
@@ -215,3 +221,50 @@ def test_full_disk_is_told_and_keeps_the_old_file(tmp_path: Path) -> None:
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
     with pytest.raises(PixguardError, match=r"cannot write .*d\.pt"):
         run(Learner(), tmp_path / "d.pt")
+
+
+@pytest.mark.parametrize(
+    ("losses", "patience", "over"),
+    [
+        ([], 1, False),
+        ([3.0, 2.0, 2.0], 2, False),
+        ([3.0, 2.0, 2.0, 2.5], 2, True),
+        ([3.0, 4.0, 5.0, 2.0], 2, False),
+        ([float("nan"), float("nan")], 2, True),
+        ([2.0] * 9, None, False),
+    ],
+)
+def test_training_stalls_without_a_better_validation_loss(
+    losses: list[float], patience: int | None, over: bool
+) -> None:
+    records = [EpochRecord(n, 1.0, loss, None, None, 1.0) for n, loss in enumerate(losses, 1)]
+    assert stalled(records, patience) is over
+
+
+def test_batches_are_read_ahead_in_order_and_only_so_far() -> None:
+    begun: list[int] = []
+
+    def read(indices: np.ndarray) -> tuple[Tensor, ...]:
+        begun.append(int(indices[0]))
+        return (torch.from_numpy(indices),)
+
+    batches = [np.array([n]) for n in range(20)]
+    given = read_ahead(read, batches, 3)
+    for n in range(10):
+        (batch,) = next(given)
+        assert batch.item() == n
+        assert n + 1 <= len(begun) <= n + 4
+    given.close()
+    assert begun == list(range(len(begun))) and len(begun) < 20
+
+
+def test_what_reading_raises_is_raised_at_its_batch() -> None:
+    def read(indices: np.ndarray) -> tuple[Tensor, ...]:
+        if indices[0] == 2:
+            raise PixguardError("cannot be read", "mend it")
+        return ()
+
+    given = read_ahead(read, [np.array([n]) for n in range(4)], 3)
+    assert [next(given), next(given)] == [(), ()]
+    with pytest.raises(PixguardError, match="cannot be read"):
+        next(given)

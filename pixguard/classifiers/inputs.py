@@ -12,8 +12,12 @@ def to_unit_range(images: Images, device: torch.device) -> Tensor:
 
     The bytes are moved and converted there: a quarter of the traffic.
     """
-    tensor = torch.from_numpy(np.ascontiguousarray(images)).to(device)
-    return plain_layout(tensor.permute(0, 3, 1, 2).float().div(255.0))
+    return unit_range(torch.from_numpy(np.ascontiguousarray(images)).to(device))
+
+
+def unit_range(images: Tensor) -> Tensor:
+    """Return float32 (N, C, H, W) in [0, 1] for uint8 (N, H, W, C), on the same device."""
+    return plain_layout(images.permute(0, 3, 1, 2).float().div(255.0))
 
 
 def plain_layout(images: Tensor) -> Tensor:

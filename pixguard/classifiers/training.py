@@ -10,14 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pixguard.checkpoint import Stateful
 from pixguard.classifiers.classifier import Classifier
-from pixguard.classifiers.inputs import to_unit_range
+from pixguard.classifiers.inputs import unit_range
 from pixguard.config import TrainSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.errors import DataError
 from pixguard.progress import Display, StopSignal
 from pixguard.records import EpochRecord, Split, digest
-from pixguard.training import Fit, Stateful, fit
+from pixguard.training import Fit, fit
 
 VALIDATION_BATCH = 256
 
@@ -109,10 +110,13 @@ class _Trainee:
     def begin_epoch(self, epoch: int, epochs: int) -> None:
         """Nothing changes from epoch to epoch."""
 
+    def read(self, indices: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        return self._read(self._train[indices])
+
     def train_batch(
-        self, indices: NDArray[np.int64], generator: torch.Generator
-    ) -> tuple[Tensor, int | None]:
-        return self._loss(self._train[indices])
+        self, batch: tuple[Tensor, ...], generator: torch.Generator
+    ) -> tuple[Tensor, Tensor | None]:
+        return self._loss(*batch)
 
     @torch.inference_mode()
     def validate(self, epoch: int) -> tuple[float | None, float | None]:
@@ -121,9 +125,10 @@ class _Trainee:
         self.module.eval()
         loss_sum, correct_sum = 0.0, 0
         for indices in _chunks(self._val, VALIDATION_BATCH):
-            loss, correct = self._loss(indices)
+            images, labels = (tensor.to(self._device) for tensor in self._read(indices))
+            loss, correct = self._loss(images, labels)
             loss_sum += loss.item() * len(indices)
-            correct_sum += correct
+            correct_sum += int(correct)
         return loss_sum / len(self._val), correct_sum / len(self._val)
 
     def should_stop(self, record: EpochRecord) -> bool:
@@ -134,12 +139,15 @@ class _Trainee:
             and record.val_accuracy > self._settings.stop_val_accuracy
         )
 
-    def _loss(self, indices: NDArray[np.int64]) -> tuple[Tensor, int]:
-        """Return the mean loss of images of the dataset, and how many were decided correctly."""
-        images = to_unit_range(self._dataset.images(indices), self._device)
-        labels = torch.from_numpy(self._dataset.labels[indices]).to(self._device)
+    def _read(self, indices: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Return images, uint8 (n, H, W, C), and labels of the dataset."""
+        images = np.ascontiguousarray(self._dataset.images(indices))
+        return torch.from_numpy(images), torch.from_numpy(self._dataset.labels[indices])
+
+    def _loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean loss of what was read, and how many were decided correctly."""
         with self._faster():
-            logits = self.module(images)
+            logits = self.module(unit_range(images))
         logits = logits.float()
         indicators = self.module.indicators(logits.detach())
         if self._dataset.info.task == "multi-class":
@@ -148,7 +156,7 @@ class _Trainee:
         else:
             loss = nn.functional.binary_cross_entropy_with_logits(logits, labels.float())
             truth = labels.bool()
-        return loss, int((indicators == truth).all(dim=1).sum())
+        return loss, (indicators == truth).all(dim=1).sum()
 
     def _faster(self) -> AbstractContextManager[object]:
         on_gpu = self._device.type == "cuda"

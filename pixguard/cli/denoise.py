@@ -49,8 +49,27 @@ def train(
     batch_size: Annotated[int, typer.Option(min=1)] = DEFAULTS.batch_size,
     learning_rate: Annotated[float, typer.Option(min=1e-9)] = DEFAULTS.learning_rate,
     noise: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share of pixels replaced in training.")
+        float,
+        typer.Option(
+            min=0.0,
+            help="Level of the noise: share of pixels (impulse, salt-and-pepper), standard "
+            "deviation for a data range of 1 (gaussian; poisson: at full intensity), or number of "
+            "pixels (k-pixel).",
+        ),
     ] = DEFAULTS.noise,
+    noise_kind: Annotated[
+        str, typer.Option(help="impulse, salt-and-pepper, gaussian, poisson or k-pixel.")
+    ] = DEFAULTS.noise_kind,
+    patience: Annotated[
+        int | None,
+        typer.Option(min=1, help="Stop after so many epochs without a better validation loss."),
+    ] = None,
+    variant: Annotated[
+        str | None, typer.Option(help="Of the dae, by its name in Tables 4 and 5: depth-3, ...")
+    ] = None,
+    only_class: Annotated[
+        str | None, typer.Option(help="Train on the images of this class only.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Train on so many images only.")] = None,
     seed: SeedOption = 0,
     fresh_seed: FreshSeedOption = False,
@@ -59,7 +78,7 @@ def train(
     db: DatabaseOption = "pixguard.db",
     json: JsonOption = False,
 ) -> None:
-    """Train a denoiser on a dataset's training images with impulse noise, and register it."""
+    """Train a denoiser on a dataset's training images with noise, and register it."""
     with open_session(db, device) as session:
         from pixguard.runner.denoising import train as run
         from pixguard.runner.registering import with_fresh_seed
@@ -72,6 +91,10 @@ def train(
             batch_size=batch_size,
             learning_rate=learning_rate,
             noise=noise,
+            noise_kind=noise_kind,
+            patience=patience,
+            variant=variant,
+            only_class=only_class,
             limit=limit,
             seed=seed,
         )

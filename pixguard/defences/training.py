@@ -1,4 +1,4 @@
-"""Training denoisers on images and impulse noise (paper, sections 3.1.2 and 4.1.2).
+"""Training denoisers on images and noise (paper, sections 3.1.2 and 4.1.2).
 
 The plain recipe maps noisy images to clean ones under the mean squared error. Two denoisers
 depart from it: ``median-cnn`` sees every noise level from 10 % to 90 %, and ``noise2noise`` never
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from pixguard.classifiers.inputs import to_unit_range
+from pixguard.classifiers.inputs import unit_range
 from pixguard.config import DenoiserSettings
 from pixguard.datasets.base import Images
-from pixguard.defences.noise import impulse_noise
+from pixguard.defences.noise import add_noise, check_noise
 from pixguard.errors import UsageError
 from pixguard.progress import Display, StopSignal
 from pixguard.records import EpochRecord, digest
@@ -45,7 +45,17 @@ def annealed_l0(difference: Tensor, gamma: float) -> Tensor:
 
 
 class _Recipe:
-    """Noisy images to clean ones under the mean squared error: the autoencoder and the DAE."""
+    """Noisy images to clean ones under the mean squared error: the autoencoder and the DAE.
+
+    On a GPU that has bfloat16 the denoiser runs in it; the loss and validation are in float32.
+    """
+
+    autocast = True
+    """Whether the denoiser may run in bfloat16."""
+
+    channels_last_on_cpu = True
+    """Whether that layout trains faster on a CPU, as it does on a GPU. Measured with one thread
+    at 64 x 64: the autoencoder 1.6 to 2.6 times, the DAE 1.2 times as fast."""
 
     def __init__(
         self,
@@ -55,7 +65,11 @@ class _Recipe:
         settings: DenoiserSettings,
         device: torch.device,
     ) -> None:
-        self.module = denoiser
+        on_gpu = device.type == "cuda"
+        last = on_gpu or self.channels_last_on_cpu
+        self._layout = torch.channels_last if last else torch.contiguous_format
+        self._faster = on_gpu and self.autocast and torch.cuda.is_bf16_supported()
+        self.module = denoiser.to(device).to(memory_format=self._layout)
         self.optimizer: torch.optim.Optimizer = torch.optim.Adam(
             denoiser.parameters(), lr=settings.learning_rate
         )
@@ -70,12 +84,17 @@ class _Recipe:
     def begin_epoch(self, epoch: int, epochs: int) -> None:
         self._epoch = epoch
 
+    def read(self, indices: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        return _tensor(self._train[indices]), torch.from_numpy(indices)
+
     def train_batch(
-        self, indices: NDArray[np.int64], generator: torch.Generator
-    ) -> tuple[Tensor, int | None]:
-        images = to_unit_range(self._train[indices], self._device)
-        noisy = impulse_noise(images, self._levels(indices, self._epoch), generator)
-        return self._loss(self.module(noisy), images, generator), None
+        self, batch: tuple[Tensor, ...], generator: torch.Generator
+    ) -> tuple[Tensor, None]:
+        clean, indices = unit_range(batch[0]), batch[1]
+        noisy = self._noisy(clean, self._levels(indices, self._epoch), generator)
+        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._faster):
+            restored = self.module(noisy.contiguous(memory_format=self._layout))
+        return self._loss(restored.float(), clean, generator), None
 
     def validate(self, epoch: int) -> tuple[float | None, float | None]:
         """Return the mean squared error against clean images, under noise that epochs share."""
@@ -87,18 +106,22 @@ class _Recipe:
         with torch.inference_mode():
             for start in range(0, len(self._val), self._settings.batch_size):
                 stop = min(start + self._settings.batch_size, len(self._val))
-                images = to_unit_range(self._val[start:stop], self._device)
-                levels = self._levels(np.arange(start, stop), epoch=0)
-                restored = self.module(impulse_noise(images, levels, generator)).clamp(0, 1)
+                images = unit_range(_tensor(self._val[start:stop]).to(self._device))
+                levels = self._levels(torch.arange(start, stop, device=self._device), epoch=0)
+                noisy = self._noisy(images, levels, generator)
+                restored = self.module(noisy.contiguous(memory_format=self._layout)).clamp(0, 1)
                 total += (restored - images).double().square().mean(dim=(1, 2, 3)).sum()
         return total.item() / len(self._val), None
 
     def should_stop(self, record: EpochRecord) -> bool:
         return False
 
-    def _levels(self, indices: NDArray[np.int64], epoch: int) -> float | Tensor:
-        """Return the probability that a pixel of each image is replaced."""
+    def _levels(self, indices: Tensor, epoch: int) -> float | Tensor:
+        """Return the level of noise of each image (n,), or one for all."""
         return self._settings.noise
+
+    def _noisy(self, clean: Tensor, levels: float | Tensor, generator: torch.Generator) -> Tensor:
+        return add_noise(self._settings.noise_kind, clean, levels, generator)
 
     def _loss(self, restored: Tensor, clean: Tensor, generator: torch.Generator) -> Tensor:
         return nn.functional.mse_loss(restored, clean)
@@ -107,9 +130,12 @@ class _Recipe:
 class _MedianCNNRecipe(_Recipe):
     """Noise levels in steps up to 90 %, and a rate that falls when the validation loss stays.
 
-    ``settings.noise`` is the step: 10 %, 20 %, ... 90 % by default. An image goes through all
-    levels in turn, one an epoch; neighbours start at different ones.
+    ``settings.noise`` is the step: 10 %, 20 %, ... 90 % by default; one that leads beyond 90 % at
+    once, as the number of pixels of k-pixel noise does, is the only level. An image goes through
+    all levels in turn, one an epoch; neighbours start at different ones.
     """
+
+    channels_last_on_cpu = False  # 0.9 to 1.3 times as fast: the median layers work on planes
 
     def __init__(
         self,
@@ -120,7 +146,7 @@ class _MedianCNNRecipe(_Recipe):
         device: torch.device,
     ) -> None:
         super().__init__(denoiser, images_train, images_val, settings, device)
-        steps = max(1, int(HIGHEST_NOISE / settings.noise + 1e-9))
+        steps = max(1, int(HIGHEST_NOISE / settings.noise + 1e-9)) if settings.noise else 1
         self._ladder = torch.arange(1, steps + 1, device=device) * settings.noise
         self._plateau = ReduceLROnPlateau(
             self.optimizer, factor=PLATEAU_FACTOR, patience=PLATEAU_PATIENCE
@@ -133,9 +159,8 @@ class _MedianCNNRecipe(_Recipe):
             self._plateau.step(loss)
         return loss, accuracy
 
-    def _levels(self, indices: NDArray[np.int64], epoch: int) -> float | Tensor:
-        rungs = torch.from_numpy((indices + epoch) % len(self._ladder))
-        return self._ladder[rungs.to(self._device)]
+    def _levels(self, indices: Tensor, epoch: int) -> float | Tensor:
+        return self._ladder[(indices + epoch) % len(self._ladder)]
 
 
 class _Noise2NoiseRecipe(_Recipe):
@@ -147,6 +172,7 @@ class _Noise2NoiseRecipe(_Recipe):
     from 26 dB in the middle to 5 dB at the end, against 24 dB with the falling rate.
     """
 
+    autocast = False  # near gamma 0 only exact answers count, and bfloat16 rounds at 1 / 256
     _epochs = 1
     _seen = 0
 
@@ -160,7 +186,7 @@ class _Noise2NoiseRecipe(_Recipe):
         self._seen += len(clean)
         for group in self.optimizer.param_groups:
             group["lr"] = self._settings.learning_rate * (1 + math.cos(math.pi * done)) / 2
-        target = impulse_noise(clean, self._settings.noise, generator)
+        target = self._noisy(clean, self._settings.noise, generator)
         return annealed_l0(restored - target, FIRST_GAMMA * (1 - done))
 
 
@@ -170,6 +196,11 @@ _RECIPES: dict[str, type[_Recipe]] = {
     "noise2noise": _Noise2NoiseRecipe,
     "median-cnn": _MedianCNNRecipe,
 }
+
+
+def _tensor(images: Images) -> Tensor:
+    """Return uint8 (n, H, W, C) in memory."""
+    return torch.from_numpy(np.ascontiguousarray(images))
 
 
 def draw_weights(denoiser: nn.Module, seed: int) -> None:
@@ -216,7 +247,8 @@ def train_denoiser(
         stop: asked between batches.
 
     Raises:
-        UsageError: there are no training images, or the denoiser is not one to train.
+        UsageError: there are no training images, the denoiser is not one to train, there is no
+            such noise, or ``settings.patience`` has no validation images to judge by.
         PixguardError: the loss is not finite, or the checkpoint is that of another training.
     """
     recipe = _RECIPES.get(settings.name)
@@ -225,19 +257,30 @@ def train_denoiser(
             f"{settings.name!r} is no denoiser that can be trained",
             f"choose one of: {', '.join(_RECIPES)}",
         )
+    check_noise(settings.noise_kind, settings.noise)
+    if settings.patience is not None and not len(images_val):
+        raise UsageError(
+            "early stopping needs validation images, and there are none",
+            "leave --patience out, or choose a --split that has them",
+        )
     if settings.limit is not None and settings.limit < len(images_train):
         drawn = np.random.default_rng(settings.seed).permutation(len(images_train))
         images_train = images_train[np.sort(drawn[: settings.limit])]
     draw_weights(denoiser, settings.seed)
-    trainee = recipe(denoiser.to(device), images_train, images_val, settings, device)
-    return fit(
-        trainee,
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        seed=settings.seed,
-        checkpoint=checkpoint,
-        display=display,
-        stop=stop,
-        title=f"training {settings.name}",
-        fingerprint=digest({**asdict(settings), "images": len(images_train)}),
-    )
+    trainee = recipe(denoiser, images_train, images_val, settings, device)
+    try:
+        return fit(
+            trainee,
+            epochs=settings.epochs,
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+            checkpoint=checkpoint,
+            display=display,
+            stop=stop,
+            title=f"training {settings.name}",
+            fingerprint=digest({**asdict(settings), "images": len(images_train)}),
+            patience=settings.patience,
+        )
+    finally:
+        # Kernels depend on the layout: restoring must find the one that loaded weights have.
+        denoiser.to(memory_format=torch.contiguous_format)

@@ -20,7 +20,7 @@ from pixguard.training import Fit
 
 CPU = torch.device("cpu")
 SMALL: dict[str, dict[str, Any]] = {
-    "dae": {"depth": 2},
+    "dae": {"widths": (32, 64)},
     "noise2noise": {"blocks": 1, "width": 8},
     "median-cnn": {"blocks": 2, "width": 8},
 }
@@ -137,6 +137,62 @@ def test_a_resumed_training_equals_an_uninterrupted_one(name: str, tmp_path: Pat
     ]
 
 
+@pytest.mark.parametrize("name", sorted(TRAINED))
+def test_early_stopping_is_decided_by_the_epochs_before_a_resume_too(
+    name: str, tmp_path: Path
+) -> None:
+    # With so small a rate no epoch changes the weights; only the median CNN sees other noise.
+    still: dict[str, Any] = {"epochs": 9, "patience": 3, "learning_rate": 1e-30}
+    images = smooth_images(10)
+    whole, fit = train(name, images, **still)
+    assert fit.finished and len(fit.epochs) < 9
+    losses = [record.val_loss or 0 for record in fit.epochs]
+    assert len(losses) == 1 + losses.index(min(losses)) + 3
+    path = tmp_path / "checkpoint.pt"
+    _, stopped = train(name, images, path, StopAfter(8), **still)
+    assert not stopped.finished and len(stopped.epochs) == 2
+    resumed, rest = train(name, images, path, **still)
+    assert [r.val_loss for r in rest.epochs] == losses and rest.finished
+    for key, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[key]), key
+
+
+def test_early_stopping_needs_validation_images() -> None:
+    images = smooth_images(4)
+    with pytest.raises(UsageError, match="needs validation images"):
+        train_denoiser(
+            build_denoiser("autoencoder", 1), images, images[:0],
+            DenoiserSettings("autoencoder", patience=2),
+            device=CPU, checkpoint=None, display=Silent(), stop=Silent(),
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(TRAINED))
+@pytest.mark.parametrize(("kind", "level"), [("gaussian", 0.2), ("k-pixel", 3), ("impulse", 0)])
+def test_every_denoiser_trains_on_every_noise(name: str, kind: str, level: float) -> None:
+    _, fit = train(name, smooth_images(4), epochs=1, noise_kind=kind, noise=level)
+    assert fit.finished and all(np.isfinite(record.train_loss) for record in fit.epochs)
+
+
+def test_a_level_that_the_noise_does_not_have_is_refused_before_training() -> None:
+    with pytest.raises(UsageError, match="number of pixels, not 0.1"):
+        train("dae", smooth_images(4), epochs=1, noise_kind="k-pixel")
+
+
+def test_the_noise_is_of_the_kind_asked_for() -> None:
+    images = smooth_images(6)
+    losses = {
+        kind: train("autoencoder", images, epochs=1, noise_kind=kind)[1].epochs[0].val_loss
+        for kind in ("impulse", "gaussian", "poisson", "salt-and-pepper")
+    }
+    assert len(set(losses.values())) == len(losses)
+
+
+def test_a_trained_denoiser_has_the_plain_layout_of_loaded_weights() -> None:
+    denoiser, _ = train("dae", smooth_images(4), epochs=1)
+    assert all(p.is_contiguous() for p in denoiser.parameters())
+
+
 def test_the_seed_decides_the_weights_and_nothing_else_does() -> None:
     images = smooth_images(6)
     first, _ = train("autoencoder", images, epochs=1, seed=1)
@@ -180,7 +236,7 @@ def test_every_level_is_met_in_turn() -> None:
     recipe = _MedianCNNRecipe(
         build_denoiser("autoencoder", 1), images, images, DenoiserSettings("median-cnn"), CPU
     )
-    every = np.arange(9)
+    every = torch.arange(9)
     levels = torch.stack([torch.as_tensor(recipe._levels(every, epoch)) for epoch in range(9)])
     ladder = [round(0.1 * step, 1) for step in range(1, 10)]
     for row in (*levels, *levels.T):
@@ -200,7 +256,7 @@ def test_a_limit_draws_from_all_images_and_no_images_are_refused() -> None:
 
 def test_a_trained_dae_restores_real_images(real_data: Path) -> None:
     archive = np.load(real_data / "pneumoniamnist.npz")
-    denoiser = build_denoiser("dae", 1, depth=2)
+    denoiser = build_denoiser("dae", 1, **SMALL["dae"])
     train_denoiser(
         denoiser,
         archive["train_images"][..., None],
