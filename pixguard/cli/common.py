@@ -34,7 +34,8 @@ DatasetOption = Annotated[
 SourceOption = Annotated[
     str | None,
     typer.Option(
-        help="medmnist, folder or phantom. Default: as registered for the dataset, else auto."
+        help="medmnist, originals, folder or phantom. Default: as registered for the dataset, "
+        "else auto."
     ),
 ]
 SizeOption = Annotated[

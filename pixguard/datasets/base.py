@@ -37,6 +37,9 @@ class ImageDataset:
         splits: uint8 (N,), positions in :data:`SPLITS`.
         read: maps indices (n,) to uint8 images (n, H, W, C); order is kept.
         attack_codes: the codes of the label sets that are attacked; None for all of them.
+        original_sizes: int32 (N, 2), height and width of each image's file in pixels; None where
+            the source keeps its images at one size.
+        skipped: the files that were left out, as (path, what is wrong with it).
     """
 
     info: DatasetInfo
@@ -44,6 +47,8 @@ class ImageDataset:
     splits: NDArray[np.uint8]
     read: Callable[[NDArray[np.int64]], Images]
     attack_codes: tuple[str, ...] | None = None
+    original_sizes: NDArray[np.int32] | None = None
+    skipped: tuple[tuple[str, str], ...] = ()
 
     def __len__(self) -> int:
         return len(self.splits)

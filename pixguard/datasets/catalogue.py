@@ -19,8 +19,8 @@ class CatalogueEntry:
     """What a named dataset is, whichever source its images come from.
 
     ``flag`` is MedMNIST's name of it; the ordinals of ``classes`` are MedMNIST's labels, with the
-    pseudo-class for "no finding", where there is one, last. ``attack_codes`` as in
-    :class:`pixguard.datasets.base.ImageDataset`.
+    pseudo-class for "no finding", where there is one, last. ``modality`` is how the images were
+    taken (Table 6). ``attack_codes`` as in :class:`pixguard.datasets.base.ImageDataset`.
     """
 
     name: str
@@ -30,7 +30,13 @@ class CatalogueEntry:
     classes: tuple[ClassInfo, ...]
     licence: str
     citation: str
+    modality: str = ""
     attack_codes: tuple[str, ...] | None = None
+
+    @property
+    def owners_citation(self) -> str:
+        """How to cite the images as their owner ships them."""
+        return self.citation.removesuffix(_MEDMNIST_CITATION).strip()
 
     @property
     def class_count(self) -> int:
@@ -59,6 +65,7 @@ _DERMA = CatalogueEntry(
     licence="CC BY-NC 4.0",
     citation="Tschandl, Rosendahl, Kittler. The HAM10000 dataset. Scientific Data 5, 180161 "
     f"(2018). {_MEDMNIST_CITATION}",
+    modality="dermatoscopic",
 )
 
 _PATHOLOGY = CatalogueEntry(
@@ -80,6 +87,7 @@ _PATHOLOGY = CatalogueEntry(
     licence="CC BY 4.0",
     citation="Kather et al. Predicting survival from colorectal cancer histology slides using "
     f"deep learning. PLOS Medicine 16, e1002730 (2019). {_MEDMNIST_CITATION}",
+    modality="hematoxylin & eosin-stained histology",
 )
 
 _OCT = CatalogueEntry(
@@ -96,6 +104,7 @@ _OCT = CatalogueEntry(
     licence="CC BY 4.0",
     citation="Kermany et al. Identifying medical diagnoses and treatable diseases by image-based "
     f"deep learning. Cell 172, 1122-1131 (2018). {_MEDMNIST_CITATION}",
+    modality="optical coherence tomography",
 )
 
 # Table 10 gives a disease type to the five categories that the paper attacks, and to no other.
@@ -126,7 +135,24 @@ _CHEST = CatalogueEntry(
     licence="CC BY 4.0",
     citation="Wang et al. ChestX-ray8: hospital-scale chest X-ray database and benchmarks. CVPR "
     f"(2017). {_MEDMNIST_CITATION}",
+    modality="X-ray",
     attack_codes=("", "0", "2", "3", "5"),
+)
+
+# In no release of MedMNIST, in spite of the name: its images come from its owner alone. The classes
+# are in the order of their folders.
+MEDICAL_MNIST = CatalogueEntry(
+    name="medicalmnist",
+    flag="",
+    task="multi-class",
+    channels=1,
+    classes=_classes(
+        *((n, None) for n in ("AbdomenCT", "BreastMRI", "CXR", "ChestCT", "Hand", "HeadCT"))
+    ),
+    licence="CC BY-SA 4.0",
+    citation="Medical MNIST (MedNIST): collected from TCIA, the RSNA Bone Age Challenge and the "
+    "NIH Chest X-ray dataset; Bradley J. Erickson, Mayo Clinic.",
+    modality="CT, MRI and X-ray",
 )
 
 PAPER_DATASETS: Mapping[str, CatalogueEntry] = {

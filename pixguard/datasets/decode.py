@@ -2,7 +2,9 @@
 
 import io
 import struct
-from collections.abc import Sequence
+import zlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -37,28 +39,44 @@ class BadImageError(UnreadableFileError):
     """A file is not an 8-bit grayscale or RGB image; the text says what it is, without the path."""
 
 
-def inspect(data: bytes) -> bool:
-    """Tell whether an image file is in colour; nothing more is decoded than soundness takes.
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What an image file says of itself; sides in pixels."""
+
+    height: int
+    width: int
+    is_colour: bool
+
+
+def inspect(data: bytes, other_modes: Collection[str] = ()) -> Header:
+    """Return what a sound image file says of itself; no more is decoded than soundness takes.
+
+    Args:
+        data: the content of the file.
+        other_modes: Pillow's modes that are taken besides 8-bit grayscale and RGB: ``RGBA``, if it
+            is opaque, and ``P``, if it is not transparent.
 
     Raises:
         BadImageError: the file is damaged, or not a still 8-bit grayscale or RGB image of a
             sensible size.
     """
     image = _open(data)
-    _check_header(image, data)
-    if not _is_complete(image, data):
+    _check_header(image, data, other_modes)
+    if image.mode == "RGBA" or not _is_complete(image, data):
         try:
             image.load()
         except _DAMAGE as error:
             raise BadImageError(f"is truncated or damaged ({error})") from error
-    return image.mode == "RGB"
+    _check_opaque(image)
+    return Header(image.height, image.width, image.mode != "L")
 
 
 def decode(data: bytes, size: int, channels: int) -> Images:
     """Return the uint8 pixels (size, size, channels) of an image file.
 
     Other sizes are resized to the square by Pillow's antialiasing bicubic filter, whatever their
-    proportions; a grayscale image among colour ones has three equal channels.
+    proportions; a grayscale image among colour ones has three equal channels, and a colour image
+    among grayscale ones its luma (ITU-R BT.601).
 
     Raises:
         BadImageError: the file is damaged.
@@ -74,13 +92,16 @@ def decode(data: bytes, size: int, channels: int) -> Images:
     return np.asarray(converted, dtype=np.uint8).reshape(size, size, channels)
 
 
-def bad_images_error(location: Path, bad: Sequence[tuple[str, str]]) -> DataError:
-    """Return the error that lists every bad file of a dataset, as (path, what is wrong)."""
-    lines = "\n".join(f"  {path}: {reason}" for path, reason in bad)
-    return DataError(
-        f"{location}: {len(bad)} of its files cannot be used\n{lines}",
-        "mend or remove them, or go on without them: --skip-bad",
-    )
+class BadFilesError(DataError):
+    """Files of a dataset cannot be used; ``bad`` has all of them as (path, what is wrong)."""
+
+    def __init__(self, location: Path, bad: Sequence[tuple[str, str]]) -> None:
+        self.bad = tuple(bad)
+        lines = "\n".join(f"  {path}: {reason}" for path, reason in bad)
+        super().__init__(
+            f"{location}: {len(bad)} of its files cannot be used\n{lines}",
+            "mend or remove them, or go on without them: --skip-bad",
+        )
 
 
 def _open(data: bytes) -> Image.Image:
@@ -94,7 +115,7 @@ def _open(data: bytes) -> Image.Image:
         raise BadImageError(f"is damaged ({error})") from error
 
 
-def _check_header(image: Image.Image, data: bytes) -> None:
+def _check_header(image: Image.Image, data: bytes, other_modes: Collection[str]) -> None:
     width, height = image.size
     if width * height > _MAX_PIXELS:
         raise BadImageError(f"has {width}x{height} pixels, more than {_MAX_PIXELS:,} in all")
@@ -106,7 +127,7 @@ def _check_header(image: Image.Image, data: bytes) -> None:
         raise BadImageError("has floating-point pixels")
     if image.mode.startswith("I") or _has_wide_channels(image, data):
         raise BadImageError("has more than 8 bits a channel")
-    if image.mode not in ("L", "RGB"):
+    if image.mode not in ("L", "RGB", *other_modes):
         raise BadImageError(_MODE_PROBLEMS.get(image.mode, f"has the mode {image.mode}"))
 
 
@@ -118,8 +139,31 @@ def _has_wide_channels(image: Image.Image, data: bytes) -> bool:
     return any(b > 8 for b in np.atleast_1d(bits))
 
 
+def _check_opaque(image: Image.Image) -> None:
+    if (image.mode == "RGBA" and image.getchannel("A").getextrema() != (255, 255)) or (
+        image.mode == "P" and "transparency" in image.info
+    ):
+        raise BadImageError("is transparent in places")
+
+
 def _is_complete(image: Image.Image, data: bytes) -> bool:
-    """Tell from a file's end that it is whole; False means that only decoding can tell."""
+    """Tell without decoding that a file is whole; False means that only decoding can tell."""
     if image.format == "JPEG":
         return data.rstrip(b"\0").endswith(b"\xff\xd9")
+    return image.format == "PNG" and _has_sound_chunks(data)
+
+
+def _has_sound_chunks(png: bytes) -> bool:
+    """Tell whether a PNG file's chunks reach its end mark with their CRC-32 right."""
+    start = 8
+    while start + 12 <= len(png):
+        length, kind = struct.unpack_from(">I4s", png, start)
+        end = start + 8 + length
+        if end + 4 > len(png) or zlib.crc32(png[start + 4 : end]) != int.from_bytes(
+            png[end : end + 4], "big"
+        ):
+            return False
+        if kind == b"IEND":
+            return True
+        start = end + 4
     return False

@@ -1,17 +1,18 @@
-"""A user's own images: a folder per class or a CSV, in a folder or its zip."""
+"""Labelled image files in a folder or its zip: a user's own, and every other layout of files."""
 
 import warnings
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pixguard.config import DatasetSettings
+from pixguard.config import DatasetSettings, Source
 from pixguard.datasets.base import SPLITS, ImageDataset, Images
 from pixguard.datasets.cache import CachedReader
 from pixguard.datasets.catalogue import CatalogueEntry, paper_entry
-from pixguard.datasets.decode import bad_images_error, decode, inspect
+from pixguard.datasets.decode import BadFilesError, Header, decode, inspect
 from pixguard.datasets.files import FileTree, UnreadableFileError, open_tree
 from pixguard.datasets.layout import Layout, Sample, match_classes, read_layout
 from pixguard.datasets.splits import paper_splits
@@ -22,72 +23,113 @@ from pixguard.records import DatasetInfo, digest
 _MIN_SIZE, _MAX_SIZE = 8, 4096
 
 
-def open_folder(settings: DatasetSettings, display: Display) -> ImageDataset:
-    """Open a folder, a zip, or a CSV of paths and labels; every file is looked at, few decoded.
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a tree of labelled images comes from, and what it is to be.
 
-    Images are indexed in the order of their paths. The fingerprint covers each file's path,
-    content (CRC-32) and labels, so that a folder and its zip are the same dataset.
+    ``channels`` is None where the images decide: one in colour makes all of them colour.
+    """
+
+    source: Source
+    tree: FileTree
+    layout: Layout
+    entry: CatalogueEntry | None
+    channels: int | None = None
+    licence: str = ""
+    citation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Inspected:
+    """The samples that can be used, with header and CRC-32 of each file, and those that cannot."""
+
+    samples: list[Sample]
+    headers: list[Header]
+    checksums: list[int]
+    bad: list[tuple[str, str]]
+
+
+def open_folder(settings: DatasetSettings, display: Display) -> ImageDataset:
+    """Open a user's own images: a folder, a zip, or a CSV of paths and labels.
 
     Raises:
         UsageError: ``data_dir`` or ``size`` does not make sense.
         DataError: the layout is not one that is known, or files are bad (unless ``skip_bad``).
     """
+    data_dir = required_data_dir(settings)
+    is_csv = data_dir.suffix.lower() == ".csv" and data_dir.is_file()
+    tree = open_tree(data_dir.parent if is_csv else data_dir)
+    layout = read_layout(tree, data_dir.name if is_csv else None)
+    origin = Origin("folder", tree, layout, paper_entry(settings.name))
+    return open_images(settings, origin, display)
+
+
+def required_data_dir(settings: DatasetSettings) -> Path:
+    """Return where the images lie, once that and their size make sense.
+
+    Raises:
+        UsageError: they do not.
+    """
     if settings.data_dir is None:
-        raise UsageError("the folder source needs to know where", "--data-dir DIR")
+        raise UsageError(f"the source {settings.source} needs to know where", "--data-dir DIR")
     if not _MIN_SIZE <= settings.size <= _MAX_SIZE:
         raise UsageError(
             f"images cannot be {settings.size} pixels wide",
             f"--size {min(max(settings.size, _MIN_SIZE), _MAX_SIZE)}",
         )
-    is_csv = settings.data_dir.suffix.lower() == ".csv" and settings.data_dir.is_file()
-    tree = open_tree(settings.data_dir.parent if is_csv else settings.data_dir)
-    layout = read_layout(tree, settings.data_dir.name if is_csv else None)
-    entry = paper_entry(settings.name)
-    task, classes, ordinals = match_classes(settings.data_dir, layout, entry)
-    sound, colours, checksums = _inspect(tree, layout, settings.skip_bad, display)
-    channels = 3 if any(colours) else 1
-    _check_none_empty(settings.data_dir, layout, sound)
+    return settings.data_dir
+
+
+def open_images(settings: DatasetSettings, origin: Origin, display: Display) -> ImageDataset:
+    """Open the images of a layout; every file is looked at, few decoded.
+
+    Images are indexed in the order of the layout. The fingerprint covers each file's path, content
+    (CRC-32) and labels, so that a folder and its zip are the same dataset.
+
+    Raises:
+        DataError: labels do not fit the dataset, or files are bad (unless ``skip_bad``).
+    """
+    layout, entry = origin.layout, origin.entry
+    location = settings.data_dir or origin.tree.location
+    task, classes, ordinals = match_classes(location, layout, entry)
+    found = _inspect(origin.tree, layout, settings.skip_bad, display)
+    _check_none_empty(location, layout, found.samples)
+    channels = origin.channels or (3 if any(h.is_colour for h in found.headers) else 1)
     label_count = sum(c.ordinal >= 0 for c in classes)
-    labels = _labels(sound, ordinals, label_count, multi_label=task == "multi-label")
+    labels = _labels(found.samples, ordinals, label_count, multi_label=task == "multi-label")
     manifest = digest(
         [
-            [sample.path.removeprefix(layout.root), crc, sample.labels]
-            for sample, crc in zip(sound, checksums, strict=True)
+            [layout.short(sample.path), crc, sample.labels]
+            for sample, crc in zip(found.samples, found.checksums, strict=True)
         ]
     )
     return ImageDataset(
         info=DatasetInfo(
             name=entry.name if entry else settings.name,
-            source="folder",
+            source=origin.source,
             size=settings.size,
-            version=f"folder-{manifest[:12]}",
+            version=f"{origin.source}-{manifest[:12]}",
             split_scheme=settings.split,
             split_seed=settings.split_seed,
             manifest_sha256=manifest,
             task=task,
             channels=channels,
             classes=classes,
-            location=str(settings.data_dir.resolve()),
+            licence=origin.licence,
+            citation=origin.citation,
+            location=str(location.resolve()),
         ),
         labels=labels,
-        splits=_splits(settings, sound, labels),
-        read=_reader(tree, sound, settings.size, channels),
-        attack_codes=_attack_codes(entry),
+        splits=_splits(settings, found.samples, labels),
+        read=_reader(origin.tree, found.samples, settings.size, channels),
+        attack_codes=entry.attack_codes if entry else None,
+        original_sizes=np.array([(h.height, h.width) for h in found.headers], dtype=np.int32),
+        skipped=tuple(found.bad),
     )
 
 
-def _attack_codes(entry: CatalogueEntry | None) -> tuple[str, ...] | None:
-    return entry.attack_codes if entry else None
-
-
-def _inspect(
-    tree: FileTree, layout: Layout, skip_bad: bool, display: Display
-) -> tuple[list[Sample], list[bool], list[int]]:
-    """Return the sound samples, whether each is in colour, and the CRC-32 of each file."""
-    sound: list[Sample] = []
-    colours: list[bool] = []
-    checksums: list[int] = []
-    bad: list[tuple[str, str]] = []
+def _inspect(tree: FileTree, layout: Layout, skip_bad: bool, display: Display) -> _Inspected:
+    found = _Inspected([], [], [], [])
     with (
         warnings.catch_warnings(),
         display.track(f"look at {tree.location.name}", len(layout.samples), "files") as progress,
@@ -97,18 +139,18 @@ def _inspect(
         for done, sample in enumerate(layout.samples, start=1):
             try:
                 data = tree.read(sample.path)
-                colours.append(inspect(data))
+                found.headers.append(inspect(data, layout.other_modes))
             except UnreadableFileError as error:
-                bad.append((sample.path, str(error)))
+                found.bad.append((sample.path, str(error)))
             else:
-                sound.append(sample)
-                checksums.append(zlib.crc32(data))
-            progress.update(done, f"{len(bad)} bad" if bad else "")
-    if bad and not skip_bad:
-        raise bad_images_error(tree.location, bad)
-    for path, reason in bad:
+                found.samples.append(sample)
+                found.checksums.append(zlib.crc32(data))
+            progress.update(done, f"{len(found.bad)} bad" if found.bad else "")
+    if found.bad and not skip_bad:
+        raise BadFilesError(tree.location, found.bad)
+    for path, reason in found.bad:
         display.say(f"skipped {path}: {reason}")
-    return sound, colours, checksums
+    return found
 
 
 def _check_none_empty(location: Path, layout: Layout, sound: list[Sample]) -> None:
@@ -155,6 +197,6 @@ def _reader(tree: FileTree, samples: list[Sample], size: int, channels: int) -> 
         try:
             return decode(tree.read(path), size, channels)
         except UnreadableFileError as error:  # it changed, or hid its damage, since it was opened
-            raise bad_images_error(tree.location, [(path, str(error))]) from error
+            raise BadFilesError(tree.location, [(path, str(error))]) from error
 
     return CachedReader(len(samples), (size, size, channels), make)

@@ -12,7 +12,7 @@ from pixguard.datasets.files import FileTree, UnreadableFileError, climbs_out
 from pixguard.errors import DataError
 from pixguard.records import NO_FINDING_ORDINAL, ClassInfo, Split, Task
 
-_SPLIT_NAMES: dict[str, Split] = {
+SPLIT_NAMES: dict[str, Split] = {
     "train": "train",
     "training": "train",
     "val": "val",
@@ -37,12 +37,23 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The images of a tree by path; ``root`` (with its slash) is where they begin in it."""
+    """The images of a tree, in the order of their indices.
+
+    ``root`` (with its slash) is where they begin in the tree. ``is_flat`` means that a file's name
+    alone identifies it, whichever folder it lies in. ``other_modes`` as in
+    :func:`pixguard.datasets.decode.inspect`.
+    """
 
     samples: tuple[Sample, ...]
     task: Task
     class_names: tuple[str, ...]
     root: str = ""
+    is_flat: bool = False
+    other_modes: tuple[str, ...] = ()
+
+    def short(self, path: str) -> str:
+        """Return what identifies a file in the dataset, wherever that lies."""
+        return path.rpartition("/")[2] if self.is_flat else path.removeprefix(self.root)
 
 
 def read_layout(tree: FileTree, csv_path: str | None = None) -> Layout:
@@ -73,13 +84,13 @@ def _wrapping_folder(tree: FileTree) -> str:
 def _from_folders(tree: FileTree, prefix: str) -> Layout:
     split_paths = [path[len(prefix) :].split("/") for path in tree.sizes]
     folders = {parts[0] for parts in split_paths if len(parts) > 1}
-    has_splits = bool(folders) and all(name.lower() in _SPLIT_NAMES for name in folders)
+    has_splits = bool(folders) and all(name.lower() in SPLIT_NAMES for name in folders)
     depth = 1 if has_splits else 0
     samples = [
         Sample(
             path=path,
             labels=(parts[depth],),
-            split=_SPLIT_NAMES[parts[0].lower()] if has_splits else None,
+            split=SPLIT_NAMES[parts[0].lower()] if has_splits else None,
         )
         for path, parts in zip(tree.sizes, split_paths, strict=True)
         if len(parts) > depth + 1
@@ -107,30 +118,16 @@ def _empty_folders(tree: FileTree, prefix: str) -> set[str]:
         if folder.is_dir()
         and not folder.name.startswith(".")
         and not any(folder.iterdir())
-        and folder.name.lower() not in _SPLIT_NAMES
+        and folder.name.lower() not in SPLIT_NAMES
     }
 
 
 def _from_csv(tree: FileTree, csv_path: str) -> Layout:
     where = f"{tree.location / csv_path}"
-    try:
-        text = tree.read(csv_path).decode("utf-8-sig")
-    except (UnreadableFileError, UnicodeDecodeError) as error:
-        raise DataError(f"{where} cannot be read: {error}", "save it as UTF-8") from error
-    rows = csv.DictReader(io.StringIO(text))
-    if not {"path", "label"} <= set(rows.fieldnames or ()):
-        raise DataError(
-            f"{where} has the columns {', '.join(rows.fieldnames or ()) or '(none)'}",
-            "its first line must name the columns path and label (and split, if you have one)",
-        )
+    rows = read_table(tree, csv_path, ("path", "label"))
     folder = csv_path.rpartition("/")[0]
-    samples = [_csv_sample(where, folder, number, row) for number, row in enumerate(rows, start=2)]
-    repeated = [path for path, count in Counter(s.path for s in samples).items() if count > 1]
-    if repeated:
-        raise DataError(
-            f"{where} lists files more than once: {', '.join(repeated)}",
-            "keep one row for each file; several labels are joined by ;",
-        )
+    samples = [_csv_sample(where, folder, number, row) for number, row in rows]
+    refuse_repeated(where, [sample.path for sample in samples])
     names = sorted({name for sample in samples for name in sample.labels})
     if len(names) < 2:
         raise DataError(f"{where} has {len(names)} labels, at least 2 are needed", "check it")
@@ -141,6 +138,43 @@ def _from_csv(tree: FileTree, csv_path: str) -> Layout:
     return Layout(tuple(ordered), task, tuple(names), f"{folder}/" if folder else "")
 
 
+def read_table(
+    tree: FileTree, csv_path: str, columns: tuple[str, str]
+) -> list[tuple[int, dict[str, str | None]]]:
+    """Return the rows of a CSV (or tab-separated) file with their line numbers.
+
+    Raises:
+        DataError: it is not text in UTF-8, or lacks one of the columns.
+    """
+    where = f"{tree.location / csv_path}"
+    try:
+        text = tree.read(csv_path).decode("utf-8-sig")
+    except (UnreadableFileError, UnicodeDecodeError) as error:
+        raise DataError(f"{where} cannot be read: {error}", "save it as UTF-8") from error
+    delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
+    rows = csv.DictReader(io.StringIO(text), delimiter=delimiter)
+    try:
+        names = rows.fieldnames or ()
+        if not set(columns) <= set(names):
+            raise DataError(
+                f"{where} has the columns {', '.join(names) or '(none)'}",
+                f"its first line must name the columns {columns[0]} and {columns[1]}",
+            )
+        return [(rows.line_num, row) for row in rows]
+    except csv.Error as error:
+        raise DataError(f"{where}, line {rows.line_num}: {error}", "mend that line") from error
+
+
+def refuse_repeated(where: str, files: Sequence[str]) -> None:
+    """Raise DataError where a table lists a file more than once."""
+    repeated = [name for name, count in Counter(files).items() if count > 1]
+    if repeated:
+        raise DataError(
+            f"{where} lists files more than once: {', '.join(repeated)}",
+            "keep one row for each file, with all of its labels",
+        )
+
+
 def _csv_sample(where: str, folder: str, number: int, row: dict[str, str | None]) -> Sample:
     path = (row["path"] or "").strip()
     if not path or climbs_out(path):
@@ -149,7 +183,7 @@ def _csv_sample(where: str, folder: str, number: int, row: dict[str, str | None]
             "write paths relative to the CSV, with forward slashes",
         )
     split_name = (row.get("split") or "").strip().lower()
-    if split_name and split_name not in _SPLIT_NAMES:
+    if split_name and split_name not in SPLIT_NAMES:
         raise DataError(
             f"{where}, line {number}: unknown split {split_name!r}", "use train, val or test"
         )
@@ -157,7 +191,7 @@ def _csv_sample(where: str, folder: str, number: int, row: dict[str, str | None]
     return Sample(
         path=f"{folder}/{path}" if folder else path,
         labels=tuple(sorted(labels)),
-        split=_SPLIT_NAMES.get(split_name),
+        split=SPLIT_NAMES.get(split_name),
     )
 
 

@@ -8,31 +8,37 @@ from pixguard.datasets import catalogue, medmnist
 from pixguard.datasets.base import ImageDataset
 from pixguard.datasets.cache import data_folder
 from pixguard.datasets.folder import open_folder
+from pixguard.datasets.originals import open_originals, recognise
+from pixguard.datasets.owners import find_original
 from pixguard.datasets.phantom import open_phantom
-from pixguard.errors import DataError
+from pixguard.errors import DataError, UsageError
 from pixguard.progress import Display
 
 
 def open_dataset(settings: DatasetSettings, display: Display) -> ImageDataset:
     """Open a dataset from the source that the settings name, or the one that has it.
 
-    ``auto`` with a ``data_dir`` is MedMNIST's file of that name and size there, else the folder;
-    without one it is MedMNIST's file in the data folder. Phantoms are never a silent substitute.
+    ``auto`` with a ``data_dir`` is MedMNIST's file of that name and size there, else the original
+    if it is laid out as its owner ships it, else the folder; without one it is MedMNIST's file in
+    the data folder. Phantoms are never a silent substitute.
 
     Raises:
         UsageError: no such dataset, or the source has no such size.
         DataError: the images are not there or not sound; the hint is the command that helps.
     """
-    if settings.data_dir is not None and settings.source in ("auto", "medmnist", "folder"):
+    if settings.data_dir is not None and settings.source != "phantom":
         if not settings.data_dir.exists():
             raise DataError(f"{settings.data_dir} does not exist", "check --data-dir")
     if settings.source == "phantom":
         return open_phantom(settings)
     if settings.source == "folder":
         return open_folder(settings, display)
+    if settings.source == "originals":
+        return open_originals(settings, display)
     if settings.source == "auto" and settings.data_dir is not None:
         if not _holds_medmnist(settings.data_dir, settings.name):
-            return open_folder(settings, display)
+            is_original = recognise(settings.data_dir, settings.name)
+            return (open_originals if is_original else open_folder)(settings, display)
     return _open_medmnist(settings, display)
 
 
@@ -46,6 +52,12 @@ def _holds_medmnist(data_dir: Path, name: str) -> bool:
 
 
 def _open_medmnist(settings: DatasetSettings, display: Display) -> ImageDataset:
+    original = find_original(settings.name)
+    if original and not original.entry.flag:
+        raise UsageError(
+            f"{settings.name} is not one of MedMNIST's: it comes from its owner ({original.title})",
+            f"--dataset {settings.name} --source originals --data-dir DIR",
+        )
     entry = catalogue.find(settings.name)
     medmnist.check_size(entry, settings.size)
     path = medmnist.locate(entry, settings.size, settings.data_dir)
@@ -66,6 +78,8 @@ def _not_found(entry: catalogue.CatalogueEntry, settings: DatasetSettings) -> Da
     ways.append(f"pixguard data fetch {entry.name} --size {settings.size}")
     if entry.name in catalogue.PAPER_DATASETS:
         ways.append("--source phantom for synthetic images")
+    if original := find_original(entry.name):
+        ways.append(f"--source originals --data-dir DIR for {original.title} itself")
     ways.append("--source folder --data-dir DIR for your own")
     return DataError(
         f"{entry.name} at {settings.size} pixels is not on this machine: no {wanted} in {folder}",

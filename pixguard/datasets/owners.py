@@ -1,0 +1,134 @@
+"""The datasets as their owners ship them: how each is laid out, and what it calls its classes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pixguard.datasets.catalogue import (
+    MEDICAL_MNIST,
+    PAPER_DATASETS,
+    CatalogueEntry,
+    paper_entry,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelTable:
+    """The file in which an owner lists the images and what they show.
+
+    Attributes:
+        names: what the file is called, in one release or another.
+        image_column: names the image; with ``suffix``, the image's file.
+        label_column: names the class, or the classes with ``separator`` between them.
+        suffix: of the images' files, where the column leaves it out.
+        separator: empty for one class an image.
+    """
+
+    names: tuple[str, ...]
+    image_column: str
+    label_column: str
+    suffix: str = ""
+    separator: str = ""
+
+    def labels(self, cell: str) -> tuple[str, ...]:
+        """Return the owner's names of the classes in a cell of the label column."""
+        parts = cell.split(self.separator) if self.separator else [cell]
+        return tuple(sorted({part.strip() for part in parts} - {""}))
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A dataset as its owner ships it.
+
+    Attributes:
+        title: what its owner calls it.
+        entry: what it is called here, and its classes.
+        classes: the catalogue's class names by the owner's: of folders, or in the table.
+        expected: what its folder holds, in words.
+        licence: under which its owner ships it.
+        table: where the labels stand; None where each class has its folder.
+        other_modes: as in :func:`pixguard.datasets.decode.inspect`.
+    """
+
+    title: str
+    entry: CatalogueEntry
+    classes: Mapping[str, str]
+    expected: str
+    licence: str
+    table: LabelTable | None = None
+    other_modes: tuple[str, ...] = ()
+
+
+def _in_order(entry: CatalogueEntry, names: str) -> dict[str, str]:
+    """Return the catalogue's class names by the owner's, given in the catalogue's order."""
+    return dict(zip(names.split(","), (c.name for c in entry.classes), strict=True))
+
+
+_CHEST_LABELS = (
+    "Atelectasis,Cardiomegaly,Effusion,Infiltration,Mass,Nodule,Pneumonia,Pneumothorax,"
+    "Consolidation,Edema,Emphysema,Fibrosis,Pleural_Thickening,Hernia,No Finding"
+)
+_DERMA, _PATHOLOGY, _OCT, _CHEST = PAPER_DATASETS.values()
+
+ORIGINALS: Mapping[str, Original] = {
+    original.entry.name: original
+    for original in (
+        Original(
+            title="HAM10000",
+            entry=_DERMA,
+            classes=_in_order(_DERMA, "akiec,bcc,bkl,df,mel,nv,vasc"),
+            expected="HAM10000_metadata.csv and the folders HAM10000_images_part_1 and "
+            "HAM10000_images_part_2 with ISIC_*.jpg",
+            licence="CC BY-NC 4.0",
+            table=LabelTable(
+                names=("HAM10000_metadata.csv", "HAM10000_metadata.tab", "HAM10000_metadata"),
+                image_column="image_id",
+                label_column="dx",
+                suffix=".jpg",
+            ),
+        ),
+        Original(
+            title="NCT-CRC-HE-100K",
+            entry=_PATHOLOGY,
+            classes=_in_order(_PATHOLOGY, "ADI,BACK,DEB,LYM,MUC,MUS,NORM,STR,TUM"),
+            expected="the folders ADI, BACK, DEB, LYM, MUC, MUS, NORM, STR, TUM with TIFF images",
+            licence="CC BY 4.0",
+        ),
+        Original(
+            title="OCT2017",
+            entry=_OCT,
+            classes=_in_order(_OCT, "CNV,DME,DRUSEN,NORMAL"),
+            expected="the folders train, val and test (or one of them), each with the folders CNV, "
+            "DME, DRUSEN and NORMAL with JPEG images",
+            licence="CC BY 4.0",
+        ),
+        Original(
+            title="ChestX-ray14",
+            entry=_CHEST,
+            classes=_in_order(_CHEST, _CHEST_LABELS),
+            expected="Data_Entry_2017.csv and the folders images_001 to images_012, each with a "
+            "folder images of PNG files",
+            licence="no restrictions (NIH Clinical Center)",
+            table=LabelTable(
+                names=("Data_Entry_2017.csv", "Data_Entry_2017_v2020.csv"),
+                image_column="Image Index",
+                label_column="Finding Labels",
+                separator="|",
+            ),
+            other_modes=("RGBA", "P"),
+        ),
+        Original(
+            title="Medical MNIST",
+            entry=MEDICAL_MNIST,
+            classes={c.name: c.name for c in MEDICAL_MNIST.classes},
+            expected="the folders AbdomenCT, BreastMRI, CXR, ChestCT, Hand and HeadCT with JPEG "
+            "images",
+            licence=MEDICAL_MNIST.licence,
+        ),
+    )
+}
+
+
+def find_original(name: str) -> Original | None:
+    """Return the original of a dataset's name (or MedMNIST flag), None where there is none."""
+    entry = paper_entry(name)
+    return ORIGINALS.get(entry.name if entry else name)
