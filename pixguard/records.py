@@ -242,6 +242,7 @@ class DenoisingRecord:
     """A noisy image restored by a denoiser, and how close it came to the clean image.
 
     ``noise`` is the kind, ``level`` its strength (impulse noise: the share of pixels replaced).
+    ``elapsed_ms`` is the image's share of restoring and scoring its batch.
     """
 
     image_index: int

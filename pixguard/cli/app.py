@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pixguard import __version__
-from pixguard.cli import data, db, denoise, models
+from pixguard.cli import data, db, denoise, denoise_plans, models
 from pixguard.cli.attack import attack
 from pixguard.cli.common import PixguardGroup, apply_config_file
 from pixguard.cli.demo import demo
@@ -51,6 +51,7 @@ def root(
 # In the order of the work.
 app.command()(train)
 app.command()(attack)
+denoise_plans.add_to(denoise.app)
 app.add_typer(denoise.app, name="denoise")
 app.command()(score)
 app.command()(report)

@@ -10,9 +10,11 @@ from pixguard.classifiers.evaluation import predict
 from pixguard.config import AttackSettings
 from pixguard.defences.defended import defended
 from pixguard.defences.denoisers import NAMES, TRAINED, build_denoiser
+from pixguard.defences.patch_select import SUFFIX
 from pixguard.errors import UsageError
 from pixguard.records import PredictionRecord, RestorationRecord
 from pixguard.runner.denoising import load_denoiser, register_untrained
+from pixguard.runner.patch_selecting import is_patch_select, missing_denoiser
 from pixguard.runner.plan import select_images
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Defence, Subject
@@ -33,13 +35,19 @@ def find_defence(engine: Engine, subject: Subject, selector: str) -> Defence:
     if selector == reader.LATEST:
         # Identity and median are registered by `denoise apply`, after what was trained for it.
         known = reader.models(engine, kind="denoiser", dataset_id=subject.dataset_id)
-        trained = [model for model in known if model.record.weights_file]
+        trained = [m for m in known if m.record.weights_file and not is_patch_select(m.record)]
         if not trained:
             raise UsageError(
                 f"no denoiser has been trained for {name!r}",
                 f"pixguard denoise train --dataset {name}, or --through median",
             )
         return Defence(trained[-1].record.architecture, trained[-1])
+    known = reader.models(engine, kind="denoiser", dataset_id=subject.dataset_id)
+    if selector.endswith(SUFFIX) and selector not in {m.record.architecture for m in known}:
+        raise UsageError(
+            f"no denoiser {selector!r} is registered for {name!r}",
+            missing_denoiser(name, selector),
+        )
     stored = reader.find_model(
         engine, selector, kind="denoiser", dataset_id=subject.dataset_id, dataset_name=name
     )
@@ -120,7 +128,9 @@ def store_defence(writer: Writer, subject: Subject, clean: Sequence[RestorationR
     A denoiser without weights is registered if it is new.
     """
     assert subject.defence is not None
-    stored = subject.defence.stored or register_untrained(writer, subject.defence.name, subject)
+    stored = subject.defence.stored or register_untrained(
+        writer, subject.defence.name, subject.dataset.info, subject.dataset_id
+    )
     ids = reader.image_ids(writer.engine, subject.dataset_id)
     for record in clean:
         writer.restoration(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pixguard.classifiers.evaluation import canonical_logits
 from pixguard.classifiers.inputs import to_unit_range
-from pixguard.classifiers.weights import load_weights, parameter_counts
+from pixguard.classifiers.weights import parameter_counts
 from pixguard.config import DenoiserSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.defences.denoisers import NAMES, TRAINED, build_denoiser
@@ -24,12 +24,15 @@ from pixguard.errors import UsageError
 from pixguard.inference.images import with_pixels
 from pixguard.records import (
     NO_FINDING_ORDINAL,
+    DatasetInfo,
     ModelRecord,
     RestorationRecord,
     Split,
     decode_label_set,
     digest,
 )
+from pixguard.runner.patch_selecting import load_denoiser as load_denoiser
+from pixguard.runner.patch_selecting import missing_denoiser, with_patch_select
 from pixguard.runner.registering import (
     begin_training,
     keeping_a_finished_training,
@@ -148,16 +151,17 @@ def train(
     }
 
 
-def register_untrained(writer: Writer, name: str, subject: Subject) -> StoredModel:
+def register_untrained(
+    writer: Writer, name: str, info: DatasetInfo, dataset_id: int
+) -> StoredModel:
     """Register a denoiser without weights (identity, median); its digest stands for them."""
-    info = subject.dataset.info
     trainable, frozen = parameter_counts(build_denoiser(name, info.channels))
     record = ModelRecord(
         kind="denoiser",
         architecture=name,
         # One row a dataset, as every model has: the id tells apart what is the same file, split
         # in two ways.
-        weights_sha256=digest(["untrained", name, info.manifest_sha256, subject.dataset_id]),
+        weights_sha256=digest(["untrained", name, info.manifest_sha256, dataset_id]),
         weights_file="",
         parameters={},
         hyperparameters={},
@@ -166,14 +170,18 @@ def register_untrained(writer: Writer, name: str, subject: Subject) -> StoredMod
         training_seconds=0.0,
         epochs=0,
     )
-    model_id = writer.model(record, subject.dataset_id)
+    model_id = writer.model(record, dataset_id)
     return next(m for m in reader.models(writer.engine, kind="denoiser") if m.id == model_id)
 
 
 def is_default(stored: StoredModel) -> bool:
-    """Say whether a denoiser is its builder's default, trained on every class."""
+    """Say whether a denoiser is its builder's default, trained on every class.
+
+    With patch selection over it, it is what its base is.
+    """
     record = stored.record
-    return not record.parameters and record.hyperparameters.get("only_class") is None
+    parameters = record.parameters.get("base_parameters", record.parameters)
+    return not parameters and record.hyperparameters.get("only_class") is None
 
 
 def choose_denoisers(
@@ -189,7 +197,7 @@ def choose_denoisers(
     """
     untrained = [n for n in NAMES if n not in TRAINED and (not selectors or n in selectors)]
     for name in untrained:
-        register_untrained(writer, name, subject)
+        register_untrained(writer, name, subject.dataset.info, subject.dataset_id)
     known = reader.models(writer.engine, kind="denoiser", dataset_id=subject.dataset_id)
     newest = {m.record.architecture: m for m in known if is_default(m)}
     if not selectors:
@@ -201,7 +209,7 @@ def choose_denoisers(
             choices = ", ".join(f"{m.id} ({m.record.architecture})" for m in known) or "none"
             raise UsageError(
                 f"no denoiser {selector!r} is registered for {name!r}; there is {choices}",
-                f"pixguard denoise train --dataset {name} --model {selector}",
+                missing_denoiser(name, selector),
             )
     return [by_selector[selector] for selector in selectors]
 
@@ -223,15 +231,6 @@ def applied_denoisers(engine: Engine, subject: Subject) -> list[StoredModel]:
     """Return the denoisers that have restored attempts of the subject's classifier."""
     known = reader.models(engine, kind="denoiser", dataset_id=subject.dataset_id)
     return [m for m in known if outcomes.restoration_keys(engine, subject.model.id, m.id)]
-
-
-def load_denoiser(session: Session, stored: StoredModel, channels: int) -> nn.Module:
-    """Return a registered denoiser on the session's device, in evaluation mode."""
-    record = stored.record
-    denoiser = build_denoiser(record.architecture, channels, **record.parameters)
-    if record.weights_file:
-        load_weights(denoiser, session.weights / record.weights_file, record.weights_sha256)
-    return denoiser.to(session.device).eval()
 
 
 def adversarial_images(
@@ -260,10 +259,14 @@ def apply(
     subject: Subject,
     selectors: Sequence[str],
     pixels: int | None,
+    *,
+    patch_select: bool = False,
 ) -> dict[str, Any]:
     """Restore every successfully attacked image with each denoiser, and judge what comes out.
 
-    What the database holds already is left out, so a run that was interrupted goes on.
+    What the database holds already is left out, so a run that was interrupted goes on. With
+    ``patch_select`` each denoiser but the identity stands under a patch selection, which is a
+    denoiser of its own name.
 
     Returns:
         What ``pixguard denoise apply --json`` prints.
@@ -273,14 +276,17 @@ def apply(
         InterruptedRunError: a stop was requested; the finished restorations are committed.
     """
     name = subject.dataset.info.name
-    config = {"denoisers": list(selectors), "pixels": pixels}
+    config = {"denoisers": list(selectors), "pixels": pixels, "patch_select": patch_select}
     with session.writer(config, seed=0) as writer:
         attempts = outcomes.successes(writer.engine, subject.model.id, pixels=pixels)
         if not attempts:
             require_attempts(writer.engine, subject)
             session.display.say("no attempt succeeded: there is nothing to restore")
         results = {}
-        for stored in choose_denoisers(writer, subject, selectors):
+        chosen = choose_denoisers(writer, subject, selectors)
+        if patch_select:
+            chosen = with_patch_select(session, writer, subject, chosen)
+        for stored in chosen:
             denoiser = load_denoiser(session, stored, subject.dataset.info.channels)
             results[stored.record.architecture] = _apply_one(
                 session, writer, subject, stored, denoiser, attempts
