@@ -14,12 +14,14 @@ from pixguard.cli.common import (
     print_json,
     print_result,
 )
+from pixguard.cli.models_add import add
 from pixguard.cli.tables import print_rows
 
 if TYPE_CHECKING:
     from pixguard.store.reader import StoredDataset, StoredModel
 
 app = new_app("The registry of trained classifiers and denoisers.")
+app.command()(add)
 
 ModelArgument = Annotated[
     str, typer.Argument(help="An id, an architecture (its newest), or latest.")

@@ -7,9 +7,8 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from pixguard.classifiers.builders import build_classifier
 from pixguard.classifiers.classifier import Classifier
-from pixguard.classifiers.weights import load_weights
+from pixguard.classifiers.opening import open_classifier
 from pixguard.config import DatasetSettings, Source
 from pixguard.datasets import open_dataset
 from pixguard.datasets.base import ImageDataset
@@ -129,13 +128,11 @@ def open_subject(session: Session, request: DatasetRequest, selector: str) -> Su
         dataset = open_registered(engine, model.dataset_id, request, session.display)
     finally:
         engine.dispose()
-    classifier = build_classifier(model.record.architecture, dataset.info)
-    record = model.record
-    load_weights(classifier, session.weights / record.weights_file, record.weights_sha256)
+    classifier = open_classifier(model.record, dataset.info, session.weights, session.device)
     session.display.say(
         f"dataset {describe(dataset.info)}; classifier {model.id} ({model.record.architecture})"
     )
-    return Subject(dataset, model.dataset_id, model, classifier.to(session.device).eval())
+    return Subject(dataset, model.dataset_id, model, classifier)
 
 
 def describe(info: DatasetInfo) -> str:

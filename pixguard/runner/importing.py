@@ -1,0 +1,193 @@
+"""Registers a classifier that pixguard has not trained: checked, copied, judged."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pixguard.classifiers.classifier import Classifier
+from pixguard.classifiers.external import (
+    SUFFIXES,
+    Format,
+    RecordedNetwork,
+    build_network,
+    detect_format,
+    file_sha256,
+    open_recorded,
+    read_file,
+    source_sha256,
+)
+from pixguard.classifiers.fitting import check_fit, looks_like_probabilities
+from pixguard.classifiers.inputs import to_unit_range
+from pixguard.classifiers.weights import load_weights, parameter_counts, save_weights
+from pixguard.datasets.base import ImageDataset
+from pixguard.errors import DataError, UsageError
+from pixguard.files import write_atomically
+from pixguard.records import DatasetInfo, ModelRecord, digest
+from pixguard.runner.judging import judge_test_images
+from pixguard.runner.session import Session
+from pixguard.runner.subject import Subject
+from pixguard.store import reader
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalModel:
+    """What a user brings.
+
+    Attributes:
+        file: the program; with a ``builder`` the weights, a state dict.
+        name: what it is called in the registry.
+        builder: ``module:function``, None for a program.
+        arguments: of the function.
+        mean: a channel, subtracted from images in [0, 1]; one value for all; empty for 0.
+        std: a channel, divided by afterwards; one value for all; empty for 1.
+    """
+
+    file: Path
+    name: str
+    builder: str | None = None
+    arguments: Mapping[str, Any] | None = None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+
+def add(session: Session, dataset: ImageDataset, model: ExternalModel) -> dict[str, Any]:
+    """Check a user's classifier against a dataset, copy it, register it, judge it.
+
+    The same file with the same normalisation for the same images is the same model: added again,
+    it goes on with what is left to judge.
+
+    Returns:
+        What ``pixguard models add --json`` prints.
+
+    Raises:
+        UsageError: the classifier does not fit the dataset; its name is taken for something else.
+        PixguardError: its file cannot be read.
+        InterruptedRunError: a stop was requested while the test images were judged.
+    """
+    info = dataset.info
+    if model.name.isdigit() or model.name in ("", reader.LATEST):
+        raise UsageError(
+            f"{model.name!r} cannot be the name of a model: it selects one already", "--name NAME"
+        )
+    tested = dataset.indices("test").tolist()
+    if not tested:
+        raise DataError(f"dataset {info.name!r} has no test images to judge", "--split paper")
+    form, classifier, content = _open(session, info, model)
+    classifier.to(session.device).eval()
+    images = to_unit_range(dataset.images(tested[:5]), session.device)
+    differentiable = check_fit(classifier, images, info)
+    if isinstance(classifier.network, RecordedNetwork):
+        classifier.network.differentiable = differentiable
+    if not differentiable:
+        session.display.say(
+            "it gives no gradient: attacks that need one (sigma-zero, corner --order gradient) "
+            "do not work on it"
+        )
+    if looks_like_probabilities(classifier, images):
+        session.display.say(
+            "its outputs look like probabilities; pixguard takes them for logits, so decisions of "
+            "several classes are right but confidences are not: leave out the last softmax"
+        )
+    record = _record(session, info, model, form, classifier, content, differentiable)
+    with session.writer({**asdict(model), "dataset": info.name}, 0) as writer:
+        model_id = writer.model(record, writer.dataset(info), ())
+        stored = next(m for m in reader.models(writer.engine) if m.id == model_id)
+        subject = Subject(dataset, stored.dataset_id, stored, classifier)
+        predictions = judge_test_images(session, writer, subject, session.command)
+    correct = sum(predictions[i].predicted == dataset.label_set(i) for i in tested)
+    return {
+        "model": stored.id,
+        "architecture": stored.record.architecture,
+        "format": form,
+        "dataset": info.name,
+        "source": info.source,
+        "size": info.size,
+        "differentiable": differentiable,
+        "test_images": len(tested),
+        "test_correct": correct,
+        "test_accuracy": correct / len(tested),
+        "weights": str(session.weights / stored.record.weights_file),
+    }
+
+
+def _open(
+    session: Session, info: DatasetInfo, model: ExternalModel
+) -> tuple[Format, Classifier, bytes]:
+    """Return the format, the classifier, and the file's content (empty with a builder)."""
+    mean = _by_channel(model.mean, info.channels, "--mean", 0.0)
+    std = _by_channel(model.std, info.channels, "--std", 1.0)
+    if min(std) <= 0:
+        raise UsageError("a standard deviation must be above 0", "--std")
+    if model.builder is None:
+        content = read_file(model.file)
+        form = detect_format(content, model.file.name)
+        network: torch.nn.Module = open_recorded(content, form, session.device)
+    else:
+        form, content = "builder", b""
+        network = build_network(model.builder, model.arguments or {})
+        load_weights(network, model.file)
+    return form, Classifier(network, info.task, info.label_count, mean, std), content
+
+
+def _record(
+    session: Session,
+    info: DatasetInfo,
+    model: ExternalModel,
+    form: Format,
+    classifier: Classifier,
+    content: bytes,
+    differentiable: bool,
+) -> ModelRecord:
+    """Copy the model to the folder of weights; return its record.
+
+    Its identity is more than its file: the same weights mean something else with another
+    normalisation, other code around them, or other images.
+    """
+    if model.builder is None:
+        content_sha256 = file_sha256(content)
+        file = f"{content_sha256[:16]}{SUFFIXES[form]}"
+        write_atomically(session.weights / file, content)
+    else:
+        file, content_sha256 = save_weights(classifier, session.weights)
+    parameters: dict[str, Any] = {
+        "format": form,
+        "content_sha256": content_sha256,
+        "mean": classifier.mean.flatten().tolist(),
+        "std": classifier.std.flatten().tolist(),
+        "differentiable": differentiable,
+    }
+    if model.builder is not None:
+        parameters |= {
+            "builder": model.builder,
+            "arguments": dict(model.arguments or {}),
+            "source_sha256": source_sha256(model.builder),
+        }
+    images = [info.name, info.source, info.size, info.version, info.manifest_sha256]
+    identity = [*images, info.split_scheme, info.split_seed, model.name, parameters]
+    trainable, frozen = parameter_counts(classifier)
+    return ModelRecord(
+        kind="classifier",
+        architecture=model.name,
+        weights_sha256=digest(identity),
+        weights_file=file,
+        parameters=parameters,
+        hyperparameters={"added_from": model.file.name},
+        trainable_parameters=trainable,
+        frozen_parameters=frozen,
+        training_seconds=0.0,
+        epochs=0,
+    )
+
+
+def _by_channel(
+    given: tuple[float, ...], channels: int, option: str, default: float
+) -> tuple[float, ...]:
+    if len(given) not in (0, 1, channels):
+        raise UsageError(
+            f"{option} has {len(given)} values; the images have {channels} channels",
+            f"{option} with one value, or {channels} separated by commas",
+        )
+    return given if len(given) == channels else (given or (default,)) * channels

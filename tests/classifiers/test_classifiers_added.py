@@ -1,0 +1,295 @@
+"""``pixguard models add``: each format added, judged and attacked; and what is refused."""
+
+import json
+import pickle
+import sqlite3
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from typer.testing import CliRunner, Result
+
+from pixguard.cli.app import app
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:FutureWarning")
+
+PHANTOMS = "--dataset oct --source phantom --images 60 --size 28"
+CODE = """
+from torch import nn
+def network(outputs: int = 4) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3, stride=2), nn.ReLU(), nn.Dropout(), nn.AdaptiveAvgPool2d(3),
+        nn.Flatten(), nn.Linear(72, outputs),
+    )
+number = 7
+"""
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PIXGUARD_DATA", str(tmp_path / "data"))
+
+
+def run(command: str, *, code: int = 0) -> Result:
+    result = CliRunner().invoke(app, command.split())
+    assert result.exit_code == code, result.output
+    return result
+
+
+def run_json(command: str) -> dict[str, object]:
+    value: dict[str, object] = json.loads(run(f"{command} --json").stdout)
+    return value
+
+
+def network(channels: int = 1, outputs: int = 4) -> nn.Module:
+    """The network of CODE, with weights of its own."""
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(5)
+        made = nn.Sequential(
+            nn.Conv2d(channels, 8, 3, stride=2), nn.ReLU(), nn.Dropout(), nn.AdaptiveAvgPool2d(3),
+            nn.Flatten(), nn.Linear(72, outputs),
+        )  # fmt: skip
+    return made.eval()
+
+
+def script(model: nn.Module, path: str = "mine.pt") -> str:
+    torch.jit.script(model).save(path)
+    return path
+
+
+def trace(model: nn.Module, path: str = "mine.pt") -> str:
+    torch.jit.trace(model, torch.zeros(2, 1, 28, 28), check_trace=False).save(path)
+    return path
+
+
+def export(model: nn.Module, path: str = "mine.pt2", *, batch: object = None) -> str:
+    shapes = ({0: batch},) if batch is not None else None
+    example = (torch.zeros(2, 1, 28, 28),)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.export.save(torch.export.export(model, example, dynamic_shapes=shapes), path)
+    return path
+
+
+def build(model: nn.Module, weights: str = "weights.pt") -> str:
+    module = f"their_{Path.cwd().name}".replace("-", "_")  # imported once a process, by name
+    Path(f"{module}.py").write_text(CODE)
+    if weights.endswith(".safetensors"):
+        save_file(model.state_dict(), weights)
+    else:
+        torch.save(model.state_dict(), weights)
+    return f"--builder {module}:network --weights {weights}"
+
+
+FORMATS = {
+    "scripted": script,
+    "traced": trace,
+    "exported": lambda model: export(model, batch=torch.export.Dim("batch")),
+    "state dict": build,
+    "safetensors": lambda model: build(model, "weights.safetensors"),
+}
+
+
+def stored(query: str) -> list[tuple[object, ...]]:
+    with sqlite3.connect("pixguard.db") as database:
+        return database.execute(query).fetchall()
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_model_of_each_format_is_judged_and_attacked(form: str) -> None:
+    model = network()
+    added = run_json(f"models add {FORMATS[form](model)} {PHANTOMS} --mean 0.4 --std 0.2")
+    assert added["differentiable"] is True
+    from pixguard.cli.common import open_session, request
+    from pixguard.runner.subject import open_subject
+
+    with open_session("pixguard.db", "cpu") as session:
+        dataset = open_subject(session, request("oct", None, None, None), "latest").dataset
+    tested = dataset.indices("test")
+    images = torch.from_numpy(dataset.images(tested)).permute(0, 3, 1, 2) / 255
+    with torch.no_grad():
+        expected = model((images - 0.4) / 0.2).double().softmax(1)
+    rows = stored(
+        "SELECT i.dataset_index, p.predicted, p.confidence FROM prediction p "
+        "JOIN image i ON i.id = p.image_id ORDER BY i.dataset_index"
+    )
+    assert [index for index, _, _ in rows] == tested.tolist()
+    assert [int(str(code)) for _, code, _ in rows] == expected.argmax(1).tolist()
+    torch.testing.assert_close(
+        torch.tensor([c for *_, c in rows]).double(), expected.amax(1), rtol=1e-5, atol=1e-6
+    )
+    evolution = "differential-evolution --population 8 --generations 2"
+    for attack in (evolution, "sigma-zero --queries 6", "corner --queries 40"):
+        result = run_json(f"attack --dataset oct --model 1 --limit 2 --attack {attack}")
+        assert result["made"] == result["planned"] == 2
+        assert result["failed"] == 0
+
+
+def test_adding_again_is_the_same_model_and_another_normalisation_is_another() -> None:
+    path = script(network())
+    first = run_json(f"models add {path} {PHANTOMS}")
+    assert run_json(f"models add {path} {PHANTOMS}")["model"] == first["model"]
+    other = run_json(f"models add {path} {PHANTOMS} --mean 0.5 --std 0.5")
+    assert other["model"] != first["model"]
+    assert other["weights"] == first["weights"]
+
+
+class Rounded(nn.Module):
+    """Gives no gradient: the operations that it records have none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = network()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.network(images).detach()
+
+
+def test_a_search_by_gradient_says_why_it_cannot_work() -> None:
+    added = run(f"models add {script(Rounded())} {PHANTOMS}")
+    assert "no gradient" in added.output
+    for attack in ("corner", "sigma-zero"):
+        told = run(f"attack --dataset oct --attack {attack} --limit 1", code=2).output
+        assert "no gradient" in told and "--order grid" in told
+    run("attack --dataset oct --attack corner --order grid --queries 40 --limit 1")
+
+
+def test_a_changed_file_or_changed_code_is_noticed() -> None:
+    added = run_json(f"models add {script(network())} {PHANTOMS}")
+    Path(str(added["weights"])).write_bytes(b"other")
+    assert "not what was registered" in run("attack --dataset oct --limit 1", code=1).output
+    built = build(network())
+    run(f"models add {built} {PHANTOMS}")
+    run("attack --dataset oct --attack random --queries 4 --limit 1")
+    source = Path(built.split()[1].partition(":")[0] + ".py")
+    source.write_text(CODE.replace("ReLU", "Tanh"))
+    assert "has changed" in run("attack --dataset oct --limit 1 --resume", code=2).output
+
+
+class Leaky(nn.Module):
+    """Looks at the other images of its batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = network()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.network(images - images.mean(dim=0, keepdim=True))
+
+
+class Reshaping(nn.Module):
+    """Has the batch of its example in its code."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(28 * 28, 4)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(images.view(int(images.shape[0]), -1))
+
+
+class Pair(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = network()
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.network(images), images
+
+
+def infinite() -> nn.Module:
+    model = network()
+    model[-1].bias.data[0] = torch.inf
+    return model
+
+
+class Code:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (Path("unpickled").touch, ())
+
+
+def pickled() -> str:
+    built = build(network())
+    torch.save({"state": Code()}, "weights.pt")
+    return built
+
+
+def pickled_in_an_exported_program() -> str:
+    import zipfile
+
+    path = export(network(), batch=torch.export.Dim("batch"))
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            torch.save(Code(), "code.pt")
+            inputs = "/sample_inputs/" in name
+            archive.writestr(name, Path("code.pt").read_bytes() if inputs else content)
+    return path
+
+
+def not_a_model() -> str:
+    Path("mine.pt").write_bytes(pickle.dumps({"a": 1}))
+    return "mine.pt"
+
+
+BAD = {
+    "classes": (lambda: script(network(outputs=5)), 2, "5 outputs; 'oct' has 4 classes"),
+    "channels": (lambda: script(network(channels=3)), 2, "expand(-1, 3, -1, -1)"),
+    "channels of code": (lambda: build(network(channels=3)), 1, "does not fit the model"),
+    "fixed batch": (lambda: export(network()), 2, "torch.export.Dim"),
+    "fixed batch, traced": (lambda: trace(Reshaping()), 2, "flatten(1)"),
+    "other images count": (lambda: script(Leaky()), 2, "the images beside it"),
+    "dropout": (lambda: trace(network().train()), 2, "model.eval()"),
+    "two results": (lambda: script(Pair()), 2, "returned tuple"),
+    "no logits": (lambda: script(nn.Sequential(nn.Conv2d(1, 4, 3))), 2, "(5, 4, 26, 26)"),
+    "infinite": (lambda: script(infinite()), 2, "not finite"),
+    "pickled": (pickled, 1, "cannot be read"),
+    "pickled, exported": (pickled_in_an_exported_program, 1, "cannot be read"),
+    "weights only": (lambda: build(network()).split()[-1], 2, "--builder"),
+    "no model": (not_a_model, 2, "no model"),
+    "no file": (lambda: "missing.pt", 1, "missing.pt"),
+    "no function": (lambda: build(network()).replace(":network", ":net"), 2, "no function 'net'"),
+    "no callable": (lambda: build(network()).replace(":network", ":number"), 2, "no function"),
+    "no module": (lambda: build(network()).replace("their_", "your_"), 2, "PYTHONPATH"),
+    "no colon": (lambda: build(network()).replace(":", "."), 2, "module:function"),
+    "bad arguments": (lambda: build(network()) + ' --arguments {"labels":4}', 2, "failed"),
+    "arguments": (lambda: build(network()) + " --arguments 4", 2, "JSON object"),
+    "normalisation": (lambda: script(network()) + " --mean 0.1,0.2,0.3", 2, "3 values"),
+    "no deviation": (lambda: script(network()) + " --std 0", 2, "above 0"),
+    "no number": (lambda: script(network()) + " --mean half", 2, "no list of numbers"),
+    "name": (lambda: script(network()) + " --name 7", 2, "--name"),
+    "both": (lambda: "mine.pt --weights x.pt", 2, "FILE, or a --builder"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_does_not_fit_is_refused_and_nothing_is_registered(case: str) -> None:
+    make, code, told = BAD[case]
+    result = run(f"models add {make()} {PHANTOMS} --json", code=code)
+    error = json.loads(result.stdout)["error"]
+    assert told in f"{error['message']} {error['hint']}"
+    assert not Path("unpickled").exists()
+    assert not Path("pixguard.db").exists() or stored("SELECT * FROM model") == []
+    assert not list(Path().glob("pixguard-files/weights/*"))
+
+
+def test_arguments_reach_the_function() -> None:
+    built = build(network())
+    assert run_json(f'models add {built} --arguments {{"outputs":4}} {PHANTOMS}')["model"] == 1
+
+
+def test_probabilities_are_noticed() -> None:
+    path = script(nn.Sequential(network(), nn.Softmax(1)))
+    assert "look like probabilities" in run(f"models add {path} {PHANTOMS}").output
+
+
+def test_a_frozen_program_with_folded_weights_has_no_parameters_and_works() -> None:
+    torch.jit.freeze(torch.jit.script(network())).save("mine.pt")
+    added = run_json(f"models add mine.pt {PHANTOMS}")
+    assert run_json("attack --dataset oct --attack random --queries 4 --limit 1")["made"] == 1
+    assert added["test_images"] == 12
