@@ -114,6 +114,10 @@ def apply(
     pixels: Annotated[
         int | None, typer.Option(min=1, help="Only attempts with so many pixels.")
     ] = None,
+    patch_select: Annotated[
+        bool,
+        typer.Option("--patch-select", help="Restore only patches that a denoiser changes much."),
+    ] = False,
     model: ModelOption = "latest",
     source: SourceOption = None,
     size: SizeOption = None,
@@ -128,5 +132,5 @@ def apply(
         from pixguard.runner.subject import open_subject
 
         subject = open_subject(session, request(dataset, source, size, data_dir), model)
-        result = run(session, subject, denoiser or [], pixels)
+        result = run(session, subject, denoiser or [], pixels, patch_select=patch_select)
     print_result(result, json)

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from pixguard.classifiers.builders import build_classifier
 from pixguard.classifiers.weights import parameter_counts
-from pixguard.defences.denoisers import build_denoiser
 from pixguard.defences.denoisers.layers import MedianLayer
 from pixguard.defences.denoisers.median import Median
 from pixguard.records import DatasetInfo
+from pixguard.runner.patch_selecting import build_registered
 from pixguard.store.reader import StoredModel
 
 TYPE_NAMES: dict[type[nn.Module], str] = {
@@ -118,8 +118,7 @@ def layers_of_model(stored: StoredModel, info: DatasetInfo) -> LayerTable:
     record = stored.record
     if record.kind == "classifier":
         return layer_table(build_classifier(record.architecture, info), info.channels, info.size)
-    denoiser = build_denoiser(record.architecture, info.channels, **record.parameters)
-    return layer_table(denoiser, info.channels, info.size)
+    return layer_table(build_registered(record, info.channels), info.channels, info.size)
 
 
 def _layers(module: nn.Module) -> list[nn.Module]:

@@ -1,0 +1,152 @@
+"""Registers denoisers with patch selection over them, and rebuilds registered denoisers."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from pixguard.classifiers.inputs import to_unit_range
+from pixguard.classifiers.weights import load_weights
+from pixguard.defences.denoisers import build_denoiser
+from pixguard.defences.patch_select import (
+    PERCENTILE,
+    SUFFIX,
+    WINDOW,
+    PatchSelect,
+    largest_changes,
+    threshold,
+)
+from pixguard.defences.restoring import restore
+from pixguard.errors import UsageError
+from pixguard.records import ModelRecord, digest
+from pixguard.runner.session import Session
+from pixguard.runner.subject import Subject
+from pixguard.store import reader
+from pixguard.store.reader import StoredModel
+from pixguard.store.writer import Writer
+
+CALIBRATION_IMAGES = 256
+"""Clean validation images, spread evenly over the split, that a threshold is taken from."""
+
+CHUNK = 16
+
+
+def is_patch_select(record: ModelRecord) -> bool:
+    """Say whether a denoiser is another one with patch selection over it."""
+    return record.architecture.endswith(SUFFIX)
+
+
+def build_registered(record: ModelRecord, channels: int) -> nn.Module:
+    """Return a registered denoiser with fresh weights, whatever selects from it around it."""
+    parameters = record.parameters
+    if not is_patch_select(record):
+        return build_denoiser(record.architecture, channels, **parameters)
+    base = record.architecture.removesuffix(SUFFIX)
+    denoiser = build_denoiser(base, channels, **parameters["base_parameters"])
+    return PatchSelect(denoiser, parameters["tau"], parameters["window"])
+
+
+def load_denoiser(session: Session, stored: StoredModel, channels: int) -> nn.Module:
+    """Return a registered denoiser on the session's device, in evaluation mode."""
+    record = stored.record
+    denoiser = build_registered(record, channels)
+    if record.weights_file:
+        bare, sha256 = denoiser, record.weights_sha256
+        if isinstance(denoiser, PatchSelect):
+            bare, sha256 = denoiser.denoiser, record.parameters["base_sha256"]
+        load_weights(bare, session.weights / record.weights_file, sha256)
+    return denoiser.to(session.device).eval()
+
+
+def missing_denoiser(dataset: str, name: str) -> str:
+    """Return the command that makes a denoiser of this name."""
+    if name.endswith(SUFFIX):
+        base = name.removesuffix(SUFFIX)
+        return f"pixguard denoise apply --dataset {dataset} --denoiser {base} --patch-select"
+    return f"pixguard denoise train --dataset {dataset} --model {name}"
+
+
+def with_patch_select(
+    session: Session, writer: Writer, subject: Subject, chosen: Sequence[StoredModel]
+) -> list[StoredModel]:
+    """Return the chosen denoisers with patch selection over them, registered where they are new.
+
+    The identity, which changes nothing to select from, is left out.
+
+    Raises:
+        UsageError: nothing is left, or the dataset has no validation images.
+        InterruptedRunError: a stop was requested; what is registered stays.
+    """
+    bases = [model for model in chosen if model.record.architecture != "identity"]
+    if not bases:
+        raise UsageError(
+            "there is no patch to select: the identity changes nothing",
+            "--patch-select with another --denoiser",
+        )
+    return [
+        base if is_patch_select(base.record) else _selecting(session, writer, subject, base)
+        for base in bases
+    ]
+
+
+def _selecting(
+    session: Session, writer: Writer, subject: Subject, base: StoredModel
+) -> StoredModel:
+    """Return patch selection over one denoiser; its threshold is taken once and then kept."""
+    known = reader.models(writer.engine, kind="denoiser", dataset_id=subject.dataset_id)
+    sha256 = base.record.weights_sha256
+    for model in known:
+        # Another device would find another last digit of the threshold, and so another model.
+        if is_patch_select(model.record) and model.record.parameters["base_sha256"] == sha256:
+            return model
+    images, tau = _calibrate(session, subject, base)
+    record = ModelRecord(
+        kind="denoiser",
+        architecture=f"{base.record.architecture}{SUFFIX}",
+        weights_sha256=digest(["patch-select", sha256, WINDOW, tau]),
+        weights_file=base.record.weights_file,
+        parameters={
+            "base_model": base.id,
+            "base_sha256": sha256,
+            "base_parameters": dict(base.record.parameters),
+            "window": WINDOW,
+            "tau": tau,
+        },
+        hyperparameters={
+            "only_class": base.record.hyperparameters.get("only_class"),
+            "percentile": PERCENTILE,
+            "calibration_images": images,
+        },
+        trainable_parameters=base.record.trainable_parameters,
+        frozen_parameters=base.record.frozen_parameters,
+        training_seconds=0.0,
+        epochs=0,
+    )
+    model_id = writer.model(record, subject.dataset_id)
+    return reader.find_model(writer.engine, str(model_id), kind="denoiser")
+
+
+def _calibrate(session: Session, subject: Subject, base: StoredModel) -> tuple[int, float]:
+    """Return how many clean validation images were restored, and the threshold."""
+    dataset = subject.dataset
+    every = dataset.indices("val")
+    if not len(every):
+        raise UsageError(
+            f"patch selection takes its threshold from validation images, and "
+            f"{dataset.info.name!r} has none",
+            "leave --patch-select out",
+        )
+    places = np.linspace(0, len(every) - 1, min(CALIBRATION_IMAGES, len(every)))
+    indices = every[places.astype(np.int64)]
+    denoiser = load_denoiser(session, base, dataset.info.channels)
+    changes = []
+    title = f"clean images through {base.record.architecture}"
+    with session.display.track(title, len(indices), "images") as progress:
+        for start in range(0, len(indices), CHUNK):
+            images = to_unit_range(dataset.images(indices[start : start + CHUNK]), session.device)
+            restored = restore(denoiser, images, batch=CHUNK)
+            changes.append(largest_changes(images, restored, WINDOW).cpu())
+            progress.update(min(start + CHUNK, len(indices)))
+            session.honour_stop("the threshold of the patch selection was not found yet")
+    return len(indices), threshold(torch.cat(changes))
