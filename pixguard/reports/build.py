@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from pixguard.reports.families import FAMILIES
+from pixguard.reports.families import FAMILIES, training_times
 from pixguard.reports.inventory import Candidate, Inventory, matching
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.request import TableRequest, paper_datasets
@@ -49,15 +49,29 @@ def list_tables(engine: "Engine") -> ReportTable:
     rows = []
     for spec in table_specs().values():
         request = TableRequest(inventory, spec)
-        fitting = matching(_pool(inventory, spec), dataset=spec.dataset, pixels=spec.pixels)
-        own = {c.dataset for c in fitting if request.is_papers(c)}
-        others = {c.dataset for c in fitting} - own
+        own, others = _datasets(request)
         cell = Cell(_data(spec, own, others))
-        if not fitting:
+        if not own | others:
             command = _fill_command(request)
             cell = Cell(None, not_run=command, note="" if command else "none")
         rows.append(Row((Cell(spec.number), Cell(spec.title), cell)))
     return ReportTable("list", "Tables", columns, tuple(rows))
+
+
+def _datasets(request: TableRequest) -> tuple[set[str], set[str]]:
+    """Return the datasets with data for a table: the paper's on real images, and others."""
+    inventory, spec = request.inventory, request.spec
+    if spec.family == "ablation":
+        plans = inventory.noise_plans
+        own = {p.row["dataset"] for p in plans if p.is_papers}
+        return own, {p.row["dataset"] for p in plans} - own
+    if spec.family == "training_times":
+        rows = training_times.trainings(request)
+        own = {row["dataset"] for row in rows if training_times.is_papers(request, row)}
+        return own, {row["dataset"] for row in rows} - own
+    fitting = matching(_pool(inventory, spec), dataset=spec.dataset, pixels=spec.pixels)
+    own = {c.dataset for c in fitting if request.is_papers(c)}
+    return own, {c.dataset for c in fitting} - own
 
 
 def _pool(inventory: Inventory, spec: TableSpec) -> list[Candidate]:
@@ -75,7 +89,8 @@ def _pool(inventory: Inventory, spec: TableSpec) -> list[Candidate]:
 
 def _fill_command(request: TableRequest) -> str | None:
     spec = request.spec
-    if isinstance(spec.number, str):  # in colour no command makes truth known
+    if isinstance(spec.number, str) or spec.family in ("ablation", "training_times"):
+        # In colour no command makes truth known.
         return next(iter(FAMILIES[spec.family](request).commands), None)
     dataset = spec.dataset or next(iter(paper_datasets()))
     return request.fill_command(dataset, spec.classifier, real=True)
@@ -84,7 +99,7 @@ def _fill_command(request: TableRequest) -> str | None:
 def _data(spec: TableSpec, own: set[str], others: set[str]) -> str:
     if isinstance(spec.number, str):
         return ", ".join(sorted(own | others))
-    if spec.dataset:
+    if spec.dataset or spec.family == "ablation":
         return "as in the paper" if own else "other data"
     further = f"; {', '.join(sorted(others))}" if others else ""
     return f"{len(own)} of {len(paper_datasets())} datasets{further}"

@@ -1,6 +1,8 @@
 """The commands that would fill a gap in a table, as a user types them."""
 
+from collections.abc import Mapping
 from shlex import quote
+from typing import Any
 
 UNTRAINED_DENOISERS = frozenset({"identity", "median"})
 
@@ -40,7 +42,36 @@ def denoise(dataset: str, denoiser: str, classifier_id: int | None, *, trained: 
     )
     if trained or denoiser in UNTRAINED_DENOISERS:
         return apply
-    return f"pixguard denoise train --dataset {quote(dataset)} --model {quote(denoiser)}; {apply}"
+    return f"{train_denoiser(dataset, denoiser)}; {apply}"
+
+
+def train_denoiser(dataset: str, denoiser: str) -> str:
+    """Return the command that trains a denoiser."""
+    return f"pixguard denoise train --dataset {quote(dataset)} --model {quote(denoiser)}"
+
+
+_PLAN_OPTIONS = (
+    "source", "size", "split", "only_class", "epochs", "batch_size", "learning_rate", "noise",
+    "limit", "seed",
+)  # fmt: skip
+
+
+def noise_plan(
+    plan: str, dataset: str, settings: Mapping[str, Any], test_images: int | None
+) -> str:
+    """Return the command that trains and judges the denoisers of Table 3, 4 or 5.
+
+    ``settings`` are those of a plan that was begun, ``test_images`` how many it was judged on.
+    """
+    words = [f"pixguard denoise {plan} --dataset {quote(dataset)}"]
+    words += [
+        f"--{name.replace('_', '-')} {quote(str(settings[name]))}"
+        for name in _PLAN_OPTIONS
+        if settings.get(name) is not None
+    ]
+    if test_images is not None:
+        words += [f"--test-limit {test_images}", "--resume"]
+    return " ".join(words)
 
 
 def score(dataset: str, classifier_id: int | None) -> str:

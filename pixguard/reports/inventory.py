@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pixguard.errors import UsageError
+from pixguard.reports.noise_plans import SYNTHETIC_SOURCE, NoisePlan, noise_plans
 from pixguard.reports.querying import RowValues, fetch, make_query
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
 PAPER_ATTACK = "differential-evolution"
 EXHAUSTIVE = "exhaustive"
-SYNTHETIC_SOURCE = "phantom"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +189,18 @@ class Inventory:
         """(dataset, architecture) of every denoiser that is registered."""
         rows = fetch(self.engine, make_query("denoisers"))
         return frozenset((row["dataset"], row["architecture"]) for row in rows)
+
+    @cached_property
+    def noise_plans(self) -> list[NoisePlan]:
+        """The denoisers that were judged on noisy test images, those trained alike together."""
+        return noise_plans(fetch(self.engine, make_query("noise_plans")))
+
+    @cached_property
+    def datasets(self) -> frozenset[str]:
+        """Every dataset that a classifier or a denoiser is registered for."""
+        return frozenset(
+            {c.dataset for c in self.classifiers} | {name for name, _ in self.trained_denoisers}
+        )
 
     def require_classifier(self, classifier_id: int) -> Candidate:
         """Return the classifier of an id.

@@ -27,12 +27,13 @@ def fetch(engine: "Engine", query: Query) -> list[RowValues]:
 
 def literal_sql(query: Query) -> str:
     """Return a query with its values written in, ready for any SQLite client."""
-    from sqlalchemy import Integer, Text, bindparam, text
+    from sqlalchemy import Double, Integer, Text, bindparam, text
     from sqlalchemy.dialects import sqlite
 
+    types: dict[type, Any] = {str: Text(), int: Integer(), float: Double()}
     bound = text(query.sql).bindparams(
         *(
-            bindparam(name, value, type_=Text() if isinstance(value, str) else Integer())
+            bindparam(name, value, type_=types[type(value)])
             for name, value in query.parameters.items()
         )
     )

@@ -57,7 +57,7 @@ class TableRequest:
                 )
             self.dataset = owner.dataset
         classifiers = self.inventory.classifiers
-        known = {c.dataset for c in classifiers} | set(paper_datasets())
+        known = self.inventory.datasets | set(paper_datasets())
         if self.dataset is not None and self.dataset not in known:
             raise UsageError(
                 f"the database has no classifier of a dataset named {self.dataset!r}",

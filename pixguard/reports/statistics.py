@@ -1,4 +1,4 @@
-"""Statistics of counts."""
+"""Statistics of counts and of paired differences."""
 
 from math import sqrt
 from statistics import NormalDist
@@ -31,3 +31,24 @@ def wilson_interval(
     low = 0.0 if successes == 0 else centre - half
     high = 1.0 if successes == trials else centre + half
     return low, high
+
+
+def mean_interval(
+    mean: float, squares: float, count: int, confidence: float = 0.95
+) -> tuple[float, float] | None:
+    """Return the interval of a mean by the normal approximation, which wants some 30 values.
+
+    Args:
+        mean: of the values.
+        squares: sum of the squared differences from it.
+        count: number of values.
+        confidence: of the interval.
+
+    Returns:
+        The interval, or None with fewer than two values.
+    """
+    if count < 2:
+        return None
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    half = z * sqrt(squares / (count - 1) / count)
+    return mean - half, mean + half

@@ -18,6 +18,8 @@ Family = Literal[
     "truth",
     "adaptive",
     "cost",
+    "ablation",
+    "training_times",
 ]
 
 _FAMILY_OF_COLUMN: Mapping[str, Family] = {
@@ -29,6 +31,13 @@ _FAMILY_OF_COLUMN: Mapping[str, Family] = {
     "ResNet50 success %": "comparison",
 }
 """The second column of a published table tells its family, the third where the second cannot."""
+
+_FAMILY_OF_NUMBER: Mapping[int, Family] = {
+    **dict.fromkeys((3, 4, 5), "ablation"),
+    **dict.fromkeys((44, 45, 48, 49, 50, 51), "training_times"),
+}
+_CLASSIFIER_OF_NUMBER = {44: "resnet50", 45: "densenet121"}
+"""Published tables that name no classifier's result, and the classifier that a title names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +93,9 @@ def register(specs: Iterable[TableSpec]) -> dict[int | str, TableSpec]:
 
 
 def _family(table: Mapping[str, Any]) -> Family | None:
-    # Tables 1 to 11 and 44 to 51 state layers, facts and times; they name no classifier's result.
+    if table["number"] in _FAMILY_OF_NUMBER:
+        return _FAMILY_OF_NUMBER[table["number"]]
+    # Tables 1, 2, 6 to 11, 46 and 47 state layers, facts and times of attacks.
     if "classifier" not in table and "pixels" not in table:
         return None
     columns = table["columns"]
@@ -101,7 +112,7 @@ def table_specs() -> Mapping[int | str, TableSpec]:
             family=family,
             dataset=table.get("dataset"),
             pixels=table.get("pixels"),
-            classifier=table.get("classifier"),
+            classifier=table.get("classifier") or _CLASSIFIER_OF_NUMBER.get(table["number"]),
         )
         for table in published_tables()
         if (family := _family(table)) is not None

@@ -15,7 +15,8 @@ QUERIES = Path(__file__).parents[2] / "pixguard" / "store" / "queries"
 
 
 def test_every_table_of_measured_rows_is_registered() -> None:
-    assert list(table_specs()) == [*range(12, 44), "truth", "adaptive", "cost"]
+    numbers = [3, 4, 5, *range(12, 46), *range(48, 52)]
+    assert list(table_specs()) == [*numbers, "truth", "adaptive", "cost"]
     families = {number: spec.family for number, spec in table_specs().items()}
     by_family = {f: [n for n, own in families.items() if own == f] for f in FAMILIES}
     assert by_family == {
@@ -28,6 +29,8 @@ def test_every_table_of_measured_rows_is_registered() -> None:
         "truth": ["truth"],
         "adaptive": ["adaptive"],
         "cost": ["cost"],
+        "ablation": [3, 4, 5],
+        "training_times": [44, 45, 48, 49, 50, 51],
     }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from pixguard.reports.families import (
+    ablation,
     adaptive,
     attack_by_class,
     attack_overview,
@@ -11,6 +12,7 @@ from pixguard.reports.families import (
     comparison,
     cost,
     denoising,
+    training_times,
     truth,
 )
 from pixguard.reports.report_table import ReportTable
@@ -27,4 +29,6 @@ FAMILIES: Mapping[Family, Callable[[TableRequest], ReportTable]] = {
     "truth": truth.build,
     "adaptive": adaptive.build,
     "cost": cost.build,
+    "ablation": ablation.build,
+    "training_times": training_times.build,
 }

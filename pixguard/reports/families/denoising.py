@@ -1,7 +1,7 @@
 """Tables 18 to 42, where they say what denoisers make of successfully attacked images."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pixguard.reports import commands
 from pixguard.reports.families.one_dataset import Topic, find_topic
@@ -13,15 +13,18 @@ from pixguard.reports.request import INTERVAL_NOTE, TableRequest, rate_cell
 IDENTITY = "identity"
 NO_SUCCESS = "none"
 NO_SUCCESS_NOTE = "none: no attempt succeeded, so there is nothing to denoise."
-COLUMNS = (
-    Column("denoiser"),
-    Column("images", "count"),
+QUALITY = (
     Column("PSNR", "decibel"),
     Column("median PSNR", "decibel"),
     Column("SSIM", "score"),
     Column("MSE", "error"),
     Column("GMSD", "score"),
     Column("FSIM", "score"),
+)
+COLUMNS = (
+    Column("denoiser"),
+    Column("images", "count"),
+    *QUALITY,
     Column("recovered %", "percent"),
 )
 NOTES = (
@@ -83,9 +86,23 @@ def _cells(
     missing = (
         commands.score(topic.dataset, topic.candidate.classifier_id) if topic.candidate else ""
     )
+    quality = quality_cells(
+        row, missing, lambda metric: request.published(name, metric, topic.is_papers)
+    )
+    recovered = rate_cell(int(row["recovered"]), images, None)
+    return (Cell(label), Cell(images), *quality, recovered)
+
+
+def quality_cells(
+    row: RowValues, missing: str, published: Callable[[str], int | float | None]
+) -> tuple[Cell, ...]:
+    """Return the cells of :data:`QUALITY` from the columns that all queries of scores share.
+
+    ``missing`` is the command that takes the metrics; ``published`` gives the paper's value.
+    """
 
     def mean(metric: str) -> Cell:
-        paper = request.published(name, metric.upper(), topic.is_papers)
+        paper = published(metric.upper())
         count = int(row[f"{metric}_finite"] or 0)
         if count == 0:
             return Cell(None, 0, published=paper, not_run=missing)
@@ -101,9 +118,7 @@ def _cells(
         median = Cell(math.inf)
     scored = int(row["psnr_finite"] or 0) + infinite
     median = Cell(median.value, scored, not_run=None if scored else missing)
-    rest = (mean(metric) for metric in ("ssim", "mse", "gmsd", "fsim"))
-    recovered = rate_cell(int(row["recovered"]), images, None)
-    return (Cell(label), Cell(images), psnr, median, *rest, recovered)
+    return psnr, median, *(mean(metric) for metric in ("ssim", "mse", "gmsd", "fsim"))
 
 
 def _gaps(request: TableRequest, topic: Topic, name: str) -> tuple[Cell, ...]:
