@@ -1,7 +1,7 @@
 """``pixguard data``: which datasets there are, fetch one, look at one."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -20,10 +20,8 @@ from pixguard.cli.common import (
 )
 from pixguard.cli.tables import print_rows
 from pixguard.config import DatasetSettings
+from pixguard.errors import PixguardError
 from pixguard.records import SplitScheme
-
-if TYPE_CHECKING:
-    from pixguard.datasets.base import ImageDataset
 
 app = new_app("List, fetch and look at datasets.")
 
@@ -35,9 +33,10 @@ DEFAULTS = DatasetSettings(name="")
 
 @app.command("list")
 def list_datasets(json: JsonOption = False) -> None:
-    """List the datasets that have a name, and at which sizes they are on this machine."""
-    from pixguard.datasets.catalogue import every_entry
+    """List the datasets that have a name, and at which sizes MedMNIST's are on this machine."""
+    from pixguard.datasets.catalogue import MEDICAL_MNIST, every_entry
     from pixguard.datasets.medmnist import SIZES, locate
+    from pixguard.datasets.owners import ORIGINALS
 
     entries: list[dict[str, Any]] = [
         {
@@ -46,15 +45,17 @@ def list_datasets(json: JsonOption = False) -> None:
             "task": entry.task,
             "channels": entry.channels,
             "licence": entry.licence,
-            "sizes_here": [size for size in SIZES if locate(entry, size, None)],
+            "original": ORIGINALS[entry.name].title if entry.name in ORIGINALS else None,
+            "sizes_here": [s for s in SIZES if entry.flag and locate(entry, s, None)],
         }
-        for entry in every_entry()
+        for entry in (*every_entry(), MEDICAL_MNIST)
     ]
     if json:
         print_json(entries)
         return
     for entry in entries:
-        entry["sizes_here"] = ", ".join(map(str, entry["sizes_here"])) or "-"
+        del entry["channels"]  # what is left fits into 80 columns
+        entry["here"] = ", ".join(map(str, entry.pop("sizes_here"))) or "-"
     print_rows(entries, "no datasets")
 
 
@@ -83,27 +84,69 @@ def info(
     skip_bad: SkipBadOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Open a dataset, check its files, and tell what it holds."""
-    dataset = _open(name, source, size, data_dir, split, images, skip_bad)
+    """Open a dataset, look at its files, and tell what it holds, as Tables 6 to 10 do."""
+    from pixguard.cli.display import TerminalDisplay
+    from pixguard.datasets import open_dataset
+    from pixguard.datasets.overview import CLASS_TABLES, class_table, overview
+
+    settings = _settings(name, source, size, data_dir, split, images, skip_bad)
+    dataset = open_dataset(settings, TerminalDisplay())
     about = dataset.info
-    print_result(
-        {
-            "dataset": about.name,
-            "source": about.source + (" (synthetic)" if about.is_synthetic else ""),
-            "version": about.version,
-            "size": about.size,
-            "channels": about.channels,
-            "task": about.task,
-            "images": len(dataset),
-            "train": dataset.class_counts("train"),
-            "val": dataset.class_counts("val"),
-            "test": dataset.class_counts("test"),
-            "licence": about.licence or "unknown",
-            "citation": about.citation or "unknown",
-            "location": about.location or "none: made when read",
-        },
-        json,
-    )
+    summary = {
+        "dataset": about.name,
+        "source": about.source + (" (synthetic)" if about.is_synthetic else ""),
+        "version": about.version,
+        "size": about.size,
+        "channels": about.channels,
+        "task": about.task,
+        "images": len(dataset),
+        "train": dataset.class_counts("train"),
+        "val": dataset.class_counts("val"),
+        "test": dataset.class_counts("test"),
+        "licence": about.licence or "unknown",
+        "citation": about.citation or "unknown",
+        "location": about.location or "none: made when read",
+        "skipped": len(dataset.skipped),
+    }
+    if json:
+        tables = {"overview": overview(dataset), "classes": class_table(dataset)}
+        print_json({**summary, **tables})
+        return
+    print_result(summary, json)
+    number = CLASS_TABLES.get(about.name)
+    typer.echo("\nThe dataset, as in Table 6 of the paper")
+    print_rows([overview(dataset)], "no images")
+    typer.echo(f"Its classes, as in Table {number} of the paper" if number else "Its classes")
+    print_rows([_with_percent(row) for row in class_table(dataset)], "no classes")
+
+
+def _with_percent(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "percentage": f"{row['percentage']:.2f} %"}
+
+
+@app.command()
+def check(
+    name: NameArgument,
+    source: SourceOption = None,
+    size: SizeOption = None,
+    data_dir: DataDirOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Decode every image of a dataset and list the files that cannot be used (exit code 1)."""
+    from pixguard.cli.display import TerminalDisplay
+    from pixguard.datasets.checking import check_dataset
+
+    settings = _settings(name, source, size, data_dir, None, None, skip_bad=True)
+    checked = check_dataset(settings, TerminalDisplay())
+    bad = [{"file": path, "problem": problem} for path, problem in checked.bad]
+    if json:
+        print_json({"dataset": name, "sound": checked.sound, "bad": bad})
+    else:
+        print_result({"dataset": name, "sound": checked.sound, "bad": len(bad)}, json)
+        if bad:
+            print_rows(bad, "")
+    if bad:
+        raise typer.Exit(PixguardError.exit_code)
 
 
 @app.command()
@@ -121,16 +164,19 @@ def preview(
     json: JsonOption = False,
 ) -> None:
     """Write a contact sheet of some images of every class."""
+    from pixguard.cli.display import TerminalDisplay
+    from pixguard.datasets import open_dataset
     from pixguard.datasets.preview import contact_sheet, encode_png
     from pixguard.files import write_atomically
 
-    dataset = _open(name, source, size, data_dir, None, images, skip_bad)
+    settings = _settings(name, source, size, data_dir, None, images, skip_bad)
+    dataset = open_dataset(settings, TerminalDisplay())
     path = output or Path(f"{name}-preview.png")
     write_atomically(path, encode_png(contact_sheet(dataset, per_class)))
     print_result({"dataset": dataset.info.name, "file": str(path)}, json)
 
 
-def _open(
+def _settings(
     name: str,
     source: str | None,
     size: int | None,
@@ -138,11 +184,8 @@ def _open(
     split: SplitScheme | None,
     images: int | None,
     skip_bad: bool,
-) -> "ImageDataset":
-    from pixguard.cli.display import TerminalDisplay
-    from pixguard.datasets import open_dataset
-
-    settings = DatasetSettings(
+) -> DatasetSettings:
+    return DatasetSettings(
         name=name,
         source=checked_source(source) or DEFAULTS.source,
         size=size or DEFAULTS.size,
@@ -151,4 +194,3 @@ def _open(
         phantom_images=images or DEFAULTS.phantom_images,
         skip_bad=skip_bad,
     )
-    return open_dataset(settings, TerminalDisplay())

@@ -174,11 +174,16 @@ def medmnist_info() -> Mapping[str, Any]:
 
 
 def find(name: str) -> CatalogueEntry:
-    """Return a named dataset.
+    """Return a dataset that MedMNIST has.
 
     Raises:
-        UsageError: no dataset has that name.
+        UsageError: it has none of that name.
     """
+    if name == MEDICAL_MNIST.name:
+        raise UsageError(
+            f"{name} is not one of MedMNIST's: its images come from its owner",
+            "--source originals --data-dir DIR",
+        )
     entry = paper_entry(name)
     if entry is not None:
         return entry

@@ -95,13 +95,15 @@ def decode(data: bytes, size: int, channels: int) -> Images:
 class BadFilesError(DataError):
     """Files of a dataset cannot be used; ``bad`` has all of them as (path, what is wrong)."""
 
-    def __init__(self, location: Path, bad: Sequence[tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        location: Path,
+        bad: Sequence[tuple[str, str]],
+        hint: str = "mend or remove them, or go on without them: --skip-bad",
+    ) -> None:
         self.bad = tuple(bad)
         lines = "\n".join(f"  {path}: {reason}" for path, reason in bad)
-        super().__init__(
-            f"{location}: {len(bad)} of its files cannot be used\n{lines}",
-            "mend or remove them, or go on without them: --skip-bad",
-        )
+        super().__init__(f"{location}: {len(bad)} of its files cannot be used\n{lines}", hint)
 
 
 def _open(data: bytes) -> Image.Image:

@@ -93,7 +93,7 @@ def open_images(settings: DatasetSettings, origin: Origin, display: Display) -> 
     location = settings.data_dir or origin.tree.location
     task, classes, ordinals = match_classes(location, layout, entry)
     found = _inspect(origin.tree, layout, settings.skip_bad, display)
-    _check_none_empty(location, layout, found.samples)
+    _check_none_empty(location, layout, found)
     channels = origin.channels or (3 if any(h.is_colour for h in found.headers) else 1)
     label_count = sum(c.ordinal >= 0 for c in classes)
     labels = _labels(found.samples, ordinals, label_count, multi_label=task == "multi-label")
@@ -153,14 +153,15 @@ def _inspect(tree: FileTree, layout: Layout, skip_bad: bool, display: Display) -
     return found
 
 
-def _check_none_empty(location: Path, layout: Layout, sound: list[Sample]) -> None:
-    present = {name for sample in sound for name in sample.labels}
+def _check_none_empty(location: Path, layout: Layout, found: _Inspected) -> None:
+    present = {name for sample in found.samples for name in sample.labels}
     empty = [name for name in layout.class_names if name not in present]
-    if empty:
-        raise DataError(
-            f"{location} has classes without a usable image: {', '.join(empty)}",
-            "add images to them, or remove them",
-        )
+    if not empty:
+        return
+    message = f"{location} has classes without a usable image: {', '.join(empty)}"
+    if found.bad:
+        raise BadFilesError(location, found.bad, f"mend them: {message}")
+    raise DataError(message, "add images to them, or remove them")
 
 
 def _labels(

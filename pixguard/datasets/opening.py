@@ -11,7 +11,7 @@ from pixguard.datasets.folder import open_folder
 from pixguard.datasets.originals import open_originals, recognise
 from pixguard.datasets.owners import find_original
 from pixguard.datasets.phantom import open_phantom
-from pixguard.errors import DataError, UsageError
+from pixguard.errors import DataError
 from pixguard.progress import Display
 
 
@@ -52,12 +52,6 @@ def _holds_medmnist(data_dir: Path, name: str) -> bool:
 
 
 def _open_medmnist(settings: DatasetSettings, display: Display) -> ImageDataset:
-    original = find_original(settings.name)
-    if original and not original.entry.flag:
-        raise UsageError(
-            f"{settings.name} is not one of MedMNIST's: it comes from its owner ({original.title})",
-            f"--dataset {settings.name} --source originals --data-dir DIR",
-        )
     entry = catalogue.find(settings.name)
     medmnist.check_size(entry, settings.size)
     path = medmnist.locate(entry, settings.size, settings.data_dir)

@@ -1,12 +1,15 @@
 """``pixguard data``, run as its own application: what it prints, and what it writes."""
 
 import json
+from importlib import resources
 
 import numpy as np
 import pytest
+from owner_trees import TREES, chest_xray14, write
 from PIL import Image
 from typer.testing import CliRunner
 
+from pixguard import reports
 from pixguard.cli.data import app
 from pixguard.errors import DataError, UsageError
 
@@ -22,6 +25,41 @@ def test_info_tells_what_a_dataset_holds(real_data):
     assert (about["images"], about["channels"], about["size"]) == (928, 3, 28)
     assert about["test"].keys() == {"Platelets", "RBC", "WBC"}
     assert sum(about["test"].values()) == 186
+
+
+@pytest.mark.parametrize("dataset", TREES)
+def test_info_has_the_columns_of_the_paper_s_tables(dataset, tmp_path):
+    path = write(TREES[dataset](), tmp_path / "original.zip")
+    about = json.loads(run("info", dataset, "--data-dir", str(path), "--json").stdout)
+    tables = json.loads(resources.files(reports).joinpath("paper_tables.json").read_text())
+    published = {table["number"]: table for table in tables["tables"]}
+    assert [key.replace("_", " ") for key in about["overview"]] == published[6]["columns"]
+    columns = [key.replace("_", " ") for key in about["classes"][0]]
+    assert columns == ["class", "disease type", "count", "percentage"]
+    number = {"derma": 7, "pathology": 8, "oct": 9, "chest": 10}.get(dataset)
+    if number:
+        rows = {row["class"]: row["disease_type"] for row in about["classes"]}
+        assert rows == {row[0]: row[1] for row in published[number]["rows"]}
+        overview = {row[0].lower(): row for row in published[6]["rows"]}[dataset]
+        ours = list(about["overview"].values())
+        assert [ours[2], *ours[4:]] == [overview[2], *overview[4:]]
+
+
+def test_info_counts_chest_images_by_their_only_label(tmp_path):
+    path = write(chest_xray14((64, 64)), tmp_path / "chest.zip")
+    about = json.loads(run("info", "chest", "--data-dir", str(path), "--json").stdout)
+    counts = {row["class"]: (row["count"], row["percentage"]) for row in about["classes"]}
+    assert counts == {
+        "Normal": (3, 14.29), "Atelectasis": (1, 4.76), "Effusion": (3, 14.29),
+        "Infiltration": (1, 4.76), "Nodule": (1, 4.76),
+    }  # fmt: skip
+
+
+def test_info_prints_sizes_as_width_by_height(tmp_path):
+    path = write(TREES["oct"](), tmp_path / "oct.zip")
+    printed = run("info", "oct", "--data-dir", str(path)).stdout
+    assert "(384-1536) x (277-496)" in printed
+    assert "Table 9 of the paper" in printed
 
 
 def test_info_says_that_phantoms_are_synthetic():
@@ -44,6 +82,9 @@ def test_list_tells_what_was_fetched(tmp_path, monkeypatch):
     listed = json.loads(run("list", "--json").stdout)
     here = {entry["dataset"]: entry["sizes_here"] for entry in listed}
     assert (here["oct"], here["derma"]) == ([64], [])
+    originals = {entry["dataset"]: entry["original"] for entry in listed}
+    assert (originals["oct"], originals["medicalmnist"]) == ("OCT2017", "Medical MNIST")
+    assert originals["bloodmnist"] is None
     assert {e["dataset"]: e["classes"] for e in listed}["chest"] == 14
 
 
@@ -54,6 +95,8 @@ def test_list_tells_what_was_fetched(tmp_path, monkeypatch):
         (["info", "octt"], UsageError),
         (["info", "oct", "--source", "moon"], UsageError),
         (["fetch", "oct", "--size", "65"], UsageError),
+        (["fetch", "medicalmnist"], UsageError),
+        (["check", "oct", "--data-dir", "missing"], DataError),
         (["preview", "oct", "--data-dir", "missing"], DataError),
     ],
 )
