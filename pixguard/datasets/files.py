@@ -54,13 +54,22 @@ def _is_junk(path: str) -> bool:
     return any(part.startswith(".") or part in _JUNK for part in path.split("/"))
 
 
+def _leads_back(folder: Path) -> bool:
+    """Tell whether a folder is a link to one of those above it."""
+    if not folder.is_symlink():
+        return False
+    target = folder.resolve()
+    return any(above.resolve().is_relative_to(target) for above in folder.absolute().parents)
+
+
 class DirectoryTree:
-    """The files below a folder."""
+    """The files below a folder. Links to folders are followed, but not to those that hold them."""
 
     def __init__(self, location: Path) -> None:
         self.location = location
         sizes: dict[str, int] = {}
-        for folder, _, names in os.walk(location, followlinks=False):
+        for folder, inner, names in os.walk(location, followlinks=True):
+            inner[:] = [name for name in inner if not _leads_back(Path(folder, name))]
             for name in names:
                 file = Path(folder, name)
                 path = file.relative_to(location).as_posix()

@@ -224,6 +224,15 @@ def test_litter_of_operating_systems_is_passed_over(tmp_path):
     assert dataset.class_counts() == {"cat": 3, "dog": 3}
 
 
+def test_linked_folders_are_followed_and_loops_are_not(tmp_path):
+    fill(tmp_path / "disk", ("dog",))
+    pets = fill(tmp_path / "pets", ("cat",))
+    (pets / "dog").symlink_to(tmp_path / "disk" / "dog")
+    (pets / "dog" / "loop").symlink_to(pets)
+    (pets / "loop").symlink_to(tmp_path)
+    assert opened(pets).class_counts() == {"cat": 5, "dog": 5}
+
+
 def test_csv_of_several_labels(tmp_path):
     fill(tmp_path, ("images",), 4)
     (tmp_path / "labels.csv").write_text(
