@@ -68,7 +68,9 @@ class _Recipe:
         on_gpu = device.type == "cuda"
         last = on_gpu or self.channels_last_on_cpu
         self._layout = torch.channels_last if last else torch.contiguous_format
-        self._faster = on_gpu and self.autocast and torch.cuda.is_bf16_supported()
+        self._faster = (
+            on_gpu and self.autocast and torch.cuda.is_bf16_supported(including_emulation=False)
+        )
         self.module = denoiser.to(device).to(memory_format=self._layout)
         self.optimizer: torch.optim.Optimizer = torch.optim.Adam(
             denoiser.parameters(), lr=settings.learning_rate
