@@ -16,6 +16,8 @@ from pixguard.records import SplitScheme
 Source = Literal["auto", "medmnist", "originals", "folder", "phantom"]
 EvaluatorName = Literal["auto", "dense", "delta"]
 PrecisionName = Literal["auto", "float32", "bfloat16"]
+LossName = Literal["ce", "bce", "focal"]
+BalanceName = Literal["none", "sampler", "weights"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,11 @@ class TrainSettings:
     Training stops when training accuracy exceeds ``stop_train_accuracy`` and validation accuracy
     exceeds ``stop_val_accuracy``; ``paper_early_stop`` judges the second on test data, as the
     paper did, which leaks. ``limit`` caps the training images (for quick runs; recorded).
+
+    Beyond the paper: ``loss`` is by default ``ce`` for one class an image and ``bce`` for several
+    labels. ``balance`` draws rare classes as often as common ones, or weights the loss. ``augment``
+    moves training images about; ``adversarial`` changes so many random pixels in half of each
+    batch; ``pretrained`` begins with torchvision's weights.
     """
 
     architecture: str = "resnet50"
@@ -49,6 +56,11 @@ class TrainSettings:
     stop_train_accuracy: float = 0.95
     stop_val_accuracy: float = 0.90
     paper_early_stop: bool = False
+    loss: LossName | None = None
+    balance: BalanceName = "none"
+    augment: bool = False
+    adversarial: int = 0
+    pretrained: bool = False
     limit: int | None = None
     seed: int = 0
 

@@ -1,20 +1,27 @@
-"""Architecture name -> classifier: the paper's networks, torchvision's, and a small CNN.
+"""Architecture name -> classifier: the paper's networks, torchvision's, timm's, and a small CNN.
 
-torchvision is imported where its networks are asked for: it takes longer than all of torch.
+torchvision is imported where its networks are asked for: it takes longer than all of torch. timm is
+optional; its names begin with ``timm/``.
 """
 
 import difflib
+import importlib.util
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
 
 from pixguard.classifiers.classifier import Classifier
+from pixguard.classifiers.pretrained import load_pretrained
 from pixguard.classifiers.small_cnn import SmallCNN
 from pixguard.errors import UsageError
 from pixguard.records import DatasetInfo
 
 SMALL_CNN = "small-cnn"
 COLOURS = 3
+TIMM = "timm/"
+TIMM_INSTALL = "pip install timm"
 
 # Their training-time side outputs would be a second kind of result, which the paper has no use for.
 _NO_AUXILIARY = {"aux_logits": False, "init_weights": True}
@@ -28,25 +35,61 @@ def architecture_names() -> list[str]:
     return [SMALL_CNN, *torchvision.models.list_models(module=torchvision.models)]
 
 
-def build_classifier(architecture: str, info: DatasetInfo, *, seed: int = 0) -> Classifier:
-    """Return an untrained classifier for a dataset, on the CPU.
-
-    Images are normalised with mean 0.5 and standard deviation 0.5 a channel, to [-1, 1]. The
-    paper's networks are ``resnet50`` and ``densenet121`` (sections 3.2.2 and 4.3).
-
-    Args:
-        architecture: one of :func:`architecture_names`.
-        info: gives the task, the channels, the number of labels and the side in pixels.
-        seed: of the initial weights; torch's own generators are left as they were.
+def canonical_name(architecture: str) -> str:
+    """Return the one name of an architecture: a plain name that only timm knows gets its prefix.
 
     Raises:
-        UsageError: there is no such architecture, or it cannot take images of this shape.
+        UsageError: there is no such architecture, or timm is not installed.
     """
-    if architecture != SMALL_CNN and architecture not in architecture_names():
-        close = difflib.get_close_matches(architecture, architecture_names(), n=5, cutoff=0.5)
+    if architecture == SMALL_CNN or architecture in architecture_names():
+        return architecture
+    name = architecture.removeprefix(TIMM)
+    installed = importlib.util.find_spec("timm") is not None
+    if architecture.startswith(TIMM) and not installed:
+        raise UsageError(f"{architecture} needs timm, which is not installed", TIMM_INSTALL)
+    known = architecture_names()
+    if installed:
+        timm = _timm()
+        if timm.is_model(name):
+            return TIMM + name
+        known += timm.list_models()
+    close = difflib.get_close_matches(name, known, n=5, cutoff=0.5)
+    hint = f"did you mean {', '.join(close)}?" if close else "one of small-cnn, resnet50, ..."
+    more = "" if installed else f"; for timm's: {TIMM_INSTALL}"
+    raise UsageError(f"there is no architecture {architecture!r}", hint + more)
+
+
+def build_classifier(
+    architecture: str,
+    info: DatasetInfo,
+    *,
+    seed: int = 0,
+    pretrained: bool = False,
+    say: Callable[[str], None] = lambda message: None,
+) -> Classifier:
+    """Return a classifier for a dataset, on the CPU.
+
+    Images are normalised with mean 0.5 and standard deviation 0.5 a channel, to [-1, 1], or as the
+    weights want it that training begins with. The paper's networks are ``resnet50`` and
+    ``densenet121`` (sections 3.2.2 and 4.3).
+
+    Args:
+        architecture: what :func:`canonical_name` takes.
+        info: gives the task, the channels, the number of labels and the side in pixels.
+        seed: of the initial weights; torch's own generators are left as they were.
+        pretrained: load torchvision's weights, all but the last layer.
+        say: told which weights they are.
+
+    Raises:
+        UsageError: there is no such architecture, it cannot take images of this shape, or it has
+            no pretrained weights.
+        PixguardError: the pretrained weights cannot be had.
+    """
+    architecture = canonical_name(architecture)
+    if pretrained and (architecture == SMALL_CNN or architecture.startswith(TIMM)):
         raise UsageError(
-            f"there is no architecture {architecture!r}",
-            f"did you mean {', '.join(close)}?" if close else "one of small-cnn, resnet50, ...",
+            f"--pretrained is for torchvision's networks; {architecture} is none",
+            "--model resnet50, or leave --pretrained out",
         )
     if info.channels not in (1, COLOURS):
         raise UsageError(
@@ -56,7 +99,14 @@ def build_classifier(architecture: str, info: DatasetInfo, *, seed: int = 0) -> 
         )
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        network = _build_network(architecture, info.channels, info.label_count)
+        network = _build_network(architecture, info.channels, info.label_count, info.size)
+    half = (0.5,) * COLOURS
+    mean, std = load_pretrained(network, architecture, say) if pretrained else (half, half)
+    if info.channels == 1:
+        # One normalisation before weights that were summed over the colours.
+        mean, std = (sum(mean) / COLOURS,), (sum(std) / COLOURS,)
+        if not architecture.startswith(TIMM) and architecture != SMALL_CNN:
+            _take_grayscale(network)
     network.eval()
     if not _takes(network, info.channels, info.size):
         larger = [size for size in (28, 64, 128, 224) if _takes(network, info.channels, size)]
@@ -64,21 +114,41 @@ def build_classifier(architecture: str, info: DatasetInfo, *, seed: int = 0) -> 
             f"{architecture} cannot take images of {info.size}x{info.size} pixels",
             f"--size {larger[0]}, or another --model" if larger else "choose another --model",
         )
-    half = (0.5,) * info.channels
-    return Classifier(network, info.task, info.label_count, mean=half, std=half).eval()
+    return Classifier(network, info.task, info.label_count, mean=mean, std=std).eval()
 
 
-def _build_network(architecture: str, channels: int, label_count: int) -> nn.Module:
+def _build_network(architecture: str, channels: int, label_count: int, size: int) -> nn.Module:
+    """Return a network; torchvision's takes three channels."""
     if architecture == SMALL_CNN:
         return SmallCNN(channels, label_count)
+    if architecture.startswith(TIMM):
+        return _build_timm(architecture.removeprefix(TIMM), channels, label_count, size)
     import torchvision
 
     arguments = _SPECIAL_ARGUMENTS.get(architecture, {})
     network: nn.Module = torchvision.models.get_model(
         architecture, weights=None, num_classes=label_count, **arguments
     )
-    if channels == 1:
-        _take_grayscale(network)
+    return network
+
+
+def _timm() -> Any:
+    try:
+        import timm
+    except ImportError as error:
+        raise UsageError(f"timm cannot be imported: {error}", TIMM_INSTALL) from error
+    return timm
+
+
+def _build_timm(name: str, channels: int, label_count: int, size: int) -> nn.Module:
+    arguments = {"num_classes": label_count, "in_chans": channels}
+    network: nn.Module = _timm().create_model(name, **arguments)
+    if not _takes(network.eval(), channels, size):
+        # Transformers are built for a size; convolutional networks do not know the argument.
+        try:
+            network = _timm().create_model(name, img_size=size, **arguments)
+        except (TypeError, ValueError, RuntimeError, AssertionError):
+            return network
     return network
 
 

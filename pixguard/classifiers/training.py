@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pixguard.checkpoint import Stateful
+from pixguard.classifiers.augmentation import moved, with_random_pixels
+from pixguard.classifiers.balance import BalancedSampler, loss_weights
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.inputs import unit_range
-from pixguard.config import TrainSettings
+from pixguard.classifiers.losses import classification_loss
+from pixguard.config import LossName, TrainSettings
 from pixguard.datasets.base import ImageDataset
-from pixguard.errors import DataError
+from pixguard.errors import DataError, UsageError
 from pixguard.progress import Display, StopSignal
-from pixguard.records import EpochRecord, Split, digest
+from pixguard.records import EpochRecord, Split, Task, digest
 from pixguard.training import Fit, fit
 
 VALIDATION_BATCH = 256
@@ -35,10 +38,11 @@ def train_classifier(
 ) -> Fit:
     """Train a classifier on the dataset's training split, with SGD; it is left on ``device``.
 
-    The loss is the cross entropy, or for multi-label tasks the binary cross entropy, whose
-    images without any finding take part neither in training nor in validation, as in the paper.
-    An image is counted as correct when its whole label set is. On a GPU the network runs in
-    bfloat16 autocast with channels last; the weights stay float32.
+    The loss is by default the cross entropy, or for multi-label tasks the binary cross entropy,
+    whose images without any finding take part neither in training nor in validation, as in the
+    paper. An image is counted as correct when its whole label set is; training images are counted
+    as they were drawn and changed. Validation images are never changed, drawn or weighted. On a
+    GPU the network runs in bfloat16 autocast with channels last; the weights stay float32.
 
     Args:
         classifier: built for the dataset; trained in place from the weights that it has.
@@ -52,6 +56,7 @@ def train_classifier(
 
     Raises:
         DataError: there is nothing to train on.
+        UsageError: the loss is not for such labels, or images have fewer pixels than are changed.
         PixguardError: the loss is not finite, or the checkpoint is unusable.
     """
     trainee = _Trainee(classifier.to(device), dataset, settings, device)
@@ -106,17 +111,33 @@ class _Trainee:
                 f"dataset {dataset.info.name!r} has no images to train on",
                 "--split paper, or a dataset with a training split",
             )
+        _check_options(dataset, settings)
+        self._kind: LossName = settings.loss or default_loss(dataset.info.task)
+        labels = dataset.labels[self._train]
+        self._sampler = None
+        self._weights = None
+        if settings.balance == "sampler":
+            self._sampler = BalancedSampler(labels, settings.seed)
+        elif settings.balance == "weights":
+            weights = torch.from_numpy(loss_weights(labels, dataset.info.label_count))
+            self._weights = weights.to(device)
 
     def begin_epoch(self, epoch: int, epochs: int) -> None:
         """Nothing changes from epoch to epoch."""
 
     def read(self, indices: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        return self._read(self._train[indices])
+        drawn = indices if self._sampler is None else self._sampler.draw(indices)
+        return self._read(self._train[drawn])
 
     def train_batch(
         self, batch: tuple[Tensor, ...], generator: torch.Generator
     ) -> tuple[Tensor, Tensor | None]:
-        return self._loss(*batch)
+        images, labels = unit_range(batch[0]), batch[1]
+        if self._settings.augment:
+            images = moved(images, generator)
+        if self._settings.adversarial:
+            images = with_random_pixels(images, self._settings.adversarial, generator)
+        return self._loss(images, labels, self._weights)
 
     @torch.inference_mode()
     def validate(self, epoch: int) -> tuple[float | None, float | None]:
@@ -126,7 +147,7 @@ class _Trainee:
         loss_sum, correct_sum = 0.0, 0
         for indices in _chunks(self._val, VALIDATION_BATCH):
             images, labels = (tensor.to(self._device) for tensor in self._read(indices))
-            loss, correct = self._loss(images, labels)
+            loss, correct = self._loss(unit_range(images), labels)
             loss_sum += loss.item() * len(indices)
             correct_sum += int(correct)
         return loss_sum / len(self._val), correct_sum / len(self._val)
@@ -144,23 +165,43 @@ class _Trainee:
         images = np.ascontiguousarray(self._dataset.images(indices))
         return torch.from_numpy(images), torch.from_numpy(self._dataset.labels[indices])
 
-    def _loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the mean loss of what was read, and how many were decided correctly."""
+    def _loss(
+        self, images: Tensor, labels: Tensor, weights: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the mean loss on images (n, C, H, W), and how many were decided correctly."""
         with self._faster():
-            logits = self.module(unit_range(images))
+            logits = self.module(images)
         logits = logits.float()
         indicators = self.module.indicators(logits.detach())
-        if self._dataset.info.task == "multi-class":
-            loss = nn.functional.cross_entropy(logits, labels)
+        if labels.ndim == 1:
             truth = nn.functional.one_hot(labels, logits.shape[1]).bool()
         else:
-            loss = nn.functional.binary_cross_entropy_with_logits(logits, labels.float())
             truth = labels.bool()
+        loss = classification_loss(self._kind, logits, labels, weights)
         return loss, (indicators == truth).all(dim=1).sum()
 
     def _faster(self) -> AbstractContextManager[object]:
         on_gpu = self._device.type == "cuda"
         return torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=on_gpu)
+
+
+def default_loss(task: Task) -> LossName:
+    """Return the loss of the paper for a task."""
+    return "ce" if task == "multi-class" else "bce"
+
+
+def _check_options(dataset: ImageDataset, settings: TrainSettings) -> None:
+    if settings.loss == "ce" and dataset.info.task == "multi-label":
+        raise UsageError(
+            f"--loss ce is for one class an image; images of {dataset.info.name!r} have any number",
+            "--loss bce, or --loss focal",
+        )
+    if settings.adversarial > dataset.info.size**2:
+        raise UsageError(
+            f"images of {dataset.info.size} x {dataset.info.size} do not have "
+            f"{settings.adversarial} pixels",
+            "--adversarial 2",
+        )
 
 
 def _chunks(indices: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:

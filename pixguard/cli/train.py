@@ -23,7 +23,7 @@ from pixguard.cli.common import (
     refuse_both,
     training_dataset,
 )
-from pixguard.config import TrainSettings
+from pixguard.config import BalanceName, LossName, TrainSettings
 
 DEFAULTS = TrainSettings()
 
@@ -31,7 +31,7 @@ DEFAULTS = TrainSettings()
 def train(
     dataset: DatasetOption,
     model: Annotated[
-        str, typer.Option(help="resnet50, densenet121, small-cnn, or a torchvision name.")
+        str, typer.Option(help="resnet50, densenet121, small-cnn, a torchvision name or timm/NAME.")
     ] = DEFAULTS.architecture,
     source: SourceOption = None,
     size: SizeOption = None,
@@ -52,6 +52,22 @@ def train(
     paper_early_stop: Annotated[
         bool, typer.Option(help="Judge the second on test data, as the paper did (it leaks).")
     ] = False,
+    loss: Annotated[
+        LossName | None,
+        typer.Option(help="Default: ce for one class an image, bce for several labels."),
+    ] = None,
+    balance: Annotated[
+        BalanceName, typer.Option(help="Draw rare classes as often as others, or weight the loss.")
+    ] = DEFAULTS.balance,
+    augment: Annotated[
+        bool, typer.Option("--augment", help="Flip, turn and shift training images a little.")
+    ] = False,
+    adversarial: Annotated[
+        int, typer.Option(min=0, help="Change so many random pixels in half of each batch.")
+    ] = DEFAULTS.adversarial,
+    pretrained: Annotated[
+        bool, typer.Option("--pretrained", help="Begin with torchvision's weights.")
+    ] = False,
     limit: Annotated[int | None, typer.Option(min=2, help="Train on so many images only.")] = None,
     seed: SeedOption = 0,
     fresh_seed: FreshSeedOption = False,
@@ -62,13 +78,15 @@ def train(
 ) -> None:
     """Train a classifier as the paper did, judge it on the test images, and register it."""
     with open_session(db, device) as session:
+        from pixguard.classifiers.builders import canonical_name
+        from pixguard.classifiers.training import default_loss
         from pixguard.runner.registering import with_fresh_seed
         from pixguard.runner.training import train as run
 
         refuse_both(resume, fresh_seed)
         opened = training_dataset(session, dataset, source, size, data_dir, split, images, skip_bad)
         settings = TrainSettings(
-            architecture=model,
+            architecture=canonical_name(model),
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
@@ -76,6 +94,11 @@ def train(
             stop_train_accuracy=stop_train_accuracy,
             stop_val_accuracy=stop_val_accuracy,
             paper_early_stop=paper_early_stop,
+            loss=loss or default_loss(opened.info.task),
+            balance=balance,
+            augment=augment,
+            adversarial=adversarial,
+            pretrained=pretrained,
             limit=limit,
             seed=seed,
         )

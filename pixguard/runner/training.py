@@ -31,7 +31,13 @@ def train(
         InterruptedRunError: a stop was requested; the finished epochs are kept.
     """
     training = begin_training(session, dataset.info, asdict(settings), resume)
-    classifier = build_classifier(settings.architecture, dataset.info, seed=settings.seed)
+    classifier = build_classifier(
+        settings.architecture,
+        dataset.info,
+        seed=settings.seed,
+        pretrained=settings.pretrained and training.done is None,
+        say=session.display.say,
+    )
     classifier.to(session.device)
     if training.done is None:
         fit = train_classifier(

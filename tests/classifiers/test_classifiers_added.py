@@ -293,3 +293,14 @@ def test_a_frozen_program_with_folded_weights_has_no_parameters_and_works() -> N
     added = run_json(f"models add mine.pt {PHANTOMS}")
     assert run_json("attack --dataset oct --attack random --queries 4 --limit 1")["made"] == 1
     assert added["test_images"] == 12
+
+
+def test_the_options_of_a_training_are_part_of_what_identifies_it() -> None:
+    plain = f"train {PHANTOMS} --model small-cnn --epochs 1"
+    first = run_json(plain)
+    assert run_json(f"{plain} --loss ce --resume")["model"] == first["model"]  # the default
+    for option in ("--loss focal", "--balance sampler", "--augment", "--adversarial 2"):
+        other = run_json(f"{plain} {option}")
+        assert other["already_trained"] is False and other["model"] != first["model"]
+        assert run_json(f"{plain} {option} --resume")["already_trained"] is True
+    assert "resnet" in run(f"{plain} --pretrained", code=2).output

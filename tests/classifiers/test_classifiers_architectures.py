@@ -1,0 +1,165 @@
+"""Networks from elsewhere: torchvision's weights as a start, and timm's names."""
+
+import importlib.util
+import sys
+from dataclasses import replace
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from urllib.error import URLError
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from pixguard.classifiers.builders import build_classifier, canonical_name
+from pixguard.datasets.base import ImageDataset
+from pixguard.errors import PixguardError, UsageError
+from pixguard.records import DatasetInfo
+
+# The published file's name; its content here is made up.
+FILE = Path(torchvision.models.ResNet18_Weights.DEFAULT.url).name
+
+
+@pytest.fixture
+def info(stripes: ImageDataset) -> DatasetInfo:
+    return replace(stripes.info, size=32, channels=3)
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def no_network(*_: object, **__: object) -> None:
+        raise URLError("there is no network")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", no_network)
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def published(checkpoints: Path) -> dict[str, torch.Tensor]:
+    state = torchvision.models.resnet18(weights=None).state_dict()
+    torch.save(state, checkpoints / FILE)
+    return state
+
+
+def test_pretrained_weights_are_loaded_all_but_the_last_layer(
+    info: DatasetInfo, published: dict[str, torch.Tensor]
+) -> None:
+    said: list[str] = []
+    classifier = build_classifier("resnet18", info, pretrained=True, say=said.append)
+    own = classifier.network.state_dict()
+    body = [name for name in own if not name.startswith("fc.")]
+    assert all(torch.equal(own[name], published[name]) for name in body) and len(body) > 100
+    fresh = build_classifier("resnet18", info).network.state_dict()
+    assert torch.equal(own["fc.weight"], fresh["fc.weight"])
+    torch.testing.assert_close(classifier.mean.flatten(), torch.tensor([0.485, 0.456, 0.406]))
+    torch.testing.assert_close(classifier.std.flatten(), torch.tensor([0.229, 0.224, 0.225]))
+    assert "IMAGENET1K_V1" in said[0]
+
+
+def test_pretrained_weights_on_grayscale_are_summed_over_the_colours(
+    info: DatasetInfo, published: dict[str, torch.Tensor]
+) -> None:
+    classifier = build_classifier("resnet18", replace(info, channels=1), pretrained=True)
+    summed = published["conv1.weight"].sum(1, keepdim=True)
+    assert torch.equal(classifier.network.conv1.weight, summed)
+    assert classifier.mean.item() == pytest.approx((0.485 + 0.456 + 0.406) / 3)
+
+
+def test_without_a_network_the_error_names_the_file_and_its_place(
+    info: DatasetInfo, checkpoints: Path
+) -> None:
+    with pytest.raises(PixguardError, match="no network") as error:
+        build_classifier("resnet18", info, pretrained=True)
+    assert FILE in error.value.hint and str(checkpoints) in error.value.hint
+
+
+class Code:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return (Path.touch, (self.path,))
+
+
+def test_a_pretrained_file_is_not_unpickled_into_code(
+    info: DatasetInfo, checkpoints: Path, tmp_path: Path
+) -> None:
+    torch.save({"fc.weight": Code(tmp_path / "unpickled")}, checkpoints / FILE)
+    with pytest.raises(PixguardError, match="could not be read"):
+        build_classifier("resnet18", info, pretrained=True)
+    assert not (tmp_path / "unpickled").exists()
+
+
+@pytest.fixture
+def timm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in with two networks: one convolutional, one for a fixed size."""
+
+    def create_model(name: str, num_classes: int, in_chans: int, **more: int) -> nn.Module:
+        if name == "tinyconv":
+            if more:
+                raise TypeError("unexpected keyword argument")
+            return nn.Sequential(
+                nn.Conv2d(in_chans, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                nn.Linear(4, num_classes),
+            )  # fmt: skip
+        side = more.get("img_size", 224)
+        return nn.Sequential(nn.Flatten(), nn.Linear(in_chans * side**2, num_classes))
+
+    module = ModuleType("timm")
+    module.__spec__ = ModuleSpec("timm", None)
+    names = ["tinyconv", "tinyvit", "resnet18"]
+    module.create_model = create_model  # type: ignore[attr-defined]
+    module.is_model = names.__contains__  # type: ignore[attr-defined]
+    module.list_models = lambda: names  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "timm", module)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", ["timm/tinyconv", "tinyconv", "timm/tinyvit"])
+def test_timm_networks_get_the_datasets_channels_classes_and_size(
+    info: DatasetInfo, timm: None, name: str, channels: int
+) -> None:
+    classifier = build_classifier(name, replace(info, channels=channels))
+    with torch.inference_mode():
+        assert classifier(torch.rand(2, channels, 32, 32)).shape == (2, 2)
+
+
+def test_a_name_that_only_timm_has_gets_its_prefix(timm: None) -> None:
+    assert canonical_name("tinyconv") == "timm/tinyconv"
+    assert canonical_name("timm/resnet18") == "timm/resnet18"
+    assert canonical_name("resnet18") == "resnet18"
+    with pytest.raises(UsageError, match="tinyconf") as error:
+        canonical_name("timm/tinyconf")
+    assert "tinyconv" in error.value.hint
+
+
+@pytest.mark.parametrize("name", ["small-cnn", "timm/tinyconv"])
+def test_pretrained_weights_are_torchvisions_only(info: DatasetInfo, timm: None, name: str) -> None:
+    with pytest.raises(UsageError, match="torchvision's networks"):
+        build_classifier(name, info, pretrained=True)
+
+
+@pytest.mark.parametrize("name", ["timm/resnet18", "vit_tiny_patch16_224"])
+def test_without_timm_the_error_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "timm" else find(name)
+    )
+    with pytest.raises(UsageError, match=name) as error:
+        canonical_name(name)
+    assert "pip install timm" in error.value.hint
+
+
+def test_the_real_timm(info: DatasetInfo) -> None:
+    pytest.importorskip("timm", exc_type=ImportError)
+    for name in ("timm/resnet10t", "timm/vit_tiny_patch16_224"):
+        classifier = build_classifier(name, replace(info, channels=1))
+        with torch.inference_mode():
+            assert classifier(torch.rand(2, 1, 32, 32)).shape == (2, 2)
