@@ -14,7 +14,7 @@ from pixguard.classifiers.inputs import to_unit_range
 from pixguard.config import DenoiserSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.defences.denoisers.variants import TABLE_4, TABLE_5, Variant
-from pixguard.defences.noise import impulse_noise
+from pixguard.defences.noise import IMPULSE, impulse_noise
 from pixguard.defences.restoring import restore
 from pixguard.errors import UsageError
 from pixguard.metrics import METRICS
@@ -43,7 +43,6 @@ PLANS: Mapping[str, Sequence[Variant]] = {
 """The denoisers of Tables 3, 4 and 5, by command."""
 
 UNTRAINED = ("identity", "median")
-IMPULSE = "impulse"
 
 
 def run_plan(

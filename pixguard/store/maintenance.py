@@ -74,6 +74,16 @@ CHECKS = {
         SELECT id, value_kind, value FROM score
         WHERE value_kind = 'finite' AND ABS(value) > :largest
     """,
+    "denoising_score {0} is called {1} and its value is {2}": """
+        SELECT id, value_kind, value FROM denoising_score
+        WHERE value_kind = 'finite' AND ABS(value) > :largest
+    """,
+    "denoising {0} is of an image of another dataset than its denoiser {1}": """
+        SELECT denoising.id, model.id FROM denoising
+        JOIN model ON model.id = denoising.denoiser_id
+        JOIN image ON image.id = denoising.image_id
+        WHERE image.dataset_id <> model.dataset_id
+    """,
     "attempt {0} is on an image of another dataset than its model {1}": """
         SELECT attempt.id, model.id FROM attempt
         JOIN model ON model.id = attempt.model_id

@@ -3,12 +3,13 @@
 import math
 import shutil
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from alembic import command
 from sqlalchemy import create_engine
-from store_samples import Filled, model, open_writer
+from store_samples import DATASET, Filled, model, open_writer
 
 from pixguard.records import DenoisingRecord, ScoreRecord
 from pixguard.store import maintenance, schema
@@ -76,6 +77,19 @@ def test_what_tells_denoisings_apart(filled: Filled) -> None:
         writer.denoising(record(0), {}, **{**ids, "denoiser_id": other})
     keys = {key for (key,) in rows(filled.path, "SELECT denoising_key FROM denoising")}
     assert len(keys) == 6
+
+
+def test_what_must_not_be_is_found(filled: Filled) -> None:
+    with open_writer(filled.path) as writer:
+        other = writer.dataset(replace(DATASET, name="other"))
+        stranger = writer.model(model("f" * 64, "dae", "denoiser"), other)
+        ids = {"image_id": filled.images[0], "denoiser_id": stranger}
+        metric_ids = {"psnr": writer.metric("psnr", 1, {})}
+        writer.denoising(record(0, ScoreRecord("psnr", 1.0, "finite")), metric_ids, **ids)
+    rows(filled.path, "UPDATE denoising_score SET value = 9e999")
+    told = " ".join(maintenance.check(str(filled.path)))
+    assert "denoising_score 1 is called finite" in told
+    assert f"another dataset than its denoiser {stranger}" in told
 
 
 @pytest.mark.parametrize(("value", "kind"), [("NULL", "finite"), ("1.0", "inf"), ("1.0", "many")])

@@ -48,15 +48,18 @@ def trainings(request: TableRequest) -> list[RowValues]:
 def build(request: TableRequest) -> ReportTable:
     """Return the table: the published rows in their order, each with every training, then others.
 
-    A training stands for a published row where it is on the paper's dataset, real images, all
+    On another dataset than the paper's, every training of a denoiser stands in its row. Else a
+    training stands for a published row where it is on the paper's dataset, real images, all
     classes, and of the denoiser that the paper proposes.
     """
     rows = trainings(request)
     first = "dataset" if is_classifier(request) else "architecture"
+    others = not is_classifier(request) and _dataset(request) != request.spec.dataset
     lines: list[Row] = []
     for key in published_rows(request.spec.number):
-        own = [row for row in rows if row[first] == key and is_papers(request, row)]
-        lines += [_line(request, row, key) for row in own] or [_gap(request, key)]
+        own = [row for row in rows if row[first] == key and (others or is_papers(request, row))]
+        lines += [_line(request, row, None if others else key) for row in own]
+        lines += [] if own else [_gap(request, key)]
         rows = [row for row in rows if row not in own]
     lines += [_line(request, row, None) for row in rows]
     head = Column("dataset" if is_classifier(request) else "model")
