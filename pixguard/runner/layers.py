@@ -11,8 +11,9 @@ from pixguard.classifiers.builders import build_classifier
 from pixguard.classifiers.weights import parameter_counts
 from pixguard.defences.denoisers.layers import MedianLayer
 from pixguard.defences.denoisers.median import Median
+from pixguard.errors import UsageError
 from pixguard.records import DatasetInfo
-from pixguard.runner.patch_selecting import build_registered
+from pixguard.runner.denoisers import build_registered
 from pixguard.store.reader import StoredModel
 
 TYPE_NAMES: dict[type[nn.Module], str] = {
@@ -116,6 +117,11 @@ def layers_of_model(stored: StoredModel, info: DatasetInfo) -> LayerTable:
         info: of the dataset that it was trained on.
     """
     record = stored.record
+    if "format" in record.parameters:
+        raise UsageError(
+            f"the layers of {record.architecture!r} are not known: it was added, not built here",
+            f"pixguard models show {stored.id}",
+        )
     if record.kind == "classifier":
         return layer_table(build_classifier(record.architecture, info), info.channels, info.size)
     return layer_table(build_registered(record, info.channels), info.channels, info.size)

@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import re
+import shlex
 import sqlite3
 import warnings
 from pathlib import Path
@@ -16,6 +18,7 @@ from pixguard.cli.app import app
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:FutureWarning")
 
+README = Path(__file__).resolve().parents[2] / "README.md"
 PHANTOMS = "--dataset oct --source phantom --images 60 --size 28"
 CODE = """
 from torch import nn
@@ -152,6 +155,7 @@ class Rounded(nn.Module):
 def test_a_search_by_gradient_says_why_it_cannot_work() -> None:
     added = run(f"models add {script(Rounded())} {PHANTOMS}")
     assert "no gradient" in added.output
+    assert "was added" in run("models show 1 --layers", code=2).output
     for attack in ("corner", "sigma-zero"):
         told = run(f"attack --dataset oct --attack {attack} --limit 1", code=2).output
         assert "no gradient" in told and "--order grid" in told
@@ -299,8 +303,26 @@ def test_the_options_of_a_training_are_part_of_what_identifies_it() -> None:
     plain = f"train {PHANTOMS} --model small-cnn --epochs 1"
     first = run_json(plain)
     assert run_json(f"{plain} --loss ce --resume")["model"] == first["model"]  # the default
-    for option in ("--loss focal", "--balance sampler", "--augment", "--adversarial 2"):
+    for option in ("--loss focal --balance weights", "--augment --adversarial 2"):
         other = run_json(f"{plain} {option}")
         assert other["already_trained"] is False and other["model"] != first["model"]
         assert run_json(f"{plain} {option} --resume")["already_trained"] is True
     assert "resnet" in run(f"{plain} --pretrained", code=2).output
+
+
+def test_the_example_in_the_readme_runs() -> None:
+    text = README.read_text(encoding="utf-8")
+    section = text.split("## Your own classifier\n")[1].split("\n## ")[0]
+    (example,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    (commands,) = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    with torch.random.fork_rng():
+        exec(compile(example, "README.md", "exec"), {})
+    printed = []
+    for line in commands.splitlines():
+        result = CliRunner().invoke(app, shlex.split(line)[1:])
+        assert result.exit_code == 0, result.output
+        printed.append(result.stdout)
+    ((attempts, fooled),) = stored("SELECT COUNT(*), SUM(success) FROM attempt")
+    assert attempts == 10 and int(str(fooled)) > 0
+    assert stored("SELECT architecture, epochs FROM model") == [("my-model", 0)]
+    assert "mine" in printed[2] and "my-model" in printed[2]
