@@ -19,13 +19,8 @@ from pixguard.defences.restoring import restore
 from pixguard.errors import UsageError
 from pixguard.metrics import METRICS
 from pixguard.records import DenoisingRecord, digest
-from pixguard.runner.denoising import (
-    CHUNK,
-    indices_of_class,
-    load_denoiser,
-    register_untrained,
-    train,
-)
+from pixguard.runner.denoisers import load_denoiser, register_untrained
+from pixguard.runner.denoising import CHUNK, indices_of_class, train
 from pixguard.runner.registering import training_key
 from pixguard.runner.scoring import score_record
 from pixguard.runner.session import Session

@@ -10,11 +10,15 @@ from pixguard.classifiers.evaluation import predict
 from pixguard.config import AttackSettings
 from pixguard.defences.defended import defended
 from pixguard.defences.denoisers import NAMES, TRAINED, build_denoiser
-from pixguard.defences.patch_select import SUFFIX
 from pixguard.errors import UsageError
 from pixguard.records import PredictionRecord, RestorationRecord
-from pixguard.runner.denoising import load_denoiser, register_untrained
-from pixguard.runner.patch_selecting import is_patch_select, missing_denoiser
+from pixguard.runner.denoisers import (
+    find_denoiser,
+    is_default,
+    label,
+    load_denoiser,
+    register_untrained,
+)
 from pixguard.runner.plan import select_images
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Defence, Subject
@@ -32,26 +36,18 @@ def find_defence(engine: Engine, subject: Subject, selector: str) -> Defence:
     if selector in NAMES and selector not in TRAINED:
         return Defence(selector)
     name = subject.dataset.info.name
-    if selector == reader.LATEST:
-        # Identity and median are registered by `denoise apply`, after what was trained for it.
-        known = reader.models(engine, kind="denoiser", dataset_id=subject.dataset_id)
-        trained = [m for m in known if m.record.weights_file and not is_patch_select(m.record)]
-        if not trained:
-            raise UsageError(
-                f"no denoiser has been trained for {name!r}",
-                f"pixguard denoise train --dataset {name}, or --through median",
-            )
-        return Defence(trained[-1].record.architecture, trained[-1])
     known = reader.models(engine, kind="denoiser", dataset_id=subject.dataset_id)
-    if selector.endswith(SUFFIX) and selector not in {m.record.architecture for m in known}:
+    if selector != reader.LATEST:
+        stored = find_denoiser(known, selector, name)
+        return Defence(label(stored), stored)
+    # Identity and median are registered by `denoise apply`, after what was trained for it.
+    trained = [m for m in known if m.record.epochs and is_default(m)]
+    if not trained:
         raise UsageError(
-            f"no denoiser {selector!r} is registered for {name!r}",
-            missing_denoiser(name, selector),
+            f"no denoiser has been trained for {name!r}",
+            f"pixguard denoise train --dataset {name}, or --through median",
         )
-    stored = reader.find_model(
-        engine, selector, kind="denoiser", dataset_id=subject.dataset_id, dataset_name=name
-    )
-    return Defence(stored.record.architecture, stored)
+    return Defence(label(trained[-1]), trained[-1])
 
 
 def defend(session: Session, subject: Subject, selector: str) -> Subject:

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from pixguard.classifiers.evaluation import canonical_logits
 from pixguard.classifiers.inputs import to_unit_range
-from pixguard.classifiers.weights import parameter_counts
 from pixguard.config import DenoiserSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.defences.denoisers import NAMES, TRAINED, build_denoiser
@@ -24,15 +23,12 @@ from pixguard.errors import UsageError
 from pixguard.inference.images import with_pixels
 from pixguard.records import (
     NO_FINDING_ORDINAL,
-    DatasetInfo,
-    ModelRecord,
     RestorationRecord,
     Split,
     decode_label_set,
-    digest,
 )
-from pixguard.runner.patch_selecting import load_denoiser as load_denoiser
-from pixguard.runner.patch_selecting import missing_denoiser, with_patch_select
+from pixguard.runner.denoisers import choose_denoisers, label, load_denoiser
+from pixguard.runner.patch_selecting import with_patch_select
 from pixguard.runner.registering import (
     begin_training,
     keeping_a_finished_training,
@@ -151,69 +147,6 @@ def train(
     }
 
 
-def register_untrained(
-    writer: Writer, name: str, info: DatasetInfo, dataset_id: int
-) -> StoredModel:
-    """Register a denoiser without weights (identity, median); its digest stands for them."""
-    trainable, frozen = parameter_counts(build_denoiser(name, info.channels))
-    record = ModelRecord(
-        kind="denoiser",
-        architecture=name,
-        # One row a dataset, as every model has: the id tells apart what is the same file, split
-        # in two ways.
-        weights_sha256=digest(["untrained", name, info.manifest_sha256, dataset_id]),
-        weights_file="",
-        parameters={},
-        hyperparameters={},
-        trainable_parameters=trainable,
-        frozen_parameters=frozen,
-        training_seconds=0.0,
-        epochs=0,
-    )
-    model_id = writer.model(record, dataset_id)
-    return next(m for m in reader.models(writer.engine, kind="denoiser") if m.id == model_id)
-
-
-def is_default(stored: StoredModel) -> bool:
-    """Say whether a denoiser is its builder's default, trained on every class.
-
-    With patch selection over it, it is what its base is.
-    """
-    record = stored.record
-    parameters = record.parameters.get("base_parameters", record.parameters)
-    return not parameters and record.hyperparameters.get("only_class") is None
-
-
-def choose_denoisers(
-    writer: Writer, subject: Subject, selectors: Sequence[str]
-) -> list[StoredModel]:
-    """Return the denoisers to apply: those named (id or name), else the newest of each name.
-
-    Identity and median are always among the latter. A name does not stand for variants or for
-    models of one class: those go by id.
-
-    Raises:
-        UsageError: a selector fits no denoiser of the dataset.
-    """
-    untrained = [n for n in NAMES if n not in TRAINED and (not selectors or n in selectors)]
-    for name in untrained:
-        register_untrained(writer, name, subject.dataset.info, subject.dataset_id)
-    known = reader.models(writer.engine, kind="denoiser", dataset_id=subject.dataset_id)
-    newest = {m.record.architecture: m for m in known if is_default(m)}
-    if not selectors:
-        return [newest[name] for name in NAMES if name in newest]
-    by_selector = newest | {str(m.id): m for m in known}
-    for selector in selectors:
-        if selector not in by_selector:
-            name = subject.dataset.info.name
-            choices = ", ".join(f"{m.id} ({m.record.architecture})" for m in known) or "none"
-            raise UsageError(
-                f"no denoiser {selector!r} is registered for {name!r}; there is {choices}",
-                missing_denoiser(name, selector),
-            )
-    return [by_selector[selector] for selector in selectors]
-
-
 def require_attempts(engine: Engine, subject: Subject) -> None:
     """Raise if a classifier was never attacked; attacks that all failed are a result.
 
@@ -225,12 +158,6 @@ def require_attempts(engine: Engine, subject: Subject) -> None:
             f"classifier {subject.model.id} has not been attacked yet",
             f"pixguard attack --dataset {subject.dataset.info.name}",
         )
-
-
-def applied_denoisers(engine: Engine, subject: Subject) -> list[StoredModel]:
-    """Return the denoisers that have restored attempts of the subject's classifier."""
-    known = reader.models(engine, kind="denoiser", dataset_id=subject.dataset_id)
-    return [m for m in known if outcomes.restoration_keys(engine, subject.model.id, m.id)]
 
 
 def adversarial_images(
@@ -288,7 +215,7 @@ def apply(
             chosen = with_patch_select(session, writer, subject, chosen)
         for stored in chosen:
             denoiser = load_denoiser(session, stored, subject.dataset.info.channels)
-            results[stored.record.architecture] = _apply_one(
+            results[label(stored)] = _apply_one(
                 session, writer, subject, stored, denoiser, attempts
             )
     return {

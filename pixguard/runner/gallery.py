@@ -9,7 +9,8 @@ from torch import Tensor
 from pixguard.classifiers.evaluation import canonical_logits
 from pixguard.defences.restoring import restore
 from pixguard.errors import UsageError
-from pixguard.runner.denoising import adversarial_images, applied_denoisers, load_denoiser
+from pixguard.runner.denoisers import applied_denoisers, load_denoiser
+from pixguard.runner.denoising import adversarial_images
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store import outcomes

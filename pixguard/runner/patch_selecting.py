@@ -4,22 +4,19 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import nn
 
 from pixguard.classifiers.inputs import to_unit_range
-from pixguard.classifiers.weights import load_weights
-from pixguard.defences.denoisers import build_denoiser
 from pixguard.defences.patch_select import (
     PERCENTILE,
     SUFFIX,
     WINDOW,
-    PatchSelect,
     largest_changes,
     threshold,
 )
 from pixguard.defences.restoring import restore
 from pixguard.errors import UsageError
 from pixguard.records import ModelRecord, digest
+from pixguard.runner.denoisers import is_patch_select, load_denoiser
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store import reader
@@ -30,41 +27,6 @@ CALIBRATION_IMAGES = 256
 """Clean validation images, spread evenly over the split, that a threshold is taken from."""
 
 CHUNK = 16
-
-
-def is_patch_select(record: ModelRecord) -> bool:
-    """Say whether a denoiser is another one with patch selection over it."""
-    return record.architecture.endswith(SUFFIX)
-
-
-def build_registered(record: ModelRecord, channels: int) -> nn.Module:
-    """Return a registered denoiser with fresh weights, whatever selects from it around it."""
-    parameters = record.parameters
-    if not is_patch_select(record):
-        return build_denoiser(record.architecture, channels, **parameters)
-    base = record.architecture.removesuffix(SUFFIX)
-    denoiser = build_denoiser(base, channels, **parameters["base_parameters"])
-    return PatchSelect(denoiser, parameters["tau"], parameters["window"])
-
-
-def load_denoiser(session: Session, stored: StoredModel, channels: int) -> nn.Module:
-    """Return a registered denoiser on the session's device, in evaluation mode."""
-    record = stored.record
-    denoiser = build_registered(record, channels)
-    if record.weights_file:
-        bare, sha256 = denoiser, record.weights_sha256
-        if isinstance(denoiser, PatchSelect):
-            bare, sha256 = denoiser.denoiser, record.parameters["base_sha256"]
-        load_weights(bare, session.weights / record.weights_file, sha256)
-    return denoiser.to(session.device).eval()
-
-
-def missing_denoiser(dataset: str, name: str) -> str:
-    """Return the command that makes a denoiser of this name."""
-    if name.endswith(SUFFIX):
-        base = name.removesuffix(SUFFIX)
-        return f"pixguard denoise apply --dataset {dataset} --denoiser {base} --patch-select"
-    return f"pixguard denoise train --dataset {dataset} --model {name}"
 
 
 def with_patch_select(

@@ -10,12 +10,11 @@ from pixguard.defences.restoring import restore
 from pixguard.errors import UsageError
 from pixguard.metrics import METRICS
 from pixguard.records import ScoreRecord
+from pixguard.runner.denoisers import applied_denoisers, load_denoiser
 from pixguard.runner.denoising import (
     CHUNK,
     adversarial_images,
-    applied_denoisers,
     chunks_by_pixels,
-    load_denoiser,
     require_attempts,
 )
 from pixguard.runner.session import Session

@@ -19,7 +19,8 @@ from pixguard.config import AttackSettings
 from pixguard.defences.restoring import restore
 from pixguard.inference.dense import DenseEvaluator
 from pixguard.records import PixelRecord, decode_label_set
-from pixguard.runner.denoising import adversarial_images, load_denoiser
+from pixguard.runner.denoisers import load_denoiser
+from pixguard.runner.denoising import adversarial_images
 from pixguard.runner.subject import Subject, open_subject
 from pixguard.store import reader
 from pixguard.store.engine import open_engine

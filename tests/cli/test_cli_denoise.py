@@ -14,7 +14,7 @@ from pixguard.classifiers.inputs import to_unit_range
 from pixguard.cli.app import app
 from pixguard.cli.common import open_session, request
 from pixguard.defences.patch_select import PatchSelect, largest_changes
-from pixguard.runner.patch_selecting import load_denoiser
+from pixguard.runner.denoisers import load_denoiser
 from pixguard.runner.subject import open_subject
 from pixguard.store import reader
 from pixguard.store.engine import open_engine

@@ -26,7 +26,7 @@ from pixguard.reports.noise_plans import UNTRAINED
 from pixguard.reports.tables import table_spec
 from pixguard.runner import ablation
 from pixguard.runner.ablation import PLANS, noisy_images, run_plan
-from pixguard.runner.denoising import load_denoiser
+from pixguard.runner.denoisers import load_denoiser
 from pixguard.runner.session import Session
 from pixguard.store import reader
 from pixguard.store.engine import open_engine

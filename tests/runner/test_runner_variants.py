@@ -17,7 +17,8 @@ from pixguard.errors import UsageError
 from pixguard.progress import Silent
 from pixguard.records import NO_FINDING_ORDINAL, ModelRecord
 from pixguard.runner import denoising
-from pixguard.runner.denoising import choose_denoisers, indices_of_class, load_denoiser
+from pixguard.runner.denoisers import choose_denoisers, load_denoiser
+from pixguard.runner.denoising import indices_of_class
 from pixguard.runner.layers import layer_table, layers_of_model
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject

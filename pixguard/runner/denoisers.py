@@ -1,0 +1,138 @@
+"""The denoisers that a database knows: which one is meant, and how it comes back to life."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Engine
+from torch import nn
+
+from pixguard.classifiers.weights import load_weights, parameter_counts
+from pixguard.defences.denoisers import NAMES, TRAINED, build_denoiser
+from pixguard.defences.patch_select import SUFFIX, PatchSelect
+from pixguard.errors import UsageError
+from pixguard.records import DatasetInfo, ModelRecord, digest
+from pixguard.runner.session import Session
+from pixguard.runner.subject import Subject
+from pixguard.store import outcomes, reader
+from pixguard.store.reader import StoredModel
+from pixguard.store.writer import Writer
+
+
+def is_patch_select(record: ModelRecord) -> bool:
+    """Say whether a denoiser is another one with patch selection over it."""
+    return record.architecture.endswith(SUFFIX)
+
+
+def build_registered(record: ModelRecord, channels: int) -> nn.Module:
+    """Return a registered denoiser with fresh weights, whatever selects from it around it."""
+    parameters = record.parameters
+    if not is_patch_select(record):
+        return build_denoiser(record.architecture, channels, **parameters)
+    base = record.architecture.removesuffix(SUFFIX)
+    denoiser = build_denoiser(base, channels, **parameters["base_parameters"])
+    return PatchSelect(denoiser, parameters["tau"], parameters["window"])
+
+
+def load_denoiser(session: Session, stored: StoredModel, channels: int) -> nn.Module:
+    """Return a registered denoiser on the session's device, in evaluation mode."""
+    record = stored.record
+    denoiser = build_registered(record, channels)
+    if record.weights_file:
+        bare, sha256 = denoiser, record.weights_sha256
+        if isinstance(denoiser, PatchSelect):
+            bare, sha256 = denoiser.denoiser, record.parameters["base_sha256"]
+        load_weights(bare, session.weights / record.weights_file, sha256)
+    return denoiser.to(session.device).eval()
+
+
+def missing_denoiser(dataset: str, name: str) -> str:
+    """Return the command that makes a denoiser of this name."""
+    if name.endswith(SUFFIX):
+        base = name.removesuffix(SUFFIX)
+        return f"pixguard denoise apply --dataset {dataset} --denoiser {base} --patch-select"
+    return f"pixguard denoise train --dataset {dataset} --model {name}"
+
+
+def register_untrained(
+    writer: Writer, name: str, info: DatasetInfo, dataset_id: int
+) -> StoredModel:
+    """Register a denoiser without weights (identity, median); its digest stands for them."""
+    trainable, frozen = parameter_counts(build_denoiser(name, info.channels))
+    record = ModelRecord(
+        kind="denoiser",
+        architecture=name,
+        # One row a dataset, as every model has: the id tells apart what is the same file, split
+        # in two ways.
+        weights_sha256=digest(["untrained", name, info.manifest_sha256, dataset_id]),
+        weights_file="",
+        parameters={},
+        hyperparameters={},
+        trainable_parameters=trainable,
+        frozen_parameters=frozen,
+        training_seconds=0.0,
+        epochs=0,
+    )
+    model_id = writer.model(record, dataset_id)
+    return next(m for m in reader.models(writer.engine, kind="denoiser") if m.id == model_id)
+
+
+def is_default(stored: StoredModel) -> bool:
+    """Say whether a denoiser is its builder's default, trained on every class.
+
+    With patch selection over it, it is what its base is.
+    """
+    record = stored.record
+    parameters = record.parameters.get("base_parameters", record.parameters)
+    return not parameters and record.hyperparameters.get("only_class") is None
+
+
+def label(stored: StoredModel) -> str:
+    """Return the name of a denoiser, with its id where the name stands for another one."""
+    name = stored.record.architecture
+    return name if is_default(stored) else f"{name} #{stored.id}"
+
+
+def find_denoiser(known: Sequence[StoredModel], selector: str, dataset: str) -> StoredModel:
+    """Return the one of a dataset's denoisers that a user means: an id, or a name's newest.
+
+    A name does not stand for variants or for models of one class: those go by id.
+
+    Raises:
+        UsageError: there is none.
+    """
+    matching = [
+        m for m in known
+        if selector == str(m.id) or (selector == m.record.architecture and is_default(m))
+    ]  # fmt: skip
+    if not matching:
+        choices = ", ".join(f"{m.id} ({m.record.architecture})" for m in known) or "none"
+        raise UsageError(
+            f"no denoiser {selector!r} is registered for {dataset!r}; there is {choices}",
+            missing_denoiser(dataset, selector),
+        )
+    return matching[-1]
+
+
+def choose_denoisers(
+    writer: Writer, subject: Subject, selectors: Sequence[str]
+) -> list[StoredModel]:
+    """Return the denoisers to apply: those named (id or name), else the newest of each name.
+
+    Identity and median are always among the latter.
+
+    Raises:
+        UsageError: a selector fits no denoiser of the dataset.
+    """
+    info = subject.dataset.info
+    for name in NAMES:
+        if name not in TRAINED and (not selectors or name in selectors):
+            register_untrained(writer, name, info, subject.dataset_id)
+    known = reader.models(writer.engine, kind="denoiser", dataset_id=subject.dataset_id)
+    present = {m.record.architecture for m in known if is_default(m)}
+    wanted = selectors or [name for name in NAMES if name in present]
+    return [find_denoiser(known, selector, info.name) for selector in wanted]
+
+
+def applied_denoisers(engine: Engine, subject: Subject) -> list[StoredModel]:
+    """Return the denoisers that have restored attempts of the subject's classifier."""
+    known = reader.models(engine, kind="denoiser", dataset_id=subject.dataset_id)
+    return [m for m in known if outcomes.restoration_keys(engine, subject.model.id, m.id)]
