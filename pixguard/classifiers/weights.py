@@ -6,7 +6,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
+from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
+from pixguard.classifiers.external import reason
 from pixguard.errors import PixguardError
 from pixguard.files import write_atomically
 
@@ -49,7 +51,8 @@ def load_weights(module: nn.Module, path: Path, sha256: str | None = None) -> No
 
     Args:
         module: built as the module that the weights were saved from.
-        path: ``.safetensors``, or a ``.pt`` or ``.pth`` that holds a state dict.
+        path: ``.safetensors``, or a ``.pt`` or ``.pth`` that holds a state dict, perhaps under the
+            name ``state_dict`` or from DataParallel.
         sha256: what :func:`save_weights` returned; None does not check it.
 
     Raises:
@@ -100,11 +103,15 @@ def _read(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
+        if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+            state = state["state_dict"]  # a checkpoint, as training frameworks write it
         if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):
             raise ValueError("it holds no state dict")
-        return dict(state)
+        state = dict(state)
+        consume_prefix_in_state_dict_if_present(state, "module.")  # from DataParallel
+        return state
     except Exception as error:  # a damaged pickle may raise anything
         raise PixguardError(
-            f"the weights {path} cannot be read: {error}",
+            f"the weights {path} cannot be read: {reason(error)}",
             "restore the file, or save it again as safetensors or as a plain state dict",
         ) from error

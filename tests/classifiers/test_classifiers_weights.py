@@ -71,6 +71,16 @@ def test_plain_state_dict_is_read(tmp_path: Path, make: Callable[[int], Classifi
     assert same(saved, loaded)
 
 
+def test_a_checkpoint_of_a_parallel_training_is_read(
+    tmp_path: Path, make: Callable[[int], Classifier]
+) -> None:
+    saved, loaded = make(1), make(2)
+    state = nn.DataParallel(saved).state_dict()
+    torch.save({"state_dict": state, "epoch": 3}, tmp_path / "checkpoint.pt")
+    load_weights(loaded, tmp_path / "checkpoint.pt")
+    assert same(saved, loaded)
+
+
 def test_pickled_module_is_not_unpickled(tmp_path: Path, make: Callable[[int], Classifier]) -> None:
     torch.save(make(1), tmp_path / "whole.pt")
     with pytest.raises(PixguardError, match=r"whole\.pt cannot be read"):
