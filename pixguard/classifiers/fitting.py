@@ -90,7 +90,7 @@ def _check_batches(classifier: Classifier, some: Tensor, info: DatasetInfo) -> N
     told = next(iter(failing.values()))
     raise UsageError(
         f"the model does not run on images of {channels} x {side} x {side} ({told})",
-        f"--size {sides[-1]}" if sides else "check what images the model takes",
+        f"--size {sides[0]}" if sides else "check what images the model takes",
     )
 
 

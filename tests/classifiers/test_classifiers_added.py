@@ -141,6 +141,21 @@ def test_adding_again_is_the_same_model_and_another_normalisation_is_another() -
     assert other["weights"] == first["weights"]
 
 
+def test_a_model_of_several_labels_is_judged_label_by_label() -> None:
+    path = export(network(outputs=14), batch=torch.export.Dim("batch"))
+    run(f"models add {path} {PHANTOMS.replace('oct', 'chest')}")
+    codes = [str(code) for (code,) in stored("SELECT predicted FROM prediction")]
+    assert len(codes) == 12 and any("," in code for code in codes)
+
+
+def test_a_recorded_program_is_attacked_densely_also_through_a_denoiser() -> None:
+    run(f"models add {script(network())} {PHANTOMS}")
+    told = run("attack --dataset oct --attack random --queries 4 --limit 2 --through median")
+    assert "going dense (its operations were recorded elsewhere" in told.output
+    rows = stored("SELECT evaluator FROM attempt")
+    assert rows == [("dense",)] * 2
+
+
 class Rounded(nn.Module):
     """Gives no gradient: the operations that it records have none."""
 
@@ -205,6 +220,10 @@ class Pair(nn.Module):
         return self.network(images), images
 
 
+def flat(side: int) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(side**2, 4))
+
+
 def infinite() -> nn.Module:
     model = network()
     model[-1].bias.data[0] = torch.inf
@@ -245,9 +264,10 @@ BAD = {
     "classes": (lambda: script(network(outputs=5)), 2, "5 outputs; 'oct' has 4 classes"),
     "channels": (lambda: script(network(channels=3)), 2, "expand(-1, 3, -1, -1)"),
     "channels of code": (lambda: build(network(channels=3)), 1, "does not fit the model"),
+    "size": (lambda: script(flat(64)), 2, "--size 64"),
     "fixed batch": (lambda: export(network()), 2, "torch.export.Dim"),
     "fixed batch, traced": (lambda: trace(Reshaping()), 2, "flatten(1)"),
-    "other images count": (lambda: script(Leaky()), 2, "the images beside it"),
+    "other images": (lambda: script(Leaky()), 2, "the images beside it"),
     "dropout": (lambda: trace(network().train()), 2, "model.eval()"),
     "two results": (lambda: script(Pair()), 2, "returned tuple"),
     "no logits": (lambda: script(nn.Sequential(nn.Conv2d(1, 4, 3))), 2, "(5, 4, 26, 26)"),
