@@ -17,8 +17,7 @@ ALLOWED["store"] = {"store"}
 ALLOWED["reports"] = {"store", "reports"}
 ALLOWED["runner"] = {*FLOW, "store", "runner"}
 ALLOWED["cli"] = {*FLOW, "store", "reports", "runner", "cli"}
-SHARED = {"checkpoint", "config", "errors", "files", "prefetching", "progress", "provenance"}
-SHARED |= {"records", "training"}
+SHARED = {"config", "errors", "files", "progress", "provenance", "records", "training"}
 HEAVY = ("torch", "torchvision", "sqlalchemy", "matplotlib", "medmnist", "numpy")
 
 

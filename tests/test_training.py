@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from pixguard.errors import PixguardError, UsageError
 from pixguard.files import write_atomically
-from pixguard.prefetching import read_ahead
 from pixguard.progress import Silent
 from pixguard.records import EpochRecord
-from pixguard.training import Fit, fit, stalled
+from pixguard.training.loop import Fit, fit, stalled
+from pixguard.training.prefetching import read_ahead
 
 
 class Learner:

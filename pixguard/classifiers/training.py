@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pixguard.checkpoint import Stateful
 from pixguard.classifiers.augmentation import moved, with_random_pixels
 from pixguard.classifiers.balance import BalancedSampler, loss_weights
 from pixguard.classifiers.classifier import Classifier
@@ -21,7 +20,8 @@ from pixguard.datasets.base import ImageDataset
 from pixguard.errors import DataError, UsageError
 from pixguard.progress import Display, StopSignal
 from pixguard.records import EpochRecord, Split, Task, digest
-from pixguard.training import Fit, fit
+from pixguard.training.checkpoint import Stateful
+from pixguard.training.loop import Fit, fit
 
 VALIDATION_BATCH = 256
 
@@ -52,7 +52,7 @@ def train_classifier(
         device: where to train.
         checkpoint: where to keep and find the finished epochs; None for nowhere.
         display: where progress is shown.
-        stop: looked at between batches; see :func:`pixguard.training.fit`.
+        stop: looked at between batches; see :func:`pixguard.training.loop.fit`.
 
     Raises:
         DataError: there is nothing to train on.
@@ -86,7 +86,7 @@ def train_classifier(
 
 
 class _Trainee:
-    """A classifier, its data and the paper's recipe, for :func:`pixguard.training.fit`."""
+    """A classifier, its data and the paper's recipe, for :func:`pixguard.training.loop.fit`."""
 
     def __init__(
         self,

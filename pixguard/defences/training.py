@@ -23,7 +23,7 @@ from pixguard.defences.noise import add_noise, check_noise
 from pixguard.errors import UsageError
 from pixguard.progress import Display, StopSignal
 from pixguard.records import EpochRecord, digest
-from pixguard.training import Fit, fit
+from pixguard.training.loop import Fit, fit
 
 EPSILON = 1e-8
 """Of the annealed loss (paper, section 3.1.2, equation of the Noise2Noise framework)."""

@@ -13,7 +13,7 @@ from pixguard.inference.delta import DeltaEvaluator
 from pixguard.inference.dense import DenseEvaluator, automatic_batch
 from pixguard.inference.images import with_pixels
 
-CPU_WORK_BYTES = 96 << 20
+CPU_WORK_BYTES = 160 << 20
 """A batch's feature maps on a CPU: larger ones leave the caches, and tensors above 32 MiB are given
 back to the system after every use."""
 MOST = {"cpu": 100, "cuda": 1024}

@@ -17,7 +17,7 @@ from pixguard.store import reader
 from pixguard.store.engine import open_engine
 from pixguard.store.reader import StoredModel
 from pixguard.store.writer import Writer
-from pixguard.training import Fit
+from pixguard.training.loop import Fit
 
 Settings = TypeVar("Settings", TrainSettings, DenoiserSettings)
 

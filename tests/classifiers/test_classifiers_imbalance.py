@@ -18,7 +18,7 @@ from pixguard.config import TrainSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.errors import UsageError
 from pixguard.progress import Silent
-from pixguard.training import Fit
+from pixguard.training.loop import Fit
 
 CPU = torch.device("cpu")
 SETTINGS = TrainSettings("small-cnn", epochs=3, batch_size=8, learning_rate=0.05)

@@ -15,7 +15,7 @@ from pixguard.config import TrainSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.errors import DataError, PixguardError
 from pixguard.progress import Silent, StopSignal
-from pixguard.training import Fit
+from pixguard.training.loop import Fit
 
 CPU = torch.device("cpu")
 SETTINGS = TrainSettings(

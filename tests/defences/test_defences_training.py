@@ -16,7 +16,7 @@ from pixguard.defences.training import _MedianCNNRecipe, annealed_l0, train_deno
 from pixguard.errors import UsageError
 from pixguard.metrics import METRICS
 from pixguard.progress import Silent, StopSignal
-from pixguard.training import Fit
+from pixguard.training.loop import Fit
 
 CPU = torch.device("cpu")
 SMALL: dict[str, dict[str, Any]] = {

@@ -18,11 +18,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pixguard.checkpoint import Checkpoint, Trained
 from pixguard.errors import PixguardError, UsageError
-from pixguard.prefetching import batches_on
 from pixguard.progress import Display, Progress, StopSignal
 from pixguard.records import EpochRecord, digest
+from pixguard.training.checkpoint import Checkpoint, Trained
+from pixguard.training.prefetching import batches_on
 
 LOOK_EVERY = 32
 """Batches between two looks at the loss on an accelerator, which waits for it at every look."""
