@@ -12,11 +12,12 @@ tenth of them is new; two full batches and a part of one are left to evaluate.""
 
 
 def pack(evaluator: Evaluator, search: Search, attempts: int, waiting: int) -> int:
-    """Return how many slots to fill; lower the evaluator's batch where a plan is smaller than it.
+    """Return how many slots to fill; lower the evaluator's batch to what fills it.
 
-    A batch has one fixed shape: a larger one than the plan can ever fill is wasted work. What of
-    the plan is done already does not count, because kernels differ in the last bits between
-    shapes: a resumed plan must end as one that was not interrupted.
+    A batch has one fixed shape: what a step asks for is cut into equal ones, for the rest of an
+    uneven cut is wasted work, and so is a batch that is larger than the plan. What of the plan is
+    done already does not count, because kernels differ in the last bits between shapes: a resumed
+    plan must end as one that was not interrupted.
 
     Args:
         evaluator: whose batch may be lowered.
@@ -25,9 +26,11 @@ def pack(evaluator: Evaluator, search: Search, attempts: int, waiting: int) -> i
         waiting: how many of them are still to be made.
     """
     step = search.candidates_per_step
-    evaluator.batch = max(1, min(evaluator.batch, attempts * step))
     wanted = evaluator.batch * (REVISITING_SHARE if search.revisits else 1)
-    return max(1, min(waiting, evaluator.most_slots, math.ceil(wanted / step)))
+    slots = max(1, min(attempts, evaluator.most_slots, math.ceil(wanted / step)))
+    asked = slots * step
+    evaluator.batch = math.ceil(asked / math.ceil(asked / evaluator.batch))
+    return max(1, min(waiting, slots))
 
 
 def search_precision(asked: PrecisionName, search: Search) -> PrecisionName:

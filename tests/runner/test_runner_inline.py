@@ -59,19 +59,19 @@ def plan(
 @pytest.mark.parametrize(
     ("step", "revisits", "attempts", "done", "expected"),
     [
-        (100, False, 50, 0, (240, 3)),
-        (100, True, 90, 0, (240, 58)),
+        (100, False, 50, 0, (150, 3)),
+        (100, True, 90, 0, (232, 58)),
         (1, False, 500, 0, (240, 240)),
         (1, False, 500, 400, (240, 100)),
-        (100, True, 5, 0, (240, 5)),
+        (100, True, 5, 0, (167, 5)),
         (100, False, 2, 0, (200, 2)),
         (100, True, 2, 1, (200, 1)),
-        (1000, False, 9, 0, (240, 1)),
-        (100, True, 9, 9, (240, 1)),
-        (100, True, 0, 0, (1, 1)),
+        (1000, False, 9, 0, (200, 1)),
+        (100, True, 9, 9, (225, 1)),
+        (100, True, 0, 0, (100, 1)),
     ],
 )
-def test_a_full_batch_is_asked_for_and_none_larger_than_the_plan_can_fill(
+def test_a_step_fills_equal_batches_and_none_is_larger_than_the_plan_can_fill(
     step: int, revisits: bool, attempts: int, done: int, expected: tuple[int, int]
 ) -> None:
     settings = AttackSettings(batch=240, evaluator="dense")
@@ -87,7 +87,7 @@ def test_no_more_images_are_kept_than_the_evaluator_has_room_for(
     monkeypatch.setattr(DenseEvaluator, "most_slots", 4)
     settings = AttackSettings(batch=240, evaluator="dense")
     evaluator, slots = open_evaluator(SESSION, subject(), settings, Asking(100, True), plan(50, 0))
-    assert (evaluator.batch, slots) == (240, 4)
+    assert (evaluator.batch, slots) == (200, 4)
 
 
 def test_a_resumed_plan_is_evaluated_in_batches_of_the_same_shape() -> None:
