@@ -22,3 +22,10 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real images not found at {folder}: set PIXGUARD_REAL_DATA to their folder")
     return folder
+
+
+@pytest.fixture
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in a folder of its own, with a data folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PIXGUARD_DATA", str(tmp_path / "data"))

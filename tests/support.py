@@ -1,8 +1,27 @@
 """What several test folders need; importable because ``tests`` is on pytest's path."""
 
+import json
 import sys
+from typing import Any
+
+from typer.testing import CliRunner, Result
+
+from pixguard.cli.app import app
 
 
 def pixguard_command() -> list[str]:
     """The start of a command line that runs this checkout's pixguard."""
     return [sys.executable, "-m", "pixguard"]
+
+
+def run(command: str, *, code: int = 0) -> Result:
+    """Run a command line in this process, in the working folder; its exit code must be ``code``."""
+    result = CliRunner().invoke(app, command.split())
+    assert result.exit_code == code, result.output
+    return result
+
+
+def run_json(command: str) -> dict[str, Any]:
+    """Run a command line that succeeds, and return what it prints with ``--json``."""
+    value: dict[str, Any] = json.loads(run(f"{command} --json").stdout)
+    return value

@@ -12,11 +12,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from pixguard.cli.app import app
+from support import run, run_json
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:FutureWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*torch.jit.*:FutureWarning"),
+    pytest.mark.usefixtures("in_an_empty_folder"),
+]
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 PHANTOMS = "--dataset oct --source phantom --images 60 --size 28"
@@ -29,23 +33,6 @@ def network(outputs: int = 4) -> nn.Module:
     )
 number = 7
 """
-
-
-@pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PIXGUARD_DATA", str(tmp_path / "data"))
-
-
-def run(command: str, *, code: int = 0) -> Result:
-    result = CliRunner().invoke(app, command.split())
-    assert result.exit_code == code, result.output
-    return result
-
-
-def run_json(command: str) -> dict[str, object]:
-    value: dict[str, object] = json.loads(run(f"{command} --json").stdout)
-    return value
 
 
 def network(channels: int = 1, outputs: int = 4) -> nn.Module:

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 import torch
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from pixguard.attacks import SEARCHES
 from pixguard.classifiers.evaluation import canonical_logits, judge
@@ -25,6 +25,9 @@ from pixguard.runner.subject import Subject, open_subject
 from pixguard.store import reader
 from pixguard.store.engine import open_engine
 from pixguard.store.outcomes import StoredRestoration
+from support import run, run_json
+
+pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
 SMALL = {
     "differential-evolution": "--population 20 --generations 8",
@@ -37,23 +40,6 @@ SMALL = {
 """Every attack with a small budget."""
 
 EVOLUTION = f"attack --dataset oct {SMALL['differential-evolution']}"
-
-
-@pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PIXGUARD_DATA", str(tmp_path / "data"))
-
-
-def run(command: str, *, code: int = 0) -> Result:
-    result = CliRunner().invoke(app, command.split())
-    assert result.exit_code == code, result.output
-    return result
-
-
-def run_json(command: str) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads(run(f"{command} --json").stdout)
-    return value
 
 
 def select(query: str, path: str = "pixguard.db") -> list[tuple[Any, ...]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from pixguard.classifiers.inputs import to_unit_range
 from pixguard.cli.app import app
@@ -18,25 +18,11 @@ from pixguard.runner.denoisers import load_denoiser
 from pixguard.runner.subject import open_subject
 from pixguard.store import reader
 from pixguard.store.engine import open_engine
+from support import run, run_json
+
+pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
 TRAIN = "denoise train --dataset oct --model autoencoder --epochs 1 --batch-size 8 --limit 32"
-
-
-@pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PIXGUARD_DATA", str(tmp_path / "data"))
-
-
-def run(command: str, *, code: int = 0) -> Result:
-    result = CliRunner().invoke(app, command.split())
-    assert result.exit_code == code, result.output
-    return result
-
-
-def run_json(command: str) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads(run(f"{command} --json").stdout)
-    return value
 
 
 def select(query: str) -> list[tuple[Any, ...]]:

@@ -8,26 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from pixguard.cli.app import app
+from support import run, run_json
 
-
-@pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PIXGUARD_DATA", str(tmp_path / "data"))
-
-
-def run(command: str, *, code: int = 0) -> Result:
-    result = CliRunner().invoke(app, command.split())
-    assert result.exit_code == code, result.output
-    return result
-
-
-def run_json(command: str) -> dict[str, object]:
-    value: dict[str, object] = json.loads(run(f"{command} --json").stdout)
-    return value
+pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
 
 @pytest.fixture(scope="module")
