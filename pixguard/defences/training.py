@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from pixguard.classifiers.device import trains_in_bfloat16
 from pixguard.classifiers.inputs import unit_range
 from pixguard.config import DenoiserSettings
 from pixguard.datasets.base import Images
@@ -47,7 +48,7 @@ def annealed_l0(difference: Tensor, gamma: float) -> Tensor:
 class _Recipe:
     """Noisy images to clean ones under the mean squared error: the autoencoder and the DAE.
 
-    On a GPU that has bfloat16 the denoiser runs in it; the loss and validation are in float32.
+    Where the device has bfloat16 the denoiser runs in it; the loss and validation are in float32.
     """
 
     autocast = True
@@ -68,9 +69,7 @@ class _Recipe:
         on_gpu = device.type == "cuda"
         last = on_gpu or self.channels_last_on_cpu
         self._layout = torch.channels_last if last else torch.contiguous_format
-        self._faster = (
-            on_gpu and self.autocast and torch.cuda.is_bf16_supported(including_emulation=False)
-        )
+        self._faster = self.autocast and trains_in_bfloat16(device)
         self.module = denoiser.to(device).to(memory_format=self._layout)
         self.optimizer: torch.optim.Optimizer = torch.optim.Adam(
             denoiser.parameters(), lr=settings.learning_rate
