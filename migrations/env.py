@@ -1,7 +1,7 @@
 """Alembic's entry point: runs the migrations on the connection that pixguard hands over.
 
 The caller (:mod:`pixguard.store.schema`) owns the transaction and the foreign keys; there is no
-alembic.ini. To draft a migration after a change of ``pixguard/store/tables.py``::
+alembic.ini. To draft a migration after a change of ``pixguard/store/tables/``::
 
     from alembic import command
     from pixguard.store import engine, schema

@@ -35,12 +35,13 @@ def trains_in_bfloat16(device: torch.device) -> bool:
     """Return whether a device multiplies bfloat16 in hardware, faster than float32.
 
     Measured on a CPU with AVX512-BF16, one thread, 64 x 64: training the DAE 1.7 times, the
-    autoencoder 1.6 times as fast. Without such instructions bfloat16 is emulated, and slower.
+    autoencoder 1.6 times, ResNet50 2.0 times as fast. Without such instructions bfloat16 is
+    emulated, and slower.
     """
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.11 does not tell
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    tell = getattr(torch.cpu, "get_capabilities", dict)  # which torch 2.11 may lack
+    return any(tell().get(name) for name in ("avx512_bf16", "amx_bf16"))
 
 
 def describe(device: torch.device) -> str:

@@ -1,7 +1,6 @@
 """Training a classifier as the paper did (sections 3.2.2 and 4.1.2)."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from pixguard.classifiers.augmentation import moved, with_random_pixels
 from pixguard.classifiers.balance import BalancedSampler, loss_weights
 from pixguard.classifiers.classifier import Classifier
+from pixguard.classifiers.device import trains_in_bfloat16
 from pixguard.classifiers.inputs import unit_range
 from pixguard.classifiers.losses import classification_loss
 from pixguard.config import LossName, TrainSettings
@@ -41,8 +41,9 @@ def train_classifier(
     The loss is by default the cross entropy, or for multi-label tasks the binary cross entropy,
     whose images without any finding take part neither in training nor in validation, as in the
     paper. An image is counted as correct when its whole label set is; training images are counted
-    as they were drawn and changed. Validation images are never changed, drawn or weighted. On a
-    GPU the network runs in bfloat16 autocast with channels last; the weights stay float32.
+    as they were drawn and changed. Validation images are never changed, drawn or weighted.
+    Where the device has bfloat16 the network is trained in it, with channels last; the weights
+    stay float32, and so does validation.
 
     Args:
         classifier: built for the dataset; trained in place from the weights that it has.
@@ -60,7 +61,7 @@ def train_classifier(
         PixguardError: the loss is not finite, or the checkpoint is unusable.
     """
     trainee = _Trainee(classifier.to(device), dataset, settings, device)
-    layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
+    layout = torch.channels_last if trains_in_bfloat16(device) else torch.contiguous_format
     classifier.to(memory_format=layout)
     identity = {
         "classifier": asdict(settings),
@@ -169,7 +170,9 @@ class _Trainee:
         self, images: Tensor, labels: Tensor, weights: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Return the mean loss on images (n, C, H, W), and how many were decided correctly."""
-        with self._faster():
+        # Validation is in float32: it agrees with the evaluation that judges the classifier.
+        faster = self.module.training and trains_in_bfloat16(self._device)
+        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=faster):
             logits = self.module(images)
         logits = logits.float()
         indicators = self.module.indicators(logits.detach())
@@ -179,10 +182,6 @@ class _Trainee:
             truth = labels.bool()
         loss = classification_loss(self._kind, logits, labels, weights)
         return loss, (indicators == truth).all(dim=1).sum()
-
-    def _faster(self) -> AbstractContextManager[object]:
-        on_gpu = self._device.type == "cuda"
-        return torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=on_gpu)
 
 
 def default_loss(task: Task) -> LossName:

@@ -1,0 +1,40 @@
+"""The schema as SQLAlchemy models. Migrations in ``migrations/`` create exactly this.
+
+Every table is STRICT on SQLite. Times are INTEGER milliseconds since the epoch (UTC), structured
+values are JSON text, booleans are 0 or 1, a label set is its code (see :mod:`pixguard.records`).
+Foreign keys never cascade: nothing is deleted behind a researcher's back.
+"""
+
+from pixguard.store.tables.attempts import Attack, Attempt, Pixel
+from pixguard.store.tables.base import Base
+from pixguard.store.tables.restorations import Denoising, DenoisingScore, Metric, Restoration, Score
+from pixguard.store.tables.runs import Environment, Failure, Run
+from pixguard.store.tables.subjects import (
+    Dataset,
+    DatasetClass,
+    Image,
+    Model,
+    Prediction,
+    TrainingEpoch,
+)
+
+__all__ = [
+    "Attack",
+    "Attempt",
+    "Base",
+    "Dataset",
+    "DatasetClass",
+    "Denoising",
+    "DenoisingScore",
+    "Environment",
+    "Failure",
+    "Image",
+    "Metric",
+    "Model",
+    "Pixel",
+    "Prediction",
+    "Restoration",
+    "Run",
+    "Score",
+    "TrainingEpoch",
+]
