@@ -1,5 +1,7 @@
 """Which device the work runs on: the one place where devices have names."""
 
+from collections.abc import Mapping
+
 import torch
 
 from pixguard.errors import UsageError
@@ -40,8 +42,9 @@ def trains_in_bfloat16(device: torch.device) -> bool:
     """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    tell = getattr(torch.cpu, "get_capabilities", dict)  # which torch 2.11 may lack
-    return any(tell().get(name) for name in ("avx512_bf16", "amx_bf16"))
+    tell = getattr(torch.cpu, "get_capabilities", None)  # torch 2.11 may lack it
+    found: Mapping[str, object] = tell() if tell else {}
+    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
 
 
 def describe(device: torch.device) -> str:
