@@ -80,7 +80,7 @@ def train(
 ) -> None:
     """Train a denoiser on a dataset's training images with noise, and register it."""
     with open_session(db, device) as session:
-        from pixguard.runner.denoising import train as run
+        from pixguard.runner.denoiser_training import train as run
         from pixguard.runner.registering import with_fresh_seed
 
         refuse_both(resume, fresh_seed)
@@ -126,7 +126,7 @@ def apply(
     db: DatabaseOption = "pixguard.db",
     json: JsonOption = False,
 ) -> None:
-    """Restore every successfully attacked image and let the classifier judge it again."""
+    """Restore attacked images and their clean ones, and let the classifier judge them again."""
     with open_session(db, device) as session:
         from pixguard.runner.denoising import apply as run
         from pixguard.runner.subject import open_subject

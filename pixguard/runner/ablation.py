@@ -19,8 +19,9 @@ from pixguard.defences.restoring import restore
 from pixguard.errors import UsageError
 from pixguard.metrics import METRICS
 from pixguard.records import DenoisingRecord, digest
+from pixguard.runner.denoiser_training import indices_of_class, train
 from pixguard.runner.denoisers import load_denoiser, register_untrained
-from pixguard.runner.denoising import CHUNK, indices_of_class, train
+from pixguard.runner.denoising import CHUNK
 from pixguard.runner.registering import training_key
 from pixguard.runner.scoring import score_record
 from pixguard.runner.session import Session

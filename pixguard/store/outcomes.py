@@ -31,6 +31,22 @@ class StoredAttempt:
     confidence_after: float
     pixels: tuple[PixelRecord, ...]
 
+    @property
+    def attempt_id(self) -> int:
+        """The id, by the name that all sources of restorations have for it."""
+        return self.id
+
+
+@dataclass(frozen=True, slots=True)
+class AttackedImage:
+    """A clean image that was attacked, with or without success."""
+
+    image_id: int
+    image_index: int
+    label_code: str
+    attempt_id: None = None
+    pixels: tuple[()] = ()
+
 
 @dataclass(frozen=True, slots=True)
 class StoredRestoration:
@@ -98,6 +114,32 @@ def successes(
             )
             for row in connection.execute(query)
         ]
+
+
+def attacked_images(
+    engine: Engine, model_id: int, pixels: int | None = None
+) -> list[AttackedImage]:
+    """Return the images of all attempts on an undefended classifier, each once, by their ids.
+
+    Args:
+        engine: an open database.
+        model_id: the classifier.
+        pixels: number of pixels of the attack; None for any.
+    """
+    attempted = (
+        select(Attempt.image_id)
+        .join(Attack, Attack.id == Attempt.attack_id)
+        .where(Attempt.model_id == model_id, Attempt.through_model_id.is_(None))
+    )
+    if pixels is not None:
+        attempted = attempted.where(Attack.pixels == pixels)
+    query = (
+        select(Image.id, Image.dataset_index, Image.label_set)
+        .where(Image.id.in_(attempted))
+        .order_by(Image.id)
+    )
+    with engine.connect() as connection:
+        return [AttackedImage(*row) for row in connection.execute(query)]
 
 
 def restoration_keys(

@@ -48,10 +48,22 @@ def test_the_whole_job(trained: Path) -> None:
     applied = run_json("denoise apply --dataset oct")
     assert set(applied["denoisers"]) == {"identity", "median", "autoencoder"}
     successes = applied["attacked"]
-    assert count("restoration") == 3 * successes
-    assert applied["denoisers"]["identity"]["recovered"] == 0
+    assert count("restoration") == 3 * (successes + 8)
+    assert applied["clean"] == 8
+    identity = applied["denoisers"]["identity"]
+    assert identity["recovered"] == identity["clean_broken"] == 0
+    assert all(d["clean_restored"] == 8 for d in applied["denoisers"].values())
+    (broken,) = (
+        sqlite3.connect("pixguard.db")
+        .execute(
+            "SELECT COUNT(*) FROM restoration r JOIN image i ON i.id = r.image_id"
+            " WHERE r.attempt_id IS NULL AND r.predicted <> i.label_set"
+        )
+        .fetchone()
+    )
+    assert broken == sum(d["clean_broken"] for d in applied["denoisers"].values())
     run("score --dataset oct")
-    assert count("score") == 3 * 5 * successes
+    assert count("score") == 3 * 5 * (successes + 8)
     again = run_json("score --dataset oct")
     assert set(again["scored"].values()) == {0}
     by_class = json.loads(run("report --table 26 --dataset oct --json").stdout)
