@@ -33,6 +33,16 @@ def test_medians_are_those_of_scipy(size: int, shape: tuple[int, ...]) -> None:
     np.testing.assert_array_equal(median_filter(torch.from_numpy(images), size), expected)
 
 
+def test_medians_of_bfloat16_are_exact_and_have_gradients() -> None:
+    values = torch.rand(1, 2, 9, 9, generator=torch.Generator().manual_seed(0)).bfloat16()
+    images = values.clone().requires_grad_()
+    medians = median_filter(images, 3)
+    assert medians.dtype is torch.bfloat16
+    assert torch.equal(medians.float(), median_filter(values.float(), 3))
+    medians.sum().backward()
+    assert images.grad is not None and images.grad.sum().item() == 2 * 81
+
+
 @pytest.mark.parametrize("size", [3, 5])
 def test_gradients_are_those_of_finite_differences(size: int) -> None:
     values = torch.randperm(70, generator=torch.Generator().manual_seed(0)).double() / 70
