@@ -22,7 +22,11 @@ BalanceName = Literal["none", "sampler", "weights"]
 
 @dataclass(frozen=True, slots=True)
 class DatasetSettings:
-    """Which images. ``size`` is the side in pixels, ``phantom_images`` the number of phantoms."""
+    """Which images.
+
+    ``size`` is the side in pixels, or :data:`pixguard.records.NATIVE_SIZE` for each image's own;
+    ``phantom_images`` is the number of phantoms.
+    """
 
     name: str
     source: Source = "auto"
