@@ -14,6 +14,7 @@ from pixguard.errors import UsageError
 from pixguard.records import SplitScheme
 
 Source = Literal["auto", "medmnist", "originals", "folder", "phantom"]
+AttackAt = Literal["input", "native"]
 EvaluatorName = Literal["auto", "dense", "delta"]
 PrecisionName = Literal["auto", "float32", "bfloat16"]
 LossName = Literal["ce", "bce", "focal"]

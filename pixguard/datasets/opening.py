@@ -15,6 +15,9 @@ from pixguard.errors import DataError, UsageError
 from pixguard.progress import Display
 from pixguard.records import NATIVE_SIZE
 
+NATIVE_SOURCES = ("originals", "folder")
+"""The sources whose images have sizes of their own."""
+
 
 def open_dataset(settings: DatasetSettings, display: Display) -> ImageDataset:
     """Open a dataset from the source that the settings name, or the one that has it.

@@ -43,8 +43,8 @@ class DeltaEvaluator:
     """Evaluates candidates by what their changed pixels can reach, in batches of one fixed shape.
 
     Works for classifiers that torch.fx can trace. Convolutions, pooling, activations, batch
-    normalisation, additions, concatenations and a resize run on windows; from any other operation on, whole
-    maps are computed.
+    normalisation, additions, concatenations and a resize run on windows; from any other operation
+    on, whole maps are computed.
 
     Raises:
         NotTraceableError: torch.fx cannot trace the classifier.

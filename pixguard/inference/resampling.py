@@ -57,5 +57,5 @@ def resample(patches: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
     """
     channels = patches.shape[1]
     lines = rows @ patches.permute(0, 2, 3, 1).flatten(2)
-    windows = cols[:, None] @ lines.unflatten(2, (-1, channels))
+    windows: Tensor = cols[:, None] @ lines.view(*lines.shape[:2], -1, channels)
     return windows.permute(0, 3, 1, 2)

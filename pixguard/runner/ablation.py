@@ -96,7 +96,7 @@ def run_plan(
         "plan": plan,
         "dataset": dataset.info.name,
         "source": dataset.info.source,
-        "size": dataset.info.size,
+        "size": dataset.info.size_name,
         "only_class": settings.only_class,
         "epochs": settings.epochs,
         "noise": settings.noise,

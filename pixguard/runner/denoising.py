@@ -22,6 +22,7 @@ from pixguard.defences.training import train_denoiser
 from pixguard.errors import UsageError
 from pixguard.inference.images import with_pixels
 from pixguard.records import (
+    NATIVE,
     NO_FINDING_ORDINAL,
     RestorationRecord,
     Split,
@@ -137,7 +138,7 @@ def train(
         "only_class": settings.only_class,
         "dataset": dataset.info.name,
         "source": dataset.info.source,
-        "size": dataset.info.size,
+        "size": dataset.info.size_name,
         "epochs": stored.record.epochs,
         "training_seconds": round(stored.record.training_seconds, 1),
         "trainable_parameters": stored.record.trainable_parameters,
@@ -148,22 +149,27 @@ def train(
 
 
 def require_attempts(engine: Engine, subject: Subject) -> None:
-    """Raise if a classifier was never attacked; attacks that all failed are a result.
+    """Raise if a classifier was never attacked so; attacks that all failed are a result.
 
     Raises:
         UsageError: with the command that attacks it.
     """
-    if not reader.attempt_keys(engine, subject.model.id):
+    if not reader.attempt_keys(engine, subject.model.id, subject.dataset_id):
+        at = f" at {NATIVE} size" if subject.option else ""
         raise UsageError(
-            f"classifier {subject.model.id} has not been attacked yet",
-            f"pixguard attack --dataset {subject.dataset.info.name}",
+            f"classifier {subject.model.id} has not been attacked{at} yet",
+            f"pixguard attack --dataset {subject.dataset.info.name}{subject.option}",
         )
 
 
 def adversarial_images(
     session: Session, dataset: ImageDataset, attempts: Sequence[Attacked]
 ) -> tuple[Tensor, Tensor]:
-    """Rebuild attacked images from their pixels; return clean and attacked float32 (N, C, H, W)."""
+    """Rebuild attacked images, of one shape and number of pixels each, from their pixels.
+
+    Returns:
+        Clean and attacked images, float32 (N, C, H, W).
+    """
     clean = to_unit_range(dataset.images([a.image_index for a in attempts]), session.device)
     positions = torch.tensor([[(p.row, p.col) for p in a.pixels] for a in attempts])
     colours = torch.tensor([[p.after for p in a.pixels] for a in attempts], dtype=torch.uint8)
@@ -173,10 +179,13 @@ def adversarial_images(
     )
 
 
-def chunks_by_pixels(attempts: Sequence[Attacked]) -> Iterator[list[Attacked]]:
-    """Yield attempts in chunks of one number of pixels, so that they fit one tensor."""
-    for count in sorted({len(a.pixels) for a in attempts}):
-        group = [a for a in attempts if len(a.pixels) == count]
+def chunks_alike(dataset: ImageDataset, attempts: Sequence[Attacked]) -> Iterator[list[Attacked]]:
+    """Yield attempts in chunks of one number of pixels and one shape, each for one tensor."""
+    groups: dict[tuple[int, tuple[int, int]], list[Attacked]] = {}
+    for attempt in attempts:
+        kind = (len(attempt.pixels), dataset.shape(attempt.image_index))
+        groups.setdefault(kind, []).append(attempt)
+    for _, group in sorted(groups.items()):
         for start in range(0, len(group), CHUNK):
             yield group[start : start + CHUNK]
 
@@ -205,7 +214,10 @@ def apply(
     name = subject.dataset.info.name
     config = {"denoisers": list(selectors), "pixels": pixels, "patch_select": patch_select}
     with session.writer(config, seed=0) as writer:
-        attempts = outcomes.successes(writer.engine, subject.model.id, pixels=pixels)
+        subject = subject.registered(writer)
+        attempts = outcomes.successes(
+            writer.engine, subject.model.id, pixels=pixels, dataset_id=subject.dataset_id
+        )
         if not attempts:
             require_attempts(writer.engine, subject)
             session.display.say("no attempt succeeded: there is nothing to restore")
@@ -234,12 +246,14 @@ def _apply_one(
     denoiser: nn.Module,
     attempts: Sequence[StoredAttempt],
 ) -> Mapping[str, int]:
-    present = outcomes.restoration_keys(writer.engine, subject.model.id, stored.id)
+    present = outcomes.restoration_keys(
+        writer.engine, subject.model.id, stored.id, subject.dataset_id
+    )
     todo = [a for a in attempts if (a.id, a.image_id) not in present]
     done = recovered = 0
     title = f"restoring with {stored.record.architecture}"
     with session.display.track(title, len(todo), "images") as progress:
-        for chunk in chunks_by_pixels(todo):
+        for chunk in chunks_alike(subject.dataset, todo):
             started = time.perf_counter()
             _, attacked = adversarial_images(session, subject.dataset, chunk)
             restored = restore(denoiser, attacked, batch=CHUNK)

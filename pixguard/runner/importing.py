@@ -104,7 +104,7 @@ def add(session: Session, dataset: ImageDataset, model: ExternalModel) -> dict[s
         "format": form,
         "dataset": info.name,
         "source": info.source,
-        "size": info.size,
+        "size": info.size_name,
         "differentiable": differentiable,
         "test_images": len(tested),
         "test_correct": correct,

@@ -81,7 +81,7 @@ def train(
         "architecture": stored.record.architecture,
         "dataset": dataset.info.name,
         "source": dataset.info.source,
-        "size": dataset.info.size,
+        "size": dataset.info.size_name,
         "epochs": stored.record.epochs,
         "training_seconds": round(stored.record.training_seconds, 1),
         "train_accuracy": stored.record.train_accuracy,
