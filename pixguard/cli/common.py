@@ -46,7 +46,7 @@ def size_value(text: str) -> int:
     Raises:
         BadParameter: it is neither a side from 8 to 2048 nor ``native``.
     """
-    if str(text) in (NATIVE, str(NATIVE_SIZE)):
+    if str(text) == NATIVE:
         return NATIVE_SIZE
     if not str(text).isdecimal() or not 8 <= int(text) <= 2048:
         raise typer.BadParameter(f"{text!r} is neither a side from 8 to 2048 nor {NATIVE!r}")

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from pixguard.classifiers.evaluation import canonical_logits
 from pixguard.classifiers.inputs import to_unit_range
 from pixguard.config import DenoiserSettings
 from pixguard.datasets.base import ImageDataset
+from pixguard.datasets.patches import PATCH_SIDE, patches
 from pixguard.defences.denoisers import NAMES, TRAINED, build_denoiser
 from pixguard.defences.denoisers.variants import variant_parameters
 from pixguard.defences.restoring import restore
@@ -82,6 +84,8 @@ def train(
 ) -> dict[str, Any]:
     """Train a denoiser on a dataset's training images, or one class of them, and register it.
 
+    At native sizes it is trained on a patch of each image.
+
     Returns:
         What ``pixguard denoise train --json`` prints.
 
@@ -98,15 +102,18 @@ def train(
     parameters = variant_parameters(settings.name, settings.variant)
     indices_train = indices_of_class(dataset, "train", settings.only_class)
     indices_val = indices_of_class(dataset, "val", settings.only_class)
-    training = begin_training(session, dataset.info, asdict(settings), resume)
+    identity, take = asdict(settings), dataset.images
+    if dataset.info.is_native:
+        identity, take = {**identity, "patch": PATCH_SIDE}, partial(patches, dataset)
+    training = begin_training(session, dataset.info, identity, resume)
     if training.done is not None:
         session.display.say(f"already trained: denoiser {training.done.id}; nothing to do")
         return {"model": training.done.id, "already_trained": True}
     denoiser = build_denoiser(settings.name, dataset.info.channels, **parameters)
     fit = train_denoiser(
         denoiser,
-        dataset.images(indices_train),
-        dataset.images(indices_val),
+        take(indices_train),
+        take(indices_val),
         settings,
         device=session.device,
         checkpoint=training.checkpoint,
