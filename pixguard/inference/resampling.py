@@ -12,17 +12,20 @@ from pixguard.inference.geometry import Windows
 class Weights:
     """A resize along an axis, float64 (outputs, inputs): every output a sum over inputs.
 
-    No output stands without an input, and those of later outputs never lie further to the front.
+    Every output takes from some input.
     """
 
     matrix: Tensor
 
     def _span(self) -> tuple[Tensor, Tensor]:
-        """Return int64 (outputs,): the first and last input that each output takes from."""
+        """Return int64 (outputs,), ascending: between which inputs each output takes its own.
+
+        The filter has zeros inside: those of an output may begin behind those of the next.
+        """
         taken = self.matrix != 0
         first = taken.int().argmax(1)
         last = self.matrix.shape[1] - 1 - taken.flip(1).int().argmax(1)
-        return first.cummax(0).values, last.cummax(0).values
+        return first.flip(0).cummin(0).values.flip(0), last.cummax(0).values
 
     def reach(self, windows: Windows, extent: int) -> Windows:
         """Return the windows of the output, of an extent, that those of the input influence."""
