@@ -114,7 +114,7 @@ def _calibrate(session: Session, subject: Subject, base: StoredModel) -> tuple[i
         for part in parts:
             images = to_unit_range(dataset.images(part), session.device)
             restored = restore(denoiser, images, batch=CHUNK)
-            changes.append(largest_changes(images, restored, WINDOW).cpu())
+            changes.append(largest_changes(images, restored, WINDOW).flatten().cpu())
             done += len(part)
             progress.update(done)
             session.honour_stop("the threshold of the patch selection was not found yet")

@@ -222,7 +222,8 @@ def open_for_training(
     """Open the dataset to train on, and say which it is.
 
     Where the user named neither source nor files and the database knows the dataset, the newest
-    registration decides; ``overrides`` are the further settings that the user named.
+    registration of that size decides, or of the same files at another one; ``overrides`` are the
+    further settings that the user named.
     """
     settings = DatasetSettings(
         request.name,
@@ -231,14 +232,18 @@ def open_for_training(
         request.data_dir,
     )
     if request.source is None and request.data_dir is None:
-        known = [
+        known = _registered(session.database, request.name)
+        # An attack at native size registers images that no classifier is trained on.
+        fitting = [
             stored
-            for stored in _registered(session.database, request.name)
-            # An attack at native size registers images that no classifier is trained on.
+            for stored in known
             if request.size == stored.info.size or (request.size is None and stored.info.size)
         ]
-        if known:
-            settings = settings_of(max(known, key=lambda s: s.id).info)
+        # Files can be read at any size, whichever they were registered at.
+        fitting = fitting or [s for s in known if s.info.source in NATIVE_SOURCES]
+        if fitting:
+            newest = settings_of(max(fitting, key=lambda s: s.id).info)
+            settings = newest if request.size is None else replace(newest, size=request.size)
     dataset = open_dataset(replace(settings, **overrides), session.display)
     session.display.say(f"dataset {describe(dataset.info)}")
     return dataset

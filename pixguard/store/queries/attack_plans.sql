@@ -2,7 +2,7 @@
 -- candidates that an attack table chooses from. A row of a table never mixes two of these.
 -- Parameter: attack_name.
 -- What counts: non-targeted attempts on the bare classifier, the first repeat of each.
--- The dataset is that of the attacked images: the classifier's own, or the same images at native
+-- The dataset is that of the attacked images, the classifier's own or the same images at native
 -- size. Where pixels are changed is a parameter of the attack, so that any image tells which.
 WITH counted AS (
     SELECT
