@@ -14,6 +14,7 @@ from pixguard.errors import UsageError
 from pixguard.records import SplitScheme
 
 Source = Literal["auto", "medmnist", "originals", "folder", "phantom"]
+AttackAt = Literal["input", "native"]
 EvaluatorName = Literal["auto", "dense", "delta"]
 PrecisionName = Literal["auto", "float32", "bfloat16"]
 LossName = Literal["ce", "bce", "focal"]
@@ -22,7 +23,11 @@ BalanceName = Literal["none", "sampler", "weights"]
 
 @dataclass(frozen=True, slots=True)
 class DatasetSettings:
-    """Which images. ``size`` is the side in pixels, ``phantom_images`` the number of phantoms."""
+    """Which images.
+
+    ``size`` is the side in pixels, or :data:`pixguard.records.NATIVE_SIZE` for each image's own;
+    ``phantom_images`` is the number of phantoms.
+    """
 
     name: str
     source: Source = "auto"

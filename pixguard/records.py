@@ -22,6 +22,10 @@ SplitScheme = Literal["paper", "official"]
 ModelKind = Literal["classifier", "denoiser"]
 ValueKind = Literal["finite", "inf", "nan"]
 
+NATIVE = "native"
+NATIVE_SIZE = 0
+"""The ``size`` of a dataset whose images keep the sides of their files, each its own."""
+
 NO_FINDING_ORDINAL = -1
 """Ordinal of the pseudo-class that stands for the empty label set of a multi-label dataset."""
 
@@ -60,9 +64,9 @@ class ClassInfo:
 class DatasetInfo:
     """What identifies a dataset and how to open it again.
 
-    ``size`` is the side in pixels that images are loaded at; ``version`` names the content (an
-    upstream version or a fingerprint); ``location`` is the file or folder that it was read from,
-    and None for datasets that are generated or found by name.
+    ``size`` is the side in pixels that images are loaded at, or :data:`NATIVE_SIZE`; ``version``
+    names the content (an upstream version or a fingerprint); ``location`` is the file or folder
+    that it was read from, and None for datasets that are generated or found by name.
     """
 
     name: str
@@ -83,6 +87,16 @@ class DatasetInfo:
     def is_synthetic(self) -> bool:
         """Whether the images are procedural phantoms."""
         return self.source == "phantom"
+
+    @property
+    def is_native(self) -> bool:
+        """Whether every image keeps its own size."""
+        return self.size == NATIVE_SIZE
+
+    @property
+    def size_name(self) -> int | str:
+        """The side in pixels, or ``native``: as ``--size`` takes it."""
+        return NATIVE if self.is_native else self.size
 
     @property
     def label_count(self) -> int:

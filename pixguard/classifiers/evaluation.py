@@ -5,7 +5,7 @@ image and reduced precision off, a decision depends on the image, the weights an
 never on which other images were judged beside it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,8 +42,10 @@ def canonical_logits(classifier: Classifier, image: Tensor) -> Tensor:
     return logits
 
 
-def judge(classifier: Classifier, images: Images, *, device: torch.device) -> list[Decision]:
-    """Return the canonical decisions on uint8 images (N, H, W, C), in their order.
+def judge(
+    classifier: Classifier, images: Iterable[Images], *, device: torch.device
+) -> list[Decision]:
+    """Return the canonical decisions on uint8 images (H, W, C), in their order.
 
     The classifier is moved to the device and left there, in evaluation mode.
     """
@@ -69,7 +71,7 @@ def predict(
     records = []
     for start in range(0, len(indices), CHUNK):
         chunk = indices[start : start + CHUNK]
-        decisions = judge(classifier, dataset.images(chunk), device=device)
+        decisions = judge(classifier, dataset.each(chunk), device=device)
         records += [
             PredictionRecord(int(index), decision.label_set, decision.confidence)
             for index, decision in zip(chunk, decisions, strict=True)

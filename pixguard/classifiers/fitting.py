@@ -65,8 +65,8 @@ def looks_like_probabilities(classifier: Classifier, images: Tensor) -> bool:
 
 
 def _check_batches(classifier: Classifier, some: Tensor, info: DatasetInfo) -> None:
-    channels, side = info.channels, info.size
-    shape = (channels, *some.shape[2:])
+    channels, (height, width) = info.channels, some.shape[2:]
+    shape = (channels, height, width)
     errors = {n: _error(classifier, some[:n]) for n in NEEDED}
     failing = {n: error for n, error in errors.items() if error is not None}
     if not failing:
@@ -78,7 +78,7 @@ def _check_batches(classifier: Classifier, some: Tensor, info: DatasetInfo) -> N
             f"are needed, one image among them ({next(iter(failing.values()))})",
             _dynamic_batch(classifier),
         )
-    wanted = [c for c in (1, 3) if c != channels and _any(classifier, (c, *some.shape[2:]))]
+    wanted = [c for c in (1, 3) if c != channels and _any(classifier, (c, height, width))]
     if wanted:
         step = "mean(1, keepdim=True)" if wanted[0] == 1 else "expand(-1, 3, -1, -1)"
         raise UsageError(
@@ -86,10 +86,10 @@ def _check_batches(classifier: Classifier, some: Tensor, info: DatasetInfo) -> N
             f"{channels}",
             f"a model that takes {channels}, such as one whose first step is images.{step}",
         )
-    sides = [s for s in SIDES if s != side and _any(classifier, (channels, s, s))]
+    sides = [s for s in SIDES if (s, s) != (height, width) and _any(classifier, (channels, s, s))]
     told = next(iter(failing.values()))
     raise UsageError(
-        f"the model does not run on images of {channels} x {side} x {side} ({told})",
+        f"the model does not run on images of {channels} x {height} x {width} ({told})",
         f"--size {sides[0]}" if sides else "check what images the model takes",
     )
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from pixguard.cli.common import (
+    AttackAtOption,
     DatabaseOption,
     DataDirOption,
     DatasetOption,
@@ -74,6 +75,7 @@ def attack(
     source: SourceOption = None,
     size: SizeOption = None,
     data_dir: DataDirOption = None,
+    attack_at: AttackAtOption = "input",
     per_class: Annotated[
         int | None,
         typer.Option(
@@ -153,7 +155,7 @@ def attack(
 
         refuse_both(resume, fresh_seed)
         refuse_foreign_options(ctx, attack)
-        subject = open_subject(session, request(dataset, source, size, data_dir), model)
+        subject = open_subject(session, request(dataset, source, size, data_dir), model, attack_at)
         if per_class is None and pixels > 1:
             per_class = PAPER_PER_CLASS
             session.display.say("at most 100 images a class, as in the paper (--per-class 0: all)")

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
 import typer
 from typer.core import TyperGroup
 
-from pixguard.config import Source, load_defaults
+from pixguard.config import AttackAt, Source, load_defaults
 from pixguard.errors import EXIT_INTERRUPTED, EXIT_SOME_FAILED, PixguardError, UsageError
-from pixguard.records import SplitScheme
+from pixguard.records import NATIVE, NATIVE_SIZE, SplitScheme
 
 if TYPE_CHECKING:
     from pixguard.datasets.base import ImageDataset
@@ -38,10 +38,35 @@ SourceOption = Annotated[
         "else auto."
     ),
 ]
+
+
+def size_value(text: str) -> int:
+    """Return the side in pixels that ``--size`` gives, or that of native sizes.
+
+    Raises:
+        BadParameter: it is neither a side from 8 to 2048 nor ``native``.
+    """
+    if str(text) == NATIVE:
+        return NATIVE_SIZE
+    if not str(text).isdecimal() or not 8 <= int(text) <= 2048:
+        raise typer.BadParameter(f"{text!r} is neither a side from 8 to 2048 nor {NATIVE!r}")
+    return int(text)
+
+
 SizeOption = Annotated[
     int | None,
     typer.Option(
-        min=8, max=2048, help="Side of the images in pixels. Default: as registered, else 28."
+        parser=size_value,
+        metavar="SIDE|native",
+        help="Side of the images in pixels, or native: each as large as its file. Default: as "
+        "registered, else 28.",
+    ),
+]
+AttackAtOption = Annotated[
+    AttackAt,
+    typer.Option(
+        help="Where pixels are changed: in the image that the classifier takes (input), or in the "
+        "original, before the resize (native)."
     ),
 ]
 DataDirOption = Annotated[

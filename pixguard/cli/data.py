@@ -96,7 +96,7 @@ def info(
         "dataset": about.name,
         "source": about.source + (" (synthetic)" if about.is_synthetic else ""),
         "version": about.version,
-        "size": about.size,
+        "size": about.size_name,
         "channels": about.channels,
         "task": about.task,
         "images": len(dataset),
@@ -188,7 +188,7 @@ def _settings(
     return DatasetSettings(
         name=name,
         source=checked_source(source) or DEFAULTS.source,
-        size=size or DEFAULTS.size,
+        size=DEFAULTS.size if size is None else size,
         data_dir=data_dir,
         split=split or DEFAULTS.split,
         phantom_images=images or DEFAULTS.phantom_images,

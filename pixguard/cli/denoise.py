@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from pixguard.cli.common import (
+    AttackAtOption,
     DatabaseOption,
     DataDirOption,
     DatasetOption,
@@ -122,6 +123,7 @@ def apply(
     source: SourceOption = None,
     size: SizeOption = None,
     data_dir: DataDirOption = None,
+    attack_at: AttackAtOption = "input",
     device: DeviceOption = "auto",
     db: DatabaseOption = "pixguard.db",
     json: JsonOption = False,
@@ -131,6 +133,6 @@ def apply(
         from pixguard.runner.denoising import apply as run
         from pixguard.runner.subject import open_subject
 
-        subject = open_subject(session, request(dataset, source, size, data_dir), model)
+        subject = open_subject(session, request(dataset, source, size, data_dir), model, attack_at)
         result = run(session, subject, denoiser or [], pixels, patch_select=patch_select)
     print_result(result, json)

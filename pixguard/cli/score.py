@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from pixguard.cli.common import (
+    AttackAtOption,
     DatabaseOption,
     DataDirOption,
     DatasetOption,
@@ -29,6 +30,7 @@ def score(
     source: SourceOption = None,
     size: SizeOption = None,
     data_dir: DataDirOption = None,
+    attack_at: AttackAtOption = "input",
     device: DeviceOption = "auto",
     db: DatabaseOption = "pixguard.db",
     json: JsonOption = False,
@@ -39,6 +41,6 @@ def score(
         from pixguard.runner.scoring import score as run
         from pixguard.runner.subject import open_subject
 
-        subject = open_subject(session, request(dataset, source, size, data_dir), model)
+        subject = open_subject(session, request(dataset, source, size, data_dir), model, attack_at)
         result = run(session, subject, metric or list(METRICS))
     print_result(result, json)

@@ -1,7 +1,7 @@
 """The one shape that every image source takes: images by index, labels, splits, fingerprints."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +35,7 @@ class ImageDataset:
         info: identity, classes and task.
         labels: int64 (N,) class ordinals, or uint8 (N, L) indicators for a multi-label task.
         splits: uint8 (N,), positions in :data:`SPLITS`.
-        read: maps indices (n,) to uint8 images (n, H, W, C); order is kept.
+        read: maps indices (n,) to uint8 images (n, H, W, C) of one shape; order is kept.
         attack_codes: the codes of the label sets that are attacked; None for all of them.
         original_sizes: int32 (N, 2), height and width of each image's file in pixels; None where
             the source keeps its images at one size.
@@ -54,8 +54,38 @@ class ImageDataset:
         return len(self.splits)
 
     def images(self, indices: Sequence[int] | NDArray[np.int64]) -> Images:
-        """Return uint8 images (n, H, W, C) for dataset indices, in the order asked for."""
+        """Return uint8 images (n, H, W, C) for dataset indices, in the order asked for.
+
+        Of a dataset at native size, only images of one shape fit into one array: see
+        :meth:`by_shape`.
+
+        Raises:
+            ValueError: the images are not of one shape.
+        """
         return self.read(np.asarray(indices, dtype=np.int64))
+
+    def each(self, indices: Sequence[int] | NDArray[np.int64]) -> Iterator[Images]:
+        """Yield the uint8 image (H, W, C) of every index, whatever their shapes."""
+        if not self.info.is_native:
+            yield from self.images(indices)
+            return
+        for index in indices:
+            yield self.images([int(index)])[0]
+
+    def shape(self, index: int) -> tuple[int, int]:
+        """Return the height and width of an image, as it is loaded, without loading it."""
+        if not self.info.is_native:
+            return self.info.size, self.info.size
+        assert self.original_sizes is not None
+        height, width = self.original_sizes[index].tolist()
+        return height, width
+
+    def by_shape(self, indices: Sequence[int] | NDArray[np.int64]) -> list[list[int]]:
+        """Return indices in groups of one shape each, the order kept within and between them."""
+        groups: dict[tuple[int, int], list[int]] = {}
+        for index in indices:
+            groups.setdefault(self.shape(int(index)), []).append(int(index))
+        return list(groups.values())
 
     def indices(self, split: Split) -> NDArray[np.int64]:
         """Return the dataset indices of a split, ascending."""
@@ -69,7 +99,6 @@ class ImageDataset:
 
     def records(self, indices: Sequence[int] | NDArray[np.int64]) -> list[ImageRecord]:
         """Return the records of images, their fingerprints taken from the pixels just read."""
-        images = self.images(indices)
         return [
             ImageRecord(
                 index=int(index),
@@ -79,7 +108,7 @@ class ImageDataset:
                 width=image.shape[1],
                 label_set=self.label_set(int(index)),
             )
-            for index, image in zip(indices, images, strict=True)
+            for index, image in zip(indices, self.each(indices), strict=True)
         ]
 
     def class_counts(self, split: Split | None = None) -> dict[str, int]:

@@ -82,3 +82,44 @@ class CachedReader:
             self._ready[index] = True
         kept: Images = self._images[index]
         return kept
+
+
+class RaggedReader:
+    """Reads images of many sizes by index; the first that are read, up to 2 GiB, stay in memory.
+
+    Args:
+        count: the number of images.
+        make: returns the uint8 image (H, W, C) of an index.
+        budget_bytes: the memory that may be filled with images.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        make: Callable[[int], Images],
+        budget_bytes: int = MEMORY_BUDGET_BYTES,
+    ) -> None:
+        self.count = count
+        self._make = make
+        self._left_bytes = budget_bytes
+        self._kept: dict[int, Images] = {}
+
+    def __call__(self, indices: NDArray[np.int64]) -> Images:
+        """Return uint8 images (n, H, W, C) for indices (n,), at least one.
+
+        Raises:
+            IndexError: an index is not in [0, count).
+            ValueError: no index, or images of several shapes, which do not fit into one array.
+        """
+        if len(indices) and not 0 <= int(indices.min()) <= int(indices.max()) < self.count:
+            raise IndexError(f"image indices must be in [0, {self.count})")
+        return np.stack([self._image(index) for index in indices.tolist()])
+
+    def _image(self, index: int) -> Images:
+        image = self._kept.get(index)
+        if image is None:
+            image = self._make(index)
+            if image.nbytes <= self._left_bytes:
+                self._left_bytes -= image.nbytes
+                self._kept[index] = image
+        return image

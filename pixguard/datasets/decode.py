@@ -13,6 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from pixguard.datasets.base import Images
 from pixguard.datasets.files import UnreadableFileError
 from pixguard.errors import DataError
+from pixguard.records import NATIVE_SIZE
 
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP")
 _MIN_SIDE = 8
@@ -74,7 +75,8 @@ def inspect(data: bytes, other_modes: Collection[str] = ()) -> Header:
 def decode(data: bytes, size: int, channels: int) -> Images:
     """Return the uint8 pixels (size, size, channels) of an image file.
 
-    Other sizes are resized to the square by Pillow's antialiasing bicubic filter, whatever their
+    At :data:`pixguard.records.NATIVE_SIZE` they are (H, W, channels), those of the file. Else other
+    sizes are resized to the square by Pillow's antialiasing bicubic filter, whatever their
     proportions; a grayscale image among colour ones has three equal channels, and a colour image
     among grayscale ones its luma (ITU-R BT.601).
 
@@ -85,11 +87,11 @@ def decode(data: bytes, size: int, channels: int) -> Images:
     mode = "RGB" if channels == 3 else "L"
     try:
         converted = image if image.mode == mode else image.convert(mode)
-        if converted.size != (size, size):
+        if size != NATIVE_SIZE and converted.size != (size, size):
             converted = converted.resize((size, size), Image.Resampling.BICUBIC)
     except _DAMAGE as error:
         raise BadImageError(f"is truncated or damaged ({error})") from error
-    return np.asarray(converted, dtype=np.uint8).reshape(size, size, channels)
+    return np.asarray(converted, dtype=np.uint8).reshape(converted.height, -1, channels)
 
 
 class BadFilesError(DataError):

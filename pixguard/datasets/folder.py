@@ -2,6 +2,7 @@
 
 import warnings
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from pixguard.config import DatasetSettings, Source
 from pixguard.datasets.base import SPLITS, ImageDataset, Images
-from pixguard.datasets.cache import CachedReader
+from pixguard.datasets.cache import CachedReader, RaggedReader
 from pixguard.datasets.catalogue import CatalogueEntry, paper_entry
 from pixguard.datasets.decode import BadFilesError, Header, decode, inspect
 from pixguard.datasets.files import FileTree, UnreadableFileError, open_tree
@@ -18,7 +19,7 @@ from pixguard.datasets.layout import Layout, Sample, match_classes, read_layout
 from pixguard.datasets.splits import paper_splits
 from pixguard.errors import DataError, UsageError
 from pixguard.progress import Display
-from pixguard.records import DatasetInfo, digest
+from pixguard.records import NATIVE_SIZE, DatasetInfo, digest
 
 _MIN_SIZE, _MAX_SIZE = 8, 4096
 
@@ -72,7 +73,7 @@ def required_data_dir(settings: DatasetSettings) -> Path:
     """
     if settings.data_dir is None:
         raise UsageError(f"the source {settings.source} needs to know where", "--data-dir DIR")
-    if not _MIN_SIZE <= settings.size <= _MAX_SIZE:
+    if settings.size != NATIVE_SIZE and not _MIN_SIZE <= settings.size <= _MAX_SIZE:
         raise UsageError(
             f"images cannot be {settings.size} pixels wide",
             f"--size {min(max(settings.size, _MIN_SIZE), _MAX_SIZE)}",
@@ -192,7 +193,9 @@ def _splits(
     return np.array([SPLITS.index(split) for split in named], dtype=np.uint8)
 
 
-def _reader(tree: FileTree, samples: list[Sample], size: int, channels: int) -> CachedReader:
+def _reader(
+    tree: FileTree, samples: list[Sample], size: int, channels: int
+) -> Callable[[NDArray[np.int64]], Images]:
     def make(index: int) -> Images:
         path = samples[index].path
         try:
@@ -200,4 +203,6 @@ def _reader(tree: FileTree, samples: list[Sample], size: int, channels: int) -> 
         except UnreadableFileError as error:  # it changed, or hid its damage, since it was opened
             raise BadFilesError(tree.location, [(path, str(error))]) from error
 
+    if size == NATIVE_SIZE:
+        return RaggedReader(len(samples), make)
     return CachedReader(len(samples), (size, size, channels), make)

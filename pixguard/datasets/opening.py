@@ -11,8 +11,12 @@ from pixguard.datasets.folder import open_folder
 from pixguard.datasets.originals import open_originals, recognise
 from pixguard.datasets.owners import find_original
 from pixguard.datasets.phantom import open_phantom
-from pixguard.errors import DataError
+from pixguard.errors import DataError, UsageError
 from pixguard.progress import Display
+from pixguard.records import NATIVE_SIZE
+
+NATIVE_SOURCES = ("originals", "folder")
+"""The sources whose images have sizes of their own."""
 
 
 def open_dataset(settings: DatasetSettings, display: Display) -> ImageDataset:
@@ -30,6 +34,7 @@ def open_dataset(settings: DatasetSettings, display: Display) -> ImageDataset:
         if not settings.data_dir.exists():
             raise DataError(f"{settings.data_dir} does not exist", "check --data-dir")
     if settings.source == "phantom":
+        _refuse_native(settings, "phantoms are made")
         return open_phantom(settings)
     if settings.source == "folder":
         return open_folder(settings, display)
@@ -40,6 +45,15 @@ def open_dataset(settings: DatasetSettings, display: Display) -> ImageDataset:
             is_original = recognise(settings.data_dir, settings.name)
             return (open_originals if is_original else open_folder)(settings, display)
     return _open_medmnist(settings, display)
+
+
+def _refuse_native(settings: DatasetSettings, cause: str) -> None:
+    if settings.size == NATIVE_SIZE:
+        raise UsageError(
+            f"{settings.name} has no native sizes: {cause} to one size",
+            "--size 28, 64, 128 or 224; or --source originals (or folder) --data-dir DIR, whose "
+            "images have sizes of their own",
+        )
 
 
 def _holds_medmnist(data_dir: Path, name: str) -> bool:
@@ -53,6 +67,7 @@ def _holds_medmnist(data_dir: Path, name: str) -> bool:
 
 def _open_medmnist(settings: DatasetSettings, display: Display) -> ImageDataset:
     entry = catalogue.find(settings.name)
+    _refuse_native(settings, "MedMNIST's images were brought")
     medmnist.check_size(entry, settings.size)
     path = medmnist.locate(entry, settings.size, settings.data_dir)
     if path is None:

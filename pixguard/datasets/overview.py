@@ -20,7 +20,7 @@ def overview(dataset: ImageDataset) -> dict[str, Any]:
         "name": about.name,
         "images": len(dataset),
         "classes": about.label_count,
-        "original_size": _original_size(dataset),
+        "original_size": size_range(dataset),
         "type": "binary-class multi-label" if about.task == "multi-label" else about.task,
         "colour": "colour" if about.channels == 3 else "grayscale",
         "modality": f"{modality} (synthetic)" if about.is_synthetic else modality or "unknown",
@@ -54,10 +54,11 @@ def class_table(dataset: ImageDataset) -> list[dict[str, Any]]:
     ]
 
 
-def _original_size(dataset: ImageDataset) -> str:
+def size_range(dataset: ImageDataset) -> str:
+    """Return width x height of the images' files as the paper's Table 6: (384~1536) x (277~512)."""
     if dataset.original_sizes is None or not len(dataset):
         return f"{dataset.info.size} x {dataset.info.size}"
     low, high = np.min(dataset.original_sizes, axis=0), np.max(dataset.original_sizes, axis=0)
-    sides = (f"{a}" if a == b else f"({a}-{b})" for a, b in zip(low, high, strict=True))
+    sides = (f"{a}" if a == b else f"({a}~{b})" for a, b in zip(low, high, strict=True))
     height, width = sides
     return f"{width} x {height}"

@@ -20,9 +20,16 @@ from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import plain_float32
 from pixguard.inference.batches import fixed_shape
 from pixguard.inference.matrices import MapMatrix
-from pixguard.inference.operations import GlobalMean, Shape, Sliding, concatenated
+from pixguard.inference.operations import (
+    GlobalMean,
+    Resampling,
+    Shape,
+    Sliding,
+    concatenated,
+)
 from pixguard.inference.patches import Changed, Source
 from pixguard.inference.plan import Plan, Step, make_plan
+from pixguard.inference.resampling import resample
 from pixguard.inference.tracing import Graph
 
 Values = dict[fx.Node, Any]
@@ -36,8 +43,8 @@ class DeltaEvaluator:
     """Evaluates candidates by what their changed pixels can reach, in batches of one fixed shape.
 
     Works for classifiers that torch.fx can trace. Convolutions, pooling, activations, batch
-    normalisation, additions and concatenations run on windows; from any other operation on, whole
-    maps are computed.
+    normalisation, additions, concatenations and a resize run on windows; from any other operation
+    on, whole maps are computed.
 
     Raises:
         NotTraceableError: torch.fx cannot trace the classifier.
@@ -97,6 +104,7 @@ class DeltaEvaluator:
     def _prepare(self) -> None:
         """Move the plan's tables to the device, and tell which nodes can work in place."""
         self._tables, self._divisors, self._means, self._matrices = {}, {}, {}, {}
+        self._weights: dict[fx.Node, list[Tensor]] = {}
         for step in self._plan.steps:
             module = self._graph.modules.get(str(step.node.target))
             if step.place is None and MapMatrix.pays_for(
@@ -112,6 +120,11 @@ class DeltaEvaluator:
                     self._means[node] = self._examples[node].new_zeros(
                         self._slots, self._shapes[node][1], dtype=self._graph.image_dtype
                     )
+            if isinstance(step.operation, Resampling) and step.place is not None:
+                axes = (step.operation.rows, step.operation.cols)
+                both = zip(axes, step.place, strict=True)
+                example = self._examples[step.node]
+                self._weights[step.node] = [axis.between(o).to(example) for axis, o in both]
             if step.divisors is not None:
                 example = self._examples[step.node]
                 self._divisors[step.node] = [t.to(example) for t in step.divisors]
@@ -137,7 +150,7 @@ class DeltaEvaluator:
         patches = [
             (node, gather.elements(self._pixels) * self._shapes[node][1])
             for step in self._plan.steps
-            if isinstance(step.operation, Sliding)
+            if isinstance(step.operation, Sliding | Resampling)
             for node, gather in step.gathers.items()
         ]
         for node, elements in sorted(patches, key=lambda patch: patch[1]):
@@ -204,16 +217,22 @@ class DeltaEvaluator:
         """Return a step's windows (N k, C, w, v), or its value for whole maps."""
         if isinstance(step.operation, GlobalMean):
             return self._mean(step, step.operation, values, changed)
-        sliding = isinstance(step.operation, Sliding)
+        in_patches = isinstance(step.operation, Sliding | Resampling)
         gathered = {
             node: self._sources[node].patches(
                 gather,
                 self._tables[id(gather)],
                 changed,
-                self._scratch[self._examples[node].dtype] if sliding else None,
+                self._scratch[self._examples[node].dtype] if in_patches else None,
             )
             for node, gather in step.gathers.items()
         }
+        if step.node in self._weights:
+            (patches,) = gathered.values()
+            rows, cols = self._weights[step.node]
+            return resample(
+                patches, rows[changed.rows].flatten(0, 1), cols[changed.cols].flatten(0, 1)
+            )
         if isinstance(step.operation, Sliding):
             (patches,) = gathered.values()
             windows = step.operation.apply(patches)

@@ -10,7 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 from torchvision.transforms import Normalize
 
+from pixguard.classifiers.resizing import Resize, resampling_matrix
 from pixguard.inference.geometry import PaddingMode, Slide
+from pixguard.inference.resampling import Weights
 
 Shape = tuple[int, ...]
 
@@ -46,7 +48,15 @@ class GlobalMean:
     keepdim: bool
 
 
-Operation = Sliding | Pointwise | GlobalMean
+@dataclass(frozen=True, slots=True)
+class Resampling:
+    """A resize: each place is a weighted sum over a patch, with weights of its own."""
+
+    rows: Weights
+    cols: Weights
+
+
+Operation = Sliding | Pointwise | GlobalMean | Resampling
 
 _POINTWISE_MODULES = (
     nn.BatchNorm2d, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU,
@@ -93,6 +103,9 @@ def recognise(
         return None  # they want to see whole maps
     if isinstance(module, nn.Conv2d):
         return _convolution(module)
+    if isinstance(module, Resize):
+        sides = zip(shapes[inputs[0]][2:], shapes[node][2:], strict=True)
+        return Resampling(*(Weights(resampling_matrix(*side)) for side in sides))
     other = _pooling(node, module) or _global_mean(node, module)
     if other is not None:
         return other

@@ -11,7 +11,14 @@ import torch
 from torch import Tensor, fx, nn
 
 from pixguard.inference.geometry import Windows
-from pixguard.inference.operations import GlobalMean, Operation, Shape, Sliding, recognise
+from pixguard.inference.operations import (
+    GlobalMean,
+    Operation,
+    Resampling,
+    Shape,
+    Sliding,
+    recognise,
+)
 from pixguard.inference.tracing import Graph
 
 Place = tuple[Windows, Windows]
@@ -174,7 +181,7 @@ def _step(
 
 
 def _reached(operation: Operation, places: list[Place], shape: Shape) -> Place:
-    if isinstance(operation, Sliding):
+    if isinstance(operation, Sliding | Resampling):
         ((rows, cols),) = places
         return operation.rows.reach(rows, shape[2]), operation.cols.reach(cols, shape[3])
     rows, cols = places[0]
@@ -185,11 +192,11 @@ def _reached(operation: Operation, places: list[Place], shape: Shape) -> Place:
 
 def _needed(operation: Operation, have: Place, want: Place, shape: Shape) -> Gather | None:
     """Return the patches of an input that give an output's windows; None: its windows do."""
-    if isinstance(operation, Sliding):
+    if isinstance(operation, Sliding | Resampling):
         return Gather(
             operation.rows.needed(want[0], shape[2]),
             operation.cols.needed(want[1], shape[3]),
-            fill=operation.fill,
+            fill=operation.fill if isinstance(operation, Sliding) else "zero",
         )
     if all(a.same_as(b) for a, b in zip(have, want, strict=True)):
         return None

@@ -10,6 +10,7 @@ from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.transforms import Normalize
 
+from pixguard.classifiers.resizing import Resize
 from pixguard.inference.operations import concatenated, has_hooks
 
 _OUT_OF_PLACE: dict[Any, Callable[..., Any]] = {
@@ -22,7 +23,7 @@ class _Tracer(fx.Tracer):
     """Takes what many put before a network as one operation: it asks for a real tensor."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, Normalize) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, Normalize | Resize) or super().is_leaf_module(m, module_qualified_name)
 
 
 def trace(model: nn.Module, dtype: torch.dtype) -> fx.GraphModule:

@@ -20,6 +20,7 @@ class Metric:
         version: counted up when values change.
         parameters: the data range and every constant that the values depend on.
         higher_is_better: how to rank.
+        least_side: the fewest rows and columns that it is defined for.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Metric:
     version: int
     parameters: Mapping[str, Any]
     higher_is_better: bool
+    least_side: int = 1
 
 
 def registry(metrics: Iterable[Metric]) -> dict[str, Metric]:
@@ -60,6 +62,7 @@ METRICS: Mapping[str, Metric] = registry(
                 "border": "valid",
             },
             higher_is_better=True,
+            least_side=ssim.WINDOW,
         ),
         Metric("mse", mse.mse, 1, {"data_range": DATA_RANGE}, higher_is_better=False),
         Metric(
@@ -68,6 +71,7 @@ METRICS: Mapping[str, Metric] = registry(
             1,
             {"data_range": DATA_RANGE, "constant": gmsd.CONSTANT, "colour": "luma"},
             higher_is_better=False,
+            least_side=gmsd.LEAST_SIDE,
         ),
         Metric(
             "fsim",
@@ -81,6 +85,7 @@ METRICS: Mapping[str, Metric] = registry(
                 "colour": "luma",
             },
             higher_is_better=True,
+            least_side=fsim.LEAST_SIDE,
         ),
     ]
 )

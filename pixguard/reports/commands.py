@@ -1,8 +1,11 @@
 """The commands that would fill a gap in a table, as a user types them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from shlex import quote
 from typing import Any
+
+from pixguard.reports.report_table import Cell, Row
 
 UNTRAINED_DENOISERS = frozenset({"identity", "median"})
 
@@ -77,6 +80,24 @@ def noise_plan(
 def score(dataset: str, classifier_id: int | None) -> str:
     """Return the command that takes the metrics that are missing."""
     return f"pixguard score --dataset {quote(dataset)}{_model(classifier_id)}"
+
+
+_AT_NATIVE = ("pixguard attack ", "pixguard denoise apply ", "pixguard score ")
+
+
+def at_native_size(row: Row) -> Row:
+    """Return a row whose commands work on images at native size."""
+
+    def changed(cell: Cell) -> Cell:
+        if not cell.not_run:
+            return cell
+        parts = (
+            f"{part} --attack-at native" if part.startswith(_AT_NATIVE) else part
+            for part in cell.not_run.split("; ")
+        )
+        return replace(cell, not_run="; ".join(parts))
+
+    return replace(row, cells=tuple(map(changed, row.cells)))
 
 
 def _model(classifier_id: int | None) -> str:

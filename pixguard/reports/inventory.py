@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pixguard.errors import UsageError
+from pixguard.records import NATIVE_SIZE
 from pixguard.reports.noise_plans import SYNTHETIC_SOURCE, NoisePlan, noise_plans
 from pixguard.reports.querying import RowValues, fetch, make_query
 
@@ -40,7 +41,11 @@ class AttackPlan:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A classifier on its dataset, and, for attack tables, one attack on it."""
+    """A classifier on its dataset, and, for attack tables, one attack on it.
+
+    ``size`` is that of the images that were judged or attacked, 0 for each image's own, and
+    ``input_size`` that of those that the classifier was trained on.
+    """
 
     dataset_id: int
     dataset: str
@@ -52,6 +57,7 @@ class Candidate:
     architecture: str
     weights_sha256: str
     created_ms: int
+    input_size: int
     attack: AttackPlan | None = None
 
     @property
@@ -62,7 +68,21 @@ class Candidate:
     @property
     def data(self) -> str:
         """Source and size: ``medmnist 224``."""
-        return f"{self.source} {self.size}"
+        return f"{self.source} {'native' if self.is_native else self.size}"
+
+    @property
+    def is_native(self) -> bool:
+        """Whether every image has its own size."""
+        return self.size == NATIVE_SIZE
+
+    @property
+    def images(self) -> str:
+        """The sizes of the images, and what the classifier sees of them."""
+        if not self.is_native:
+            return f"{self.size} x {self.size} pixels"
+        side = self.input_size
+        seen = f", resized to {side} x {side} pixels before the classifier" if side else ""
+        return f"native sizes{seen}"
 
     @property
     def classifier(self) -> str:
@@ -80,15 +100,17 @@ class Candidate:
     def describe(self) -> str:
         """Return the line of a caption: dataset, source, size, classifier, attack, images."""
         parts = [
-            f"{self.dataset}: source {self.source}, {self.size} x {self.size} pixels, version "
+            f"{self.dataset}: source {self.source}, {self.images}, version "
             f"{self.version}, split {self.split}",
             f"classifier {self.classifier} (weights {self.weights_sha256[:8]})",
         ]
         if self.attack is not None:
+            at = "native size" if self.is_native else f"{self.size} x {self.size}"
             settings = ", ".join(f"{k}={v}" for k, v in json.loads(self.attack.parameters).items())
             parts.append(
                 f"attack {self.attack.name} v{self.attack.version}, {self.attack.pixels} "
-                f"pixel{'s' if self.attack.pixels > 1 else ''}, {settings or 'no parameters'}, "
+                f"pixel{'s' if self.attack.pixels > 1 else ''} changed at {at}, "
+                f"{settings or 'no parameters'}, "
                 f"seed {self.attack.seed}, {self.attack.counted}: {self.attack.images}"
             )
         if self.is_synthetic:
@@ -121,6 +143,7 @@ def _candidate(row: RowValues, counted: str = "") -> Candidate:
         architecture=row["architecture"],
         weights_sha256=row["weights_sha256"],
         created_ms=row["created_ms"],
+        input_size=row["input_size"],
         attack=attack,
     )
 
@@ -137,8 +160,9 @@ class Inventory:
 
     @cached_property
     def classifiers(self) -> list[Candidate]:
-        """Every classifier."""
-        return [_candidate(row) for row in self._classifier_rows]
+        """Every classifier, on the dataset that it was trained on."""
+        rows = self._classifier_rows
+        return [_candidate(row) for row in rows if row["dataset_id"] == row["own_dataset_id"]]
 
     @cached_property
     def judged(self) -> list[Candidate]:
@@ -170,19 +194,24 @@ class Inventory:
         return [c for c in self.searched if c.attack and c.attack.is_complete_search]
 
     @cached_property
-    def _attack_counts(self) -> dict[int, RowValues]:
+    def _attack_counts(self) -> dict[tuple[int, int], RowValues]:
         rows = fetch(self.engine, make_query("attack_counts"))
-        return {row["classifier_id"]: row for row in rows}
+        return {(row["classifier_id"], row["dataset_id"]): row for row in rows}
+
+    def _with_attacks(self, count: str) -> list[Candidate]:
+        pairs = {key for key, row in self._attack_counts.items() if row[count]}
+        candidates = map(_candidate, self._classifier_rows)
+        return [c for c in candidates if (c.classifier_id, c.dataset_id) in pairs]
 
     @cached_property
     def attempted(self) -> list[Candidate]:
         """The classifiers that any attack was run on."""
-        return [c for c in self.classifiers if self._attack_counts[c.classifier_id]["attempts"]]
+        return self._with_attacks("attempts")
 
     @cached_property
     def defended(self) -> list[Candidate]:
         """The classifiers attacked through a denoiser, or with attempts that one restored."""
-        return [c for c in self.classifiers if self._attack_counts[c.classifier_id]["defended"]]
+        return self._with_attacks("defended")
 
     @cached_property
     def trained_denoisers(self) -> frozenset[tuple[str, str]]:
@@ -229,13 +258,17 @@ def matching(
     size: int | None = None,
     model: int | str | None = None,
 ) -> list[Candidate]:
-    """Return the candidates that fit; None leaves a property open, ``model`` as in a request."""
+    """Return the candidates that fit; None leaves a property open, ``model`` as in a request.
+
+    Images at native size have to be asked for, so that no table mixes pixels that were changed
+    before a resize with those that were changed after it.
+    """
     return [
         c
         for c in candidates
         if dataset in (None, c.dataset)
         and architecture in (None, c.architecture)
-        and size in (None, c.size)
+        and (c.size == size if size is not None else not c.is_native)
         and model in (None, c.classifier_id, c.architecture)
         and (pixels is None or (c.attack is not None and c.attack.pixels == pixels))
     ]

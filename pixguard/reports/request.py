@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pixguard.errors import UsageError
+from pixguard.records import NATIVE_SIZE
 from pixguard.reports import commands
 from pixguard.reports.inventory import Candidate, Inventory, choose, matching
 from pixguard.reports.published import (
@@ -73,6 +74,11 @@ class TableRequest:
                 else commands.train(self.dataset or next(iter(paper_datasets())), self.model),
             )
 
+    @property
+    def classifier_size(self) -> int | None:
+        """Side in pixels that a classifier is trained at: any, where native images are shown."""
+        return None if self.size == NATIVE_SIZE else self.size
+
     def candidates(self, pool: Sequence[Candidate], dataset: str | None) -> list[Candidate]:
         """Return those of a pool that fit the table and the user's choices."""
         return matching(
@@ -113,7 +119,9 @@ class TableRequest:
         pixels = self.spec.pixels or (1 if attack else None)
         if pixels is None:
             return train
-        fitting = matching(registered, architecture=architecture, size=self.size, model=self.model)
+        fitting = matching(
+            registered, architecture=architecture, size=self.classifier_size, model=self.model
+        )
         classifier = choose([c for c in fitting if not (real and c.is_synthetic)], architecture)
         model = None if classifier is None else classifier.classifier_id
         command = commands.attack(dataset, pixels, model, attack, through)
@@ -128,9 +136,13 @@ class TableRequest:
         title: str | None = None,
     ) -> ReportTable:
         """Return the finished table with its caption and the notes that every table has."""
-        used = list(used)
+        used, rows = list(used), list(rows)
+        if self.size == NATIVE_SIZE:
+            rows = [commands.at_native_size(row) for row in rows]
         caption = tuple(dict.fromkeys(c.describe() for c in used)) or ("no data yet",)
         remarks = list(notes)
+        if not used and self.candidates_at_native_size():
+            remarks.append("There is data for images attacked at native size: --size native.")
         number = self.spec.number
         if self.paper and isinstance(number, str):
             remarks.append("The paper has no such table.")
@@ -157,6 +169,11 @@ class TableRequest:
         )
         remarks += [f"not run: {command}" for command in table.commands]
         return replace(table, notes=tuple(dict.fromkeys(remarks)))
+
+    def candidates_at_native_size(self) -> bool:
+        """Whether a table that was not asked for native sizes would have data with them."""
+        native = replace(self, size=NATIVE_SIZE, model=None, queries=[])
+        return self.size is None and bool(native.candidates(self.inventory.attacked, self.dataset))
 
     def is_papers(self, candidate: Candidate) -> bool:
         """Whether a candidate stands for the paper's dataset and classifier in this table."""

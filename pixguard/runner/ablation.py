@@ -22,7 +22,7 @@ from pixguard.records import DenoisingRecord, digest
 from pixguard.runner.denoiser_training import indices_of_class, train
 from pixguard.runner.denoisers import load_denoiser, register_untrained
 from pixguard.runner.denoising import CHUNK
-from pixguard.runner.registering import training_key
+from pixguard.runner.registering import require_one_size, training_key
 from pixguard.runner.scoring import score_record
 from pixguard.runner.session import Session
 from pixguard.store import reader
@@ -67,10 +67,11 @@ def run_plan(
         What ``pixguard denoise ablation --json`` prints.
 
     Raises:
-        UsageError: the plan was begun and ``resume`` is not set, there is no such class, or it
-            has no test images.
+        UsageError: the plan was begun and ``resume`` is not set, there is no such class, it has
+            no test images, or images have many sizes.
         InterruptedRunError: a stop was requested; what is finished is kept.
     """
+    require_one_size(dataset.info, "a comparison of denoisers")
     indices = _test_indices(dataset, settings, test_limit)
     trainings = {v.label: replace(settings, name=v.denoiser, variant=v.name) for v in PLANS[plan]}
     if not resume:
@@ -97,7 +98,7 @@ def run_plan(
         "plan": plan,
         "dataset": dataset.info.name,
         "source": dataset.info.source,
-        "size": dataset.info.size,
+        "size": dataset.info.size_name,
         "only_class": settings.only_class,
         "epochs": settings.epochs,
         "noise": settings.noise,

@@ -4,6 +4,7 @@ import itertools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Engine
@@ -23,10 +24,18 @@ from pixguard.store import reader
 from pixguard.store.engine import open_engine
 
 
-def full_record(search: Search, settings: AttackSettings, task: str) -> AttackRecord:
-    """Return the attack's record; what counts as success is one of its parameters."""
+def full_record(
+    search: Search,
+    settings: AttackSettings,
+    task: str,
+    threat: Mapping[str, str] = MappingProxyType({}),
+) -> AttackRecord:
+    """Return the attack's record; what counts as success is one of its parameters.
+
+    So is the ``threat``, see :attr:`Subject.threat`.
+    """
     goal = "targeted" if settings.target else "non-targeted"
-    parameters = {**search.record.parameters, "goal": goal}
+    parameters = {**search.record.parameters, "goal": goal, **threat}
     if task == "multi-label":
         parameters["success"] = "label" if settings.target else settings.success
     return replace(search.record, parameters=parameters)
@@ -53,9 +62,11 @@ def attack(
             or the attack or the denoiser does not fit the dataset.
         InterruptedRunError: a stop was requested; the finished attempts are committed.
     """
-    search, record, _ = open_search(subject, settings)
+    search, record = open_search(subject, settings)
     target = subject if through is None else defend(session, subject, through)
-    with session.writer({**asdict(settings), "through": through}, settings.seed) as writer:
+    config = {**asdict(settings), "through": through, **subject.threat}
+    with session.writer(config, settings.seed) as writer:
+        subject, target = subject.registered(writer), target.registered(writer)
         if fresh_seed:
             settings = with_fresh_seed(session, writer.engine, subject, settings)
         again = session.again(settings.seed)
@@ -80,8 +91,8 @@ def attack(
     }
 
 
-def open_search(subject: Subject, settings: AttackSettings) -> tuple[Search, AttackRecord, int]:
-    """Return the search, its full record, and how many candidates a failing attempt asks for.
+def open_search(subject: Subject, settings: AttackSettings) -> tuple[Search, AttackRecord]:
+    """Return the search and its full record.
 
     Raises:
         UsageError: the search does not work on such images, or so many pixels; the definition of
@@ -91,8 +102,7 @@ def open_search(subject: Subject, settings: AttackSettings) -> tuple[Search, Att
     check_definition(settings, info)
     resolve_targets(info, settings.target, ())
     search = SEARCHES[settings.attack](settings, info.channels)
-    queries = search.most_queries(info.size, info.size, info.channels)
-    return search, full_record(search, settings, info.task), queries
+    return search, full_record(search, settings, info.task, subject.threat)
 
 
 def with_fresh_seed(
@@ -114,7 +124,7 @@ def dry_run(
     fresh_seed: bool,
 ) -> dict[str, Any]:
     """Say what an attack would do, and how long it takes if no attempt succeeds; write nothing."""
-    search, record, queries = open_search(subject, settings)
+    search, record = open_search(subject, settings)
     target = subject if through is None else defend(session, subject, through)
     engine = open_engine(session.database)
     try:
@@ -124,15 +134,19 @@ def dry_run(
         plan = make_plan(session, engine, target, record, settings, predictions)
     finally:
         engine.dispose()
+    dataset = subject.dataset
+    queries = sum(
+        search.most_queries(*dataset.shape(a.image_index), dataset.info.channels) for a in plan.todo
+    )
     evaluator, rate = measure_rate(session, target, settings, search, plan)
     return {
         **_summary(target, plan, settings, predictions),
         "left": len(plan.todo),
         "evaluator": evaluator.name,
         "precision": evaluator.precision,
-        "queries_at_most": queries * len(plan.todo),
+        "queries_at_most": queries,
         "candidates_per_second": round(rate),
-        "seconds_if_all_fail": round(queries * len(plan.todo) / rate) if plan.todo else 0,
+        "seconds_if_all_fail": round(queries / rate) if plan.todo else 0,
     }
 
 
@@ -184,7 +198,7 @@ def make_plan(
         settings,
         through=None if defence is None else defence.identity,
     )
-    present = reader.attempt_keys(engine, model.id)
+    present = reader.attempt_keys(engine, model.id, subject.dataset_id)
     done = frozenset(a.key for a in attempts if a.key in present)
     return Plan(record, attempts, done, predictions, clean)
 
@@ -217,6 +231,7 @@ def _summary(
     return {
         "dataset": subject.dataset.info.name,
         "classifier": subject.model.id,
+        **subject.threat,
         **through,
         "attack": plan.record.name,
         "pixels": plan.record.pixels,

@@ -15,6 +15,7 @@ from pixguard.records import PredictionRecord, RestorationRecord
 from pixguard.runner.denoisers import (
     find_denoiser,
     is_default,
+    known_denoisers,
     label,
     load_denoiser,
     register_untrained,
@@ -36,7 +37,7 @@ def find_defence(engine: Engine, subject: Subject, selector: str) -> Defence:
     if selector in NAMES and selector not in TRAINED:
         return Defence(selector)
     name = subject.dataset.info.name
-    known = reader.models(engine, kind="denoiser", dataset_id=subject.dataset_id)
+    known = known_denoisers(engine, subject)
     if selector != reader.LATEST:
         stored = find_denoiser(known, selector, name)
         return Defence(label(stored), stored)

@@ -1,6 +1,7 @@
 """Trains denoisers on a dataset's images, and registers them."""
 
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from pixguard.config import DenoiserSettings
 from pixguard.datasets.base import ImageDataset
+from pixguard.datasets.patches import PATCH_SIDE, patches
 from pixguard.defences.denoisers import NAMES, TRAINED, build_denoiser
 from pixguard.defences.denoisers.variants import variant_parameters
 from pixguard.defences.training import train_denoiser
@@ -54,6 +56,8 @@ def train(
 ) -> dict[str, Any]:
     """Train a denoiser on a dataset's training images, or one class of them, and register it.
 
+    At native sizes it is trained on a patch of each image.
+
     Returns:
         What ``pixguard denoise train --json`` prints.
 
@@ -70,15 +74,18 @@ def train(
     parameters = variant_parameters(settings.name, settings.variant)
     indices_train = indices_of_class(dataset, "train", settings.only_class)
     indices_val = indices_of_class(dataset, "val", settings.only_class)
-    training = begin_training(session, dataset.info, asdict(settings), resume)
+    identity, take = asdict(settings), dataset.images
+    if dataset.info.is_native:
+        identity, take = {**identity, "patch": PATCH_SIDE}, partial(patches, dataset)
+    training = begin_training(session, dataset.info, identity, resume)
     if training.done is not None:
         session.display.say(f"already trained: denoiser {training.done.id}; nothing to do")
         return {"model": training.done.id, "already_trained": True}
     denoiser = build_denoiser(settings.name, dataset.info.channels, **parameters)
     fit = train_denoiser(
         denoiser,
-        dataset.images(indices_train),
-        dataset.images(indices_val),
+        take(indices_train),
+        take(indices_val),
         settings,
         device=session.device,
         checkpoint=training.checkpoint,
@@ -110,7 +117,7 @@ def train(
         "only_class": settings.only_class,
         "dataset": dataset.info.name,
         "source": dataset.info.source,
-        "size": dataset.info.size,
+        "size": dataset.info.size_name,
         "epochs": stored.record.epochs,
         "training_seconds": round(stored.record.training_seconds, 1),
         "trainable_parameters": stored.record.trainable_parameters,

@@ -112,6 +112,20 @@ def find_denoiser(known: Sequence[StoredModel], selector: str, dataset: str) -> 
     return matching[-1]
 
 
+def known_denoisers(engine: Engine, subject: Subject) -> list[StoredModel]:
+    """Return the denoisers for a subject's images, those that are taken first at the end.
+
+    Denoisers take images of any size: at native size, those that were trained on the same images
+    at the classifier's size serve too, after those of the native images.
+    """
+    own = reader.models(engine, kind="denoiser", dataset_id=subject.dataset_id)
+    if subject.dataset_id == subject.model.dataset_id:
+        return own
+    lent = reader.models(engine, kind="denoiser", dataset_id=subject.model.dataset_id)
+    # A threshold that was found at another size is another threshold.
+    return [*(m for m in lent if m.record.epochs and not is_patch_select(m.record)), *own]
+
+
 def choose_denoisers(
     writer: Writer, subject: Subject, selectors: Sequence[str]
 ) -> list[StoredModel]:
@@ -126,13 +140,17 @@ def choose_denoisers(
     for name in NAMES:
         if name not in TRAINED and (not selectors or name in selectors):
             register_untrained(writer, name, info, subject.dataset_id)
-    known = reader.models(writer.engine, kind="denoiser", dataset_id=subject.dataset_id)
+    known = known_denoisers(writer.engine, subject)
     present = {m.record.architecture for m in known if is_default(m)}
     wanted = selectors or [name for name in NAMES if name in present]
     return [find_denoiser(known, selector, info.name) for selector in wanted]
 
 
 def applied_denoisers(engine: Engine, subject: Subject) -> list[StoredModel]:
-    """Return the denoisers that have restored attempts of the subject's classifier."""
-    known = reader.models(engine, kind="denoiser", dataset_id=subject.dataset_id)
-    return [m for m in known if outcomes.restoration_keys(engine, subject.model.id, m.id)]
+    """Return the denoisers that have restored attempts on the subject."""
+    classifier_id, dataset_id = subject.model.id, subject.dataset_id
+    return [
+        m
+        for m in known_denoisers(engine, subject)
+        if outcomes.restoration_keys(engine, classifier_id, m.id, dataset_id)
+    ]

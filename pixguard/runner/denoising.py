@@ -14,7 +14,7 @@ from pixguard.datasets.base import ImageDataset
 from pixguard.defences.restoring import restore
 from pixguard.errors import UsageError
 from pixguard.inference.images import with_pixels
-from pixguard.records import PixelRecord, RestorationRecord, decode_label_set
+from pixguard.records import NATIVE, PixelRecord, RestorationRecord, decode_label_set
 from pixguard.runner.denoisers import choose_denoisers, label, load_denoiser
 from pixguard.runner.patch_selecting import with_patch_select
 from pixguard.runner.session import Session
@@ -44,22 +44,23 @@ AnySource = TypeVar("AnySource", bound=Source)
 
 
 def require_attempts(engine: Engine, subject: Subject) -> None:
-    """Raise if a classifier was never attacked; attacks that all failed are a result.
+    """Raise if a classifier was never attacked so; attacks that all failed are a result.
 
     Raises:
         UsageError: with the command that attacks it.
     """
-    if not reader.attempt_keys(engine, subject.model.id):
+    if not reader.attempt_keys(engine, subject.model.id, subject.dataset_id):
+        at = f" at {NATIVE} size" if subject.option else ""
         raise UsageError(
-            f"classifier {subject.model.id} has not been attacked yet",
-            f"pixguard attack --dataset {subject.dataset.info.name}",
+            f"classifier {subject.model.id} has not been attacked{at} yet",
+            f"pixguard attack --dataset {subject.dataset.info.name}{subject.option}",
         )
 
 
 def adversarial_images(
     session: Session, dataset: ImageDataset, attempts: Sequence[Source]
 ) -> tuple[Tensor, Tensor]:
-    """Rebuild images from their changed pixels, of which all have as many, or none.
+    """Rebuild images of one shape from their changed pixels, of which all have as many, or none.
 
     Returns:
         Clean and attacked images, float32 (N, C, H, W) in [0, 1] each; the same where no pixel was
@@ -76,10 +77,13 @@ def adversarial_images(
     )
 
 
-def chunks_by_pixels(attempts: Sequence[AnySource]) -> Iterator[list[AnySource]]:
-    """Yield attempts in chunks of one number of pixels, so that they fit one tensor."""
-    for count in sorted({len(a.pixels) for a in attempts}):
-        group = [a for a in attempts if len(a.pixels) == count]
+def chunks_alike(dataset: ImageDataset, attempts: Sequence[AnySource]) -> Iterator[list[AnySource]]:
+    """Yield attempts in chunks of one number of pixels and one shape, each for one tensor."""
+    groups: dict[tuple[int, tuple[int, int]], list[AnySource]] = {}
+    for attempt in attempts:
+        kind = (len(attempt.pixels), dataset.shape(attempt.image_index))
+        groups.setdefault(kind, []).append(attempt)
+    for _, group in sorted(groups.items()):
         for start in range(0, len(group), CHUNK):
             yield group[start : start + CHUNK]
 
@@ -109,9 +113,11 @@ def apply(
     """
     config = {"denoisers": list(selectors), "pixels": pixels, "patch_select": patch_select}
     with session.writer(config, seed=0) as writer:
+        subject = subject.registered(writer)
         require_attempts(writer.engine, subject)
-        attacked = outcomes.successes(writer.engine, subject.model.id, pixels=pixels)
-        clean = outcomes.attacked_images(writer.engine, subject.model.id, pixels=pixels)
+        of_subject = (writer.engine, subject.model.id, pixels)
+        attacked = outcomes.successes(*of_subject, dataset_id=subject.dataset_id)
+        clean = outcomes.attacked_images(*of_subject, dataset_id=subject.dataset_id)
         if not attacked:
             session.display.say("no attempt succeeded: only clean images are restored")
         results = {}
@@ -147,7 +153,9 @@ class _Application:
         self._session, self._writer, self._subject = session, writer, subject
         self._stored = stored
         self._denoiser = load_denoiser(session, stored, subject.dataset.info.channels)
-        self._present = outcomes.restoration_keys(writer.engine, subject.model.id, stored.id)
+        self._present = outcomes.restoration_keys(
+            writer.engine, subject.model.id, stored.id, subject.dataset_id
+        )
 
     def restore_all(
         self, images: Sequence[StoredAttempt] | Sequence[AttackedImage], kind: str, right: str
@@ -157,7 +165,7 @@ class _Application:
         done = correct = 0
         title = f"restoring {kind} images with {self._stored.record.architecture}"
         with self._session.display.track(title, len(todo), "images") as progress:
-            for chunk in chunks_by_pixels(todo):
+            for chunk in chunks_alike(self._subject.dataset, todo):
                 correct += self._restore(chunk)
                 done += len(chunk)
                 progress.update(done, f"{100 * correct / done:.1f} % {right}")

@@ -43,7 +43,9 @@ def collect(session: Session, subject: Subject, pixels: int, count: int) -> list
     """
     engine = open_engine(session.database)
     try:
-        successes = outcomes.successes(engine, subject.model.id, pixels=pixels)
+        successes = outcomes.successes(
+            engine, subject.model.id, pixels=pixels, dataset_id=subject.dataset_id
+        )
         denoisers = applied_denoisers(engine, subject)
     finally:
         engine.dispose()

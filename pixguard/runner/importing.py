@@ -77,8 +77,11 @@ def add(session: Session, dataset: ImageDataset, model: ExternalModel) -> dict[s
         raise DataError(f"dataset {info.name!r} has no test images to judge", "--split paper")
     form, classifier, content = _open(session, info, model)
     classifier.to(session.device).eval()
-    images = to_unit_range(dataset.images(tested[:5]), session.device)
-    differentiable = check_fit(classifier, images, info)
+    samples = [
+        to_unit_range(dataset.images(group), session.device)
+        for group in dataset.by_shape(_to_try(dataset, tested))
+    ]
+    differentiable = all([check_fit(classifier, images, info) for images in samples])
     if isinstance(classifier.network, RecordedNetwork):
         classifier.network.differentiable = differentiable
     if not differentiable:
@@ -86,7 +89,7 @@ def add(session: Session, dataset: ImageDataset, model: ExternalModel) -> dict[s
             "it gives no gradient: attacks that need one (sigma-zero, corner --order gradient) "
             "do not work on it"
         )
-    if looks_like_probabilities(classifier, images):
+    if all(looks_like_probabilities(classifier, images) for images in samples):
         session.display.say(
             "its outputs look like probabilities; pixguard takes them for logits, so decisions of "
             "several classes are right but confidences are not: leave out the last softmax"
@@ -104,13 +107,20 @@ def add(session: Session, dataset: ImageDataset, model: ExternalModel) -> dict[s
         "format": form,
         "dataset": info.name,
         "source": info.source,
-        "size": info.size,
+        "size": info.size_name,
         "differentiable": differentiable,
         "test_images": len(tested),
         "test_correct": correct,
         "test_accuracy": correct / len(tested),
         "weights": str(session.weights / stored.record.weights_file),
     }
+
+
+def _to_try(dataset: ImageDataset, tested: list[int]) -> list[int]:
+    """Return the images that a model is tried on: where sizes differ, the extreme ones too."""
+    ranked = sorted(tested, key=lambda i: min(dataset.shape(i)))
+    extremes = [ranked[0], ranked[-1]] if dataset.info.is_native else []
+    return list(dict.fromkeys([*tested[:5], *extremes]))
 
 
 def _open(

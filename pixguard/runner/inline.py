@@ -23,7 +23,7 @@ from pixguard.inference.base import Evaluator
 from pixguard.inference.choice import choose_evaluator
 from pixguard.records import AttemptRecord, FailureRecord, PixelRecord, PredictionRecord
 from pixguard.runner.defended import store_defence
-from pixguard.runner.plan import Plan, PlannedAttempt
+from pixguard.runner.plan import Plan, PlannedAttempt, by_shape
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store import reader
@@ -34,20 +34,24 @@ MEASURED_STEPS = 2
 
 
 def open_evaluator(
-    session: Session, subject: Subject, settings: AttackSettings, search: Search, plan: Plan
+    session: Session,
+    subject: Subject,
+    settings: AttackSettings,
+    search: Search,
+    plan: Plan,
+    say: Callable[[str], None] | None = None,
 ) -> tuple[Evaluator, int]:
-    """Return the evaluator for a plan, and how many of its attempts to run at a time."""
-    size = subject.dataset.info.size
+    """Return the evaluator for a plan of one shape, and how many attempts to run at a time."""
+    index = plan.attempts[0].image_index if plan.attempts else 0
     evaluator = choose_evaluator(
         subject.classifier,
-        size,
-        size,
+        *subject.dataset.shape(index),
         session.device,
         pixels=settings.pixels,
         evaluator=settings.evaluator,
         precision=search_precision(settings.precision, search),
         batch=settings.batch,
-        say=session.display.say,
+        say=say or session.display.say,
     )
     return evaluator, pack(evaluator, search, len(plan.attempts), len(plan.todo))
 
@@ -58,8 +62,9 @@ def measure_rate(
     """Return a plan's evaluator and its candidates per second, measured on its first steps.
 
     With everything that a step costs: gradients, breeding, judging. A search that revisits becomes
-    faster later.
+    faster later. Of images of many sizes, those of the first size are taken.
     """
+    plan = by_shape(plan, subject.dataset)[0]
     evaluator, slots = open_evaluator(session, subject, settings, search, plan)
     stop, started = _Watch(), time.perf_counter()
 
@@ -149,11 +154,9 @@ class _Results:
         subject: Subject,
         plan: Plan,
         settings: AttackSettings,
-        evaluator: Evaluator,
     ) -> None:
         self.counts = {"made": 0, "succeeded": 0, "failed": 0, "queries": 0}
         self._writer, self._plan, self._settings = writer, plan, settings
-        self._evaluator = evaluator
         self._attempts = {attempt.key: attempt for attempt in plan.todo}
         self._attack_id, self._model_id = writer.attack(plan.record), subject.model.id
         self._image_ids = reader.image_ids(writer.engine, subject.dataset_id)
@@ -166,8 +169,8 @@ class _Results:
         """How many attempts have ended, well or not."""
         return self.counts["made"] + self.counts["failed"]
 
-    def take(self, outcome: Outcome) -> None:
-        """Store one outcome."""
+    def take(self, outcome: Outcome, evaluator: Evaluator) -> None:
+        """Store one outcome, and how it was come by."""
         attempt = self._attempts[outcome.job.key]
         self.counts["queries"] += outcome.queries
         if outcome.distinct_queries is not None:
@@ -179,7 +182,7 @@ class _Results:
             return
         self.counts["made"] += 1
         self.counts["succeeded"] += outcome.success
-        record = _record(outcome, attempt, self._settings, self._plan.predictions, self._evaluator)
+        record = _record(outcome, attempt, self._settings, self._plan.predictions, evaluator)
         self._writer.attempt(
             record,
             attack_id=self._attack_id,
@@ -202,21 +205,17 @@ def carry_out(
     Returns:
         Counts of attempts made, successes, failures and queries, and how they were evaluated.
     """
-    evaluator, slots = open_evaluator(session, subject, settings, search, plan)
-    session.display.say(describe(evaluator))
-    say = session.display.say
-    scheduler = _scheduler(session, subject, settings, search, evaluator, slots, say)
-    results = _Results(writer, subject, plan, settings, evaluator)
-    jobs = _jobs(session, subject, plan.todo, settings, plan.predictions)
+    results = _Results(writer, subject, plan, settings)
+    say, used, asked_before = _once(session.display.say), dict[str, str](), 0
     title = f"attacking, {settings.pixels} pixel{'s' if settings.pixels > 1 else ''}"
     started, done = time.monotonic(), len(plan.done)
-    with (
-        memory_hint(evaluator),
-        session.display.track(title, len(plan.attempts), "attempts") as progress,
-    ):
+    with session.display.track(title, len(plan.attempts), "attempts") as progress:
+        asked = 0
 
-        def tell(asked: int) -> None:
+        def tell(asked_of_shape: int) -> None:
             """Show progress and commit what is due, after every step."""
+            nonlocal asked
+            asked = asked_before + asked_of_shape
             rate = asked / (time.monotonic() - started)
             share = results.counts["succeeded"] / max(1, results.ended)
             note = f"{100 * share:.1f} % success, " if results.ended else ""
@@ -224,9 +223,35 @@ def carry_out(
             writer.flush_if_due()
 
         progress.update(done)
-        for outcome in scheduler.run(jobs, session.stop, tell):
-            results.take(outcome)
-    return {**results.counts, "evaluator": evaluator.name, "precision": evaluator.precision}
+        for part in by_shape(plan, subject.dataset):
+            if session.stop.requested:
+                break
+            evaluator, slots = open_evaluator(session, subject, settings, search, part, say)
+            if evaluator.name not in used:
+                say(describe(evaluator))
+            used[evaluator.name], asked_before = evaluator.precision, asked
+            scheduler = _scheduler(session, subject, settings, search, evaluator, slots, say)
+            jobs = _jobs(session, subject, part.todo, settings, plan.predictions)
+            with memory_hint(evaluator):
+                for outcome in scheduler.run(jobs, session.stop, tell):
+                    results.take(outcome, evaluator)
+    return {
+        **results.counts,
+        "evaluator": ", ".join(used),
+        "precision": ", ".join(sorted(set(used.values()))),
+    }
+
+
+def _once(say: Callable[[str], None]) -> Callable[[str], None]:
+    """Return what says a message only when it is new: every size of image has the same to tell."""
+    told = set[str]()
+
+    def once(message: str) -> None:
+        if message not in told:
+            told.add(message)
+            say(message)
+
+    return once
 
 
 def describe(evaluator: Evaluator) -> str:

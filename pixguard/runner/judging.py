@@ -26,7 +26,7 @@ def judge_test_images(
         InterruptedRunError: a stop was requested; the finished chunks are committed.
     """
     dataset, model_id = subject.dataset, subject.model.id
-    known = reader.predictions(writer.engine, model_id)
+    known = reader.predictions(writer.engine, model_id, subject.dataset_id)
     indices = dataset.indices("test").tolist()
     with session.display.track("checking the test images", len(indices), "images") as progress:
         for start in range(0, len(indices), CHUNK):
@@ -43,7 +43,7 @@ def judge_test_images(
 
 def judged(session: Session, engine: Engine, subject: Subject) -> dict[int, PredictionRecord]:
     """Return the decisions on the test images without writing the missing ones."""
-    known = reader.predictions(engine, subject.model.id)
+    known = reader.predictions(engine, subject.model.id, subject.dataset_id)
     missing = [i for i in subject.dataset.indices("test").tolist() if i not in known]
     records = predict(subject.classifier, subject.dataset, missing, device=session.device)
     return known | {record.image_index: record for record in records}

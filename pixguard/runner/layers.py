@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pixguard.classifiers.builders import build_classifier
 from pixguard.classifiers.weights import parameter_counts
+from pixguard.datasets.patches import PATCH_SIDE
 from pixguard.defences.denoisers.layers import MedianLayer
 from pixguard.defences.denoisers.median import Median
 from pixguard.errors import UsageError
@@ -124,7 +125,8 @@ def layers_of_model(stored: StoredModel, info: DatasetInfo) -> LayerTable:
         )
     if record.kind == "classifier":
         return layer_table(build_classifier(record.architecture, info), info.channels, info.size)
-    return layer_table(build_registered(record, info.channels), info.channels, info.size)
+    side = PATCH_SIDE if info.is_native else info.size
+    return layer_table(build_registered(record, info.channels), info.channels, side)
 
 
 def _layers(module: nn.Module) -> list[nn.Module]:

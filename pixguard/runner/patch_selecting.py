@@ -105,10 +105,17 @@ def _calibrate(session: Session, subject: Subject, base: StoredModel) -> tuple[i
     changes = []
     title = f"clean images through {base.record.architecture}"
     with session.display.track(title, len(indices), "images") as progress:
-        for start in range(0, len(indices), CHUNK):
-            images = to_unit_range(dataset.images(indices[start : start + CHUNK]), session.device)
+        parts = (
+            group[start : start + CHUNK]
+            for group in dataset.by_shape(indices)
+            for start in range(0, len(group), CHUNK)
+        )
+        done = 0
+        for part in parts:
+            images = to_unit_range(dataset.images(part), session.device)
             restored = restore(denoiser, images, batch=CHUNK)
-            changes.append(largest_changes(images, restored, WINDOW).cpu())
-            progress.update(min(start + CHUNK, len(indices)))
+            changes.append(largest_changes(images, restored, WINDOW).flatten().cpu())
+            done += len(part)
+            progress.update(done)
             session.honour_stop("the threshold of the patch selection was not found yet")
     return len(indices), threshold(torch.cat(changes))

@@ -6,7 +6,7 @@ do is the plan's keys minus the keys that the database holds; there is no other 
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -58,6 +58,20 @@ class Plan:
     def todo(self) -> list[PlannedAttempt]:
         """The attempts that are still to be made."""
         return [a for a in self.attempts if a.key not in self.done]
+
+
+def by_shape(plan: Plan, dataset: ImageDataset) -> list[Plan]:
+    """Return the parts of a plan whose images have one shape each, in which something is to do.
+
+    One part at least: the first, where nothing is to do.
+    """
+    if not dataset.info.is_native:
+        return [plan]
+    parts: dict[tuple[int, int], list[PlannedAttempt]] = {}
+    for attempt in plan.attempts:
+        parts.setdefault(dataset.shape(attempt.image_index), []).append(attempt)
+    plans = [replace(plan, attempts=attempts) for attempts in parts.values()]
+    return [part for part in plans if part.todo] or plans[:1]
 
 
 def attempt_key(

@@ -37,6 +37,20 @@ def training_key(info: DatasetInfo, settings: Mapping[str, Any]) -> str:
     return digest([*images, info.split_scheme, info.split_seed, dict(settings)])
 
 
+def require_one_size(info: DatasetInfo, work: str) -> None:
+    """Raise where images have many sizes and a batch must have one.
+
+    Raises:
+        UsageError: with what to type.
+    """
+    if info.is_native:
+        raise UsageError(
+            f"{work} takes images of one size, and those of {info.name!r} have many",
+            "--size 64 or 224, to which images are resized; pixguard attack --attack-at native "
+            "changes pixels before that resize",
+        )
+
+
 def begin_training(
     session: Session, info: DatasetInfo, settings: Mapping[str, Any], resume: bool
 ) -> Training:

@@ -14,7 +14,7 @@ from pixguard.runner.denoisers import applied_denoisers, load_denoiser
 from pixguard.runner.denoising import (
     CHUNK,
     adversarial_images,
-    chunks_by_pixels,
+    chunks_alike,
     require_attempts,
 )
 from pixguard.runner.session import Session
@@ -48,25 +48,28 @@ def score(session: Session, subject: Subject, names: Sequence[str]) -> dict[str,
             raise UsageError(f"there is no metric {name!r}", f"one of: {', '.join(METRICS)}")
     with session.writer({"metrics": list(names)}, seed=0) as writer:
         ids = {n: writer.metric(n, METRICS[n].version, METRICS[n].parameters) for n in names}
-        counts = {}
+        subject, counts = subject.registered(writer), {}
         applied = applied_denoisers(writer.engine, subject)
         require_attempts(writer.engine, subject)
-        if not applied and outcomes.successes(writer.engine, subject.model.id):
+        if not applied and outcomes.successes(
+            writer.engine, subject.model.id, dataset_id=subject.dataset_id
+        ):
             raise UsageError(
                 f"classifier {subject.model.id} has no restored image to score",
-                f"pixguard denoise apply --dataset {subject.dataset.info.name}",
+                f"pixguard denoise apply --dataset {subject.dataset.info.name}{subject.option}",
             )
         for stored in applied:
             todo = outcomes.restorations_without_scores(
                 writer.engine,
                 list(ids.values()),
+                dataset_id=subject.dataset_id,
                 classifier_id=subject.model.id,
                 denoiser_id=stored.id,
             )
             denoiser = load_denoiser(session, stored, subject.dataset.info.channels)
             title, done = f"scoring {stored.record.architecture}", 0
             with session.display.track(title, len(todo), "images") as progress:
-                for chunk in chunks_by_pixels(todo):
+                for chunk in chunks_alike(subject.dataset, todo):
                     clean, attacked = adversarial_images(session, subject.dataset, chunk)
                     restored = restore(denoiser, attacked, batch=CHUNK)
                     _score_chunk(writer, ids, chunk, restored, clean)
@@ -91,6 +94,10 @@ def _score_chunk(
     clean: Tensor,
 ) -> None:
     for name, metric_id in metric_ids.items():
-        values = METRICS[name].function(restored, clean).tolist()
+        metric = METRICS[name]
+        if min(clean.shape[-2:]) < metric.least_side:  # not defined there; other images have it
+            values = [math.nan] * len(chunk)
+        else:
+            values = metric.function(restored, clean).tolist()
         for restoration, value in zip(chunk, values, strict=True):
             writer.score(restoration.id, metric_id, score_record(name, value))

@@ -9,19 +9,23 @@ from sqlalchemy import Engine
 
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.opening import open_classifier
-from pixguard.config import DatasetSettings, Source
+from pixguard.classifiers.resizing import FILTER, at_native_size
+from pixguard.config import AttackAt, DatasetSettings, Source
 from pixguard.datasets import open_dataset
 from pixguard.datasets.base import ImageDataset
 from pixguard.datasets.catalogue import paper_entry
+from pixguard.datasets.opening import NATIVE_SOURCES
+from pixguard.datasets.overview import size_range
 from pixguard.datasets.registered import settings_of
 from pixguard.errors import DataError, UsageError
 from pixguard.progress import Display
-from pixguard.records import DatasetInfo
+from pixguard.records import NATIVE, NATIVE_SIZE, DatasetInfo
 from pixguard.runner.session import Session
 from pixguard.store import reader
 from pixguard.store.engine import open_engine
 from pixguard.store.location import locate
 from pixguard.store.reader import StoredDataset, StoredModel
+from pixguard.store.writer import Writer
 
 DEFAULT_SIZE = 28
 
@@ -61,9 +65,12 @@ class Defence:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A classifier and the dataset that it was trained on, ready to be attacked.
+    """A classifier and the images that it is attacked on, ready to be attacked.
 
-    Where there is a ``defence``, ``classifier`` is the trained one behind it.
+    Where there is a ``defence``, ``classifier`` is the trained one behind it. Where it is attacked
+    at native size, ``dataset`` holds the images of its own dataset at their own sizes, and
+    ``classifier`` the trained one behind a resize. ``dataset_id`` is 0 until the dataset is
+    registered.
     """
 
     dataset: ImageDataset
@@ -71,6 +78,25 @@ class Subject:
     model: StoredModel
     classifier: Classifier
     defence: Defence | None = None
+    resized_to: int | None = None
+
+    @property
+    def threat(self) -> Mapping[str, str]:
+        """What an attack's parameters say of where pixels are changed; nothing for the input.
+
+        One changed before a resize is another threat than one changed after it: with other
+        parameters it is another attack, and no plan, resumption or table mixes the two.
+        """
+        return {} if self.resized_to is None else {"at": NATIVE, "resize": FILTER}
+
+    @property
+    def option(self) -> str:
+        """The option, with a space before it, by which commands find this subject; or nothing."""
+        return "" if self.resized_to is None else f" --attack-at {NATIVE}"
+
+    def registered(self, writer: Writer) -> "Subject":
+        """Return the subject with its dataset registered."""
+        return replace(self, dataset_id=writer.dataset(self.dataset.info))
 
 
 def find_classifier(engine: Engine, request: DatasetRequest, selector: str) -> StoredModel:
@@ -94,21 +120,39 @@ def find_classifier(engine: Engine, request: DatasetRequest, selector: str) -> S
         raise UsageError(
             f"no classifier of dataset {request.name!r}{wanted} is registered"
             + (f"; there is {known}" if known else ""),
-            f"pixguard train --dataset {request.name}" + ("" if not known else ", or --model ID"),
+            f"--attack-at {NATIVE}, without --size: the classifier is of one size, the images not"
+            if request.size == NATIVE_SIZE
+            else f"pixguard train --dataset {request.name}" + (", or --model ID" if known else ""),
         )
     return max(matching, key=lambda m: m.id)
 
 
 def open_registered(
-    engine: Engine, dataset_id: int, request: DatasetRequest, display: Display
+    engine: Engine,
+    dataset_id: int,
+    request: DatasetRequest,
+    display: Display,
+    attack_at: AttackAt = "input",
 ) -> ImageDataset:
     """Open a registered dataset again, and make sure that it is still the same.
 
+    At ``native``, open the same images at their own sizes.
+
     Raises:
+        UsageError: its source has no native sizes.
         DataError: its content has changed since it was registered.
     """
     (stored,) = [s for s in reader.datasets(engine) if s.id == dataset_id]
     settings = settings_of(stored.info, data_dir=request.data_dir)
+    if attack_at == NATIVE:
+        if settings.source not in NATIVE_SOURCES:
+            raise UsageError(
+                f"{describe(stored.info)} has no other size to attack at: its source "
+                f"{stored.info.source} has its images at one size",
+                "--attack-at input; or train on images with sizes of their own: "
+                f"pixguard train --dataset {stored.info.name} --source originals --data-dir DIR",
+            )
+        settings = replace(settings, size=NATIVE_SIZE)
     dataset = open_dataset(settings, display)
     if dataset.info.manifest_sha256 != stored.info.manifest_sha256:
         raise DataError(
@@ -120,25 +164,56 @@ def open_registered(
     return dataset
 
 
-def open_subject(session: Session, request: DatasetRequest, selector: str) -> Subject:
-    """Open the classifier and dataset that a command means, and say which they are."""
+def open_subject(
+    session: Session, request: DatasetRequest, selector: str, attack_at: AttackAt = "input"
+) -> Subject:
+    """Open the classifier and dataset that a command means, and say which they are.
+
+    Raises:
+        UsageError: no classifier fits, or its images have no native sizes.
+        DataError: the dataset has changed since it was registered.
+    """
     engine = open_engine(session.database)
     try:
         model = find_classifier(engine, request, selector)
-        dataset = open_registered(engine, model.dataset_id, request, session.display)
+        dataset = open_registered(engine, model.dataset_id, request, session.display, attack_at)
+        known = {(s.id, s.info.size) for s in _same_images(engine, dataset.info)}
+        (own,) = (s.info for s in reader.datasets(engine) if s.id == model.dataset_id)
     finally:
         engine.dispose()
-    classifier = open_classifier(model.record, dataset.info, session.weights, session.device)
+    classifier = open_classifier(model.record, own, session.weights, session.device)
     session.display.say(
         f"dataset {describe(dataset.info)}; classifier {model.id} ({model.record.architecture})"
     )
-    return Subject(dataset, model.dataset_id, model, classifier)
+    if own.is_native or not dataset.info.is_native:
+        return Subject(dataset, model.dataset_id, model, classifier)
+    session.display.say(
+        f"pixels are changed in images of {size_range(dataset)}, before a resize to "
+        f"{own.size} x {own.size} that is part of the classifier"
+    )
+    return Subject(
+        dataset,
+        next((id_ for id_, size in known if size == NATIVE_SIZE), 0),
+        model,
+        at_native_size(classifier, own.size),
+        resized_to=own.size,
+    )
+
+
+def _same_images(engine: Engine, info: DatasetInfo) -> list[StoredDataset]:
+    """Return what is registered of a dataset, at whatever size, with the same split."""
+    return [
+        stored
+        for stored in reader.datasets(engine, name=info.name, source=info.source)
+        if replace(stored.info, size=info.size, location=info.location) == info
+    ]
 
 
 def describe(info: DatasetInfo) -> str:
     """Return a dataset's name, source and size in a few words."""
     synthetic = ", synthetic" if info.is_synthetic else ""
-    return f"{info.name} ({info.source}, {info.size}x{info.size}{synthetic})"
+    size = "native sizes" if info.is_native else f"{info.size}x{info.size}"
+    return f"{info.name} ({info.source}, {size}{synthetic})"
 
 
 def open_for_training(
@@ -147,19 +222,28 @@ def open_for_training(
     """Open the dataset to train on, and say which it is.
 
     Where the user named neither source nor files and the database knows the dataset, the newest
-    registration decides; ``overrides`` are the further settings that the user named.
+    registration of that size decides, or of the same files at another one; ``overrides`` are the
+    further settings that the user named.
     """
     settings = DatasetSettings(
-        request.name, request.source or "auto", request.size or DEFAULT_SIZE, request.data_dir
+        request.name,
+        request.source or "auto",
+        DEFAULT_SIZE if request.size is None else request.size,
+        request.data_dir,
     )
     if request.source is None and request.data_dir is None:
-        known = [
+        known = _registered(session.database, request.name)
+        # An attack at native size registers images that no classifier is trained on.
+        fitting = [
             stored
-            for stored in _registered(session.database, request.name)
-            if request.size in (None, stored.info.size)
+            for stored in known
+            if request.size == stored.info.size or (request.size is None and stored.info.size)
         ]
-        if known:
-            settings = settings_of(max(known, key=lambda s: s.id).info)
+        # Files can be read at any size, whichever they were registered at.
+        fitting = fitting or [s for s in known if s.info.source in NATIVE_SOURCES]
+        if fitting:
+            newest = settings_of(max(fitting, key=lambda s: s.id).info)
+            settings = newest if request.size is None else replace(newest, size=request.size)
     dataset = open_dataset(replace(settings, **overrides), session.display)
     session.display.say(f"dataset {describe(dataset.info)}")
     return dataset

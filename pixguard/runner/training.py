@@ -13,6 +13,7 @@ from pixguard.runner.registering import (
     begin_training,
     keeping_a_finished_training,
     register,
+    require_one_size,
 )
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
@@ -27,9 +28,10 @@ def train(
         What ``pixguard train --json`` prints.
 
     Raises:
-        UsageError: this training exists, and ``resume`` is not set.
+        UsageError: this training exists, and ``resume`` is not set; or images have many sizes.
         InterruptedRunError: a stop was requested; the finished epochs are kept.
     """
+    require_one_size(dataset.info, "training a classifier")
     training = begin_training(session, dataset.info, asdict(settings), resume)
     classifier = build_classifier(
         settings.architecture,
@@ -81,7 +83,7 @@ def train(
         "architecture": stored.record.architecture,
         "dataset": dataset.info.name,
         "source": dataset.info.source,
-        "size": dataset.info.size,
+        "size": dataset.info.size_name,
         "epochs": stored.record.epochs,
         "training_seconds": round(stored.record.training_seconds, 1),
         "train_accuracy": stored.record.train_accuracy,

@@ -84,11 +84,20 @@ CHECKS = {
         JOIN image ON image.id = denoising.image_id
         WHERE image.dataset_id <> model.dataset_id
     """,
+    # Its own dataset; or, where the attack says so, the same images at native size (size 0).
     "attempt {0} is on an image of another dataset than its model {1}": """
         SELECT attempt.id, model.id FROM attempt
+        JOIN attack ON attack.id = attempt.attack_id
         JOIN model ON model.id = attempt.model_id
+        JOIN dataset own ON own.id = model.dataset_id
         JOIN image ON image.id = attempt.image_id
-        WHERE image.dataset_id <> model.dataset_id
+        JOIN dataset attacked ON attacked.id = image.dataset_id
+        WHERE (own.id <> attacked.id OR attack.parameters LIKE '%"at":"native"%')
+          AND NOT (own.size <> 0 AND attacked.size = 0
+            AND attack.parameters LIKE '%"at":"native"%'
+            AND attacked.name = own.name AND attacked.source = own.source
+            AND attacked.version = own.version AND attacked.split_scheme = own.split_scheme
+            AND attacked.split_seed = own.split_seed)
     """,
 }
 """Queries for rows that must not be, by the message about each row."""

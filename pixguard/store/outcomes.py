@@ -66,7 +66,11 @@ class StoredRestoration:
 
 
 def successes(
-    engine: Engine, model_id: int, pixels: int | None = None, attack_name: str | None = None
+    engine: Engine,
+    model_id: int,
+    pixels: int | None = None,
+    attack_name: str | None = None,
+    dataset_id: int | None = None,
 ) -> list[StoredAttempt]:
     """Return the successful attempts on an undefended classifier, in the order of their ids.
 
@@ -75,6 +79,7 @@ def successes(
         model_id: the classifier.
         pixels: number of pixels of the attack; None for any.
         attack_name: name of the attack; None for any.
+        dataset_id: only images of this dataset; None for any.
     """
     conditions = [
         Attempt.model_id == model_id,
@@ -85,6 +90,8 @@ def successes(
         conditions.append(Attack.pixels == pixels)
     if attack_name is not None:
         conditions.append(Attack.name == attack_name)
+    if dataset_id is not None:
+        conditions.append(Image.dataset_id == dataset_id)
     query = (
         select(Attempt.__table__, Image.dataset_index, Image.label_set)
         .join(Attack, Attack.id == Attempt.attack_id)
@@ -92,7 +99,12 @@ def successes(
         .where(*conditions)
         .order_by(Attempt.id)
     )
-    wanted = select(Attempt.id).join(Attack, Attack.id == Attempt.attack_id).where(*conditions)
+    wanted = (
+        select(Attempt.id)
+        .join(Attack, Attack.id == Attempt.attack_id)
+        .join(Image, Image.id == Attempt.image_id)
+        .where(*conditions)
+    )
     with engine.connect() as connection:
         changed = _pixels(connection, wanted)
         return [
@@ -117,7 +129,7 @@ def successes(
 
 
 def attacked_images(
-    engine: Engine, model_id: int, pixels: int | None = None
+    engine: Engine, model_id: int, pixels: int | None = None, dataset_id: int | None = None
 ) -> list[AttackedImage]:
     """Return the images of all attempts on an undefended classifier, each once, by their ids.
 
@@ -125,6 +137,7 @@ def attacked_images(
         engine: an open database.
         model_id: the classifier.
         pixels: number of pixels of the attack; None for any.
+        dataset_id: only images of this dataset; None for any.
     """
     attempted = (
         select(Attempt.image_id)
@@ -138,20 +151,25 @@ def attacked_images(
         .where(Image.id.in_(attempted))
         .order_by(Image.id)
     )
+    if dataset_id is not None:
+        query = query.where(Image.dataset_id == dataset_id)
     with engine.connect() as connection:
         return [AttackedImage(*row) for row in connection.execute(query)]
 
 
 def restoration_keys(
-    engine: Engine, classifier_id: int, denoiser_id: int
+    engine: Engine, classifier_id: int, denoiser_id: int, dataset_id: int | None = None
 ) -> set[tuple[int | None, int]]:
     """Return what a denoiser has restored for a classifier, as (attempt id, image id).
 
-    The attempt id is None where the clean image was restored.
+    The attempt id is None where the clean image was restored; ``dataset_id`` None: of any dataset.
     """
     query = select(Restoration.attempt_id, Restoration.image_id).where(
         Restoration.classifier_id == classifier_id, Restoration.denoiser_id == denoiser_id
     )
+    if dataset_id is not None:
+        query = query.join(Image, Image.id == Restoration.image_id)
+        query = query.where(Image.dataset_id == dataset_id)
     with engine.connect() as connection:
         return {(attempt_id, image_id) for attempt_id, image_id in connection.execute(query)}
 

@@ -129,12 +129,15 @@ def image_ids(engine: Engine, dataset_id: int) -> dict[int, int]:
         return {index: image_id for index, image_id in connection.execute(query)}
 
 
-def predictions(engine: Engine, model_id: int) -> dict[int, PredictionRecord]:
-    """Return dataset index -> clean prediction of a model."""
+def predictions(engine: Engine, model_id: int, dataset_id: int) -> dict[int, PredictionRecord]:
+    """Return dataset index -> clean prediction of a model on the images of a dataset.
+
+    A model may have judged the same images at two sizes: at its own, and at their native one.
+    """
     query = (
         select(Image.dataset_index, Prediction.predicted, Prediction.confidence)
         .join(Image, Image.id == Prediction.image_id)
-        .where(Prediction.model_id == model_id)
+        .where(Prediction.model_id == model_id, Image.dataset_id == dataset_id)
         .order_by(Image.dataset_index)
     )
     with engine.connect() as connection:
@@ -144,9 +147,13 @@ def predictions(engine: Engine, model_id: int) -> dict[int, PredictionRecord]:
         }
 
 
-def attempt_keys(engine: Engine, model_id: int) -> set[str]:
-    """Return the keys of the attempts on a model that are finished."""
-    query = select(Attempt.attempt_key).where(Attempt.model_id == model_id)
+def attempt_keys(engine: Engine, model_id: int, dataset_id: int) -> set[str]:
+    """Return the keys of the attempts on a model and images of a dataset that are finished."""
+    query = (
+        select(Attempt.attempt_key)
+        .join(Image, Image.id == Attempt.image_id)
+        .where(Attempt.model_id == model_id, Image.dataset_id == dataset_id)
+    )
     with engine.connect() as connection:
         return set(connection.scalars(query))
 

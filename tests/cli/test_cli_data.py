@@ -58,7 +58,7 @@ def test_info_counts_chest_images_by_their_only_label(tmp_path):
 def test_info_prints_sizes_as_width_by_height(tmp_path):
     path = write(TREES["oct"](), tmp_path / "oct.zip")
     printed = run("info", "oct", "--data-dir", str(path)).stdout
-    assert "(384-1536) x (277-496)" in printed
+    assert "(384~1536) x (277~496)" in printed
     assert "Table 9 of the paper" in printed
 
 

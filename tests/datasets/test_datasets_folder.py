@@ -312,7 +312,7 @@ def test_chest_labels_from_a_csv_keep_normal_as_no_label(tmp_path):
     ("changes", "kind"),
     [
         ({"data_dir": None, "source": "folder"}, UsageError),
-        ({"size": 0}, UsageError),
+        ({"size": 7}, UsageError),
         ({"size": 5000}, UsageError),
         ({"data_dir": "missing"}, DataError),
         ({"data_dir": None, "name": "octt"}, UsageError),

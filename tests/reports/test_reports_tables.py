@@ -111,7 +111,7 @@ def test_table_24_attacks_by_class(mini: Miniature) -> None:
     for said in (
         "oct: source medmnist, 28 x 28 pixels",
         "classifier resnet50 #2",
-        "differential-evolution v1, 1 pixel, population=100, generations=100",
+        "differential-evolution v1, 1 pixel changed at 28 x 28, population=100, ",
         "seed 0, images attacked: 7",
     ):
         assert said in caption

@@ -140,7 +140,7 @@ def test_predictions_keep_the_first(filled: Filled) -> None:
         for confidence in (0.75, 0.25):
             record = PredictionRecord(2, (), confidence)
             writer.predictions(filled.model_id, filled.dataset_id, [record])
-        found = reader.predictions(writer.engine, filled.model_id)
+        found = reader.predictions(writer.engine, filled.model_id, filled.dataset_id)
     assert found == {2: PredictionRecord(2, (), 0.75)}
 
 
@@ -270,7 +270,7 @@ def test_failures_are_kept_and_the_attempt_stays_to_be_done(filled: Filled) -> N
     with open_writer(filled.path) as writer:
         for _ in range(2):
             writer.failure(FailureRecord("bad", "RuntimeError", "out of memory"))
-    keys = reader.attempt_keys(writer.engine, filled.model_id)
+    keys = reader.attempt_keys(writer.engine, filled.model_id, filled.dataset_id)
     assert keys == {f"key-{index}" for index in range(4)}
     assert (
         rows(filled.path, "SELECT attempt_key, error_type FROM failure")

@@ -37,7 +37,7 @@ def attack_command(
     fitting = matching(
         request.inventory.classifiers,
         dataset=request.dataset,
-        size=request.size,
+        size=request.classifier_size,
         model=request.model,
     )
     newest = choose(fitting, None)

@@ -58,7 +58,9 @@ def build(request: TableRequest) -> ReportTable:
 
 
 def _measured(request: TableRequest, candidate: Candidate) -> Iterator[tuple[Cell, ...]]:
-    for row in request.fetch("cost", classifier_id=candidate.classifier_id):
+    for row in request.fetch(
+        "cost", classifier_id=candidate.classifier_id, dataset_id=candidate.dataset_id
+    ):
         through = row["denoiser"] and f"{row['denoiser']} #{row['denoiser_id']}"
         yield (
             Cell(candidate.dataset),

@@ -60,7 +60,9 @@ def known_classes(request: TableRequest, topic: Topic) -> list[RowValues]:
 
     They come from a classifier's dataset, or, without one, from the published table.
     """
-    pool = matching(request.inventory.classifiers, dataset=topic.dataset, size=request.size)
+    pool = matching(
+        request.inventory.classifiers, dataset=topic.dataset, size=request.classifier_size
+    )
     known = choose(pool, request.spec.classifier)
     if known is not None:
         return request.fetch("classes", dataset_id=known.dataset_id)

@@ -41,7 +41,7 @@ def trainings(request: TableRequest) -> list[RowValues]:
         kind="classifier" if of_classifier else "denoiser",
         dataset=dataset or "",
         architecture=request.spec.classifier or "",
-        size=request.size or 0,
+        size=-1 if request.size is None else request.size,
     )
 
 

@@ -2,8 +2,16 @@
 -- candidates that an attack table chooses from. A row of a table never mixes two of these.
 -- Parameter: attack_name.
 -- What counts: non-targeted attempts on the bare classifier, the first repeat of each.
+-- The dataset is that of the attacked images, the classifier's own or the same images at native
+-- size. Where pixels are changed is a parameter of the attack, so that any image tells which.
 WITH counted AS (
-    SELECT t.model_id, t.attack_id, t.seed, COUNT(*) AS images, SUM(t.success) AS successes
+    SELECT
+        t.model_id,
+        t.attack_id,
+        t.seed,
+        COUNT(*) AS images,
+        SUM(t.success) AS successes,
+        MIN(t.image_id) AS image_id
     FROM attempt t
     WHERE t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0
     GROUP BY t.model_id, t.attack_id, t.seed
@@ -20,6 +28,8 @@ SELECT
     m.architecture,
     m.weights_sha256,
     m.created_ms,
+    m.dataset_id AS own_dataset_id,
+    o.size AS input_size,
     a.id AS attack_id,
     a.name AS attack,
     a.version AS attack_version,
@@ -31,10 +41,12 @@ SELECT
 FROM counted c
 JOIN attack a ON a.id = c.attack_id
 JOIN model m ON m.id = c.model_id
-JOIN dataset d ON d.id = m.dataset_id
+JOIN dataset o ON o.id = m.dataset_id
+JOIN image i ON i.id = c.image_id
+JOIN dataset d ON d.id = i.dataset_id
 WHERE a.name = :attack_name
 GROUP BY
     d.id, d.name, d.source, d.size, d.version, d.split_scheme, d.split_seed,
     m.id, m.architecture, m.weights_sha256, m.created_ms,
-    a.id, a.name, a.version, a.pixels, a.parameters, c.seed
+    m.dataset_id, o.size, a.id, a.name, a.version, a.pixels, a.parameters, c.seed
 ORDER BY m.id, a.id, c.seed

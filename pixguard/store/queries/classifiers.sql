@@ -1,5 +1,14 @@
--- Every classifier with the dataset that it was trained on; the candidates that a table about
--- classification chooses from. has_rows tells whether its clean predictions were stored.
+-- Every classifier with the dataset that it was trained on, and with the same images at native size
+-- (size 0) where it has judged those; the candidates that a table about classification chooses
+-- from. has_rows tells whether its clean predictions were stored.
+WITH native AS (
+    SELECT p.model_id, i.dataset_id
+    FROM dataset d
+    JOIN image i ON i.dataset_id = d.id
+    JOIN prediction p ON p.image_id = i.id
+    WHERE d.size = 0
+    GROUP BY p.model_id, i.dataset_id
+)
 SELECT
     d.id AS dataset_id,
     d.name AS dataset,
@@ -12,9 +21,14 @@ SELECT
     m.architecture,
     m.weights_sha256,
     m.created_ms,
-    CASE WHEN EXISTS (SELECT 1 FROM prediction p WHERE p.model_id = m.id)
+    m.dataset_id AS own_dataset_id,
+    o.size AS input_size,
+    CASE WHEN d.id <> m.dataset_id OR EXISTS (SELECT 1 FROM prediction p WHERE p.model_id = m.id)
         THEN 1 ELSE 0 END AS has_rows
 FROM model m
-JOIN dataset d ON d.id = m.dataset_id
+JOIN dataset o ON o.id = m.dataset_id
+JOIN dataset d ON d.id = m.dataset_id OR d.id IN (
+    SELECT n.dataset_id FROM native n WHERE n.model_id = m.id
+)
 WHERE m.kind = 'classifier'
-ORDER BY m.id
+ORDER BY m.id, d.id

@@ -1,6 +1,6 @@
 -- Tables 44, 45, 48 to 51: how long the registered models took to train, and where.
 -- Parameters: kind (classifier or denoiser), dataset (name, or '' for all), architecture (or ''
--- for all), size (side in pixels, or 0 for all).
+-- for all), size (side in pixels, 0 for native, or -1 for all).
 -- The computer is that of the run that finished the training, told by its GPU, or without one by
 -- its CPU. Time is what the epochs took together, validation included.
 SELECT
@@ -20,5 +20,5 @@ JOIN environment e ON e.id = r.environment_id
 WHERE m.kind = :kind AND m.epochs > 0
   AND (:dataset = '' OR d.name = :dataset)
   AND (:architecture = '' OR m.architecture = :architecture)
-  AND (:size = 0 OR d.size = :size)
+  AND (:size = -1 OR d.size = :size)
 ORDER BY d.name, m.architecture, m.id

@@ -7,7 +7,7 @@ from pixguard.store.tables.base import Base, reference, strict
 
 
 class Dataset(Base):
-    """A set of images, at one size, with one split."""
+    """A set of images, at one size, with one split; of size 0, each image has its own."""
 
     __tablename__ = "dataset"
     __table_args__ = strict(
