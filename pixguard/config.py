@@ -66,6 +66,17 @@ class TrainSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class VoteSettings(TrainSettings):
+    """Training of the voters of a polyphase vote; ``architecture`` is a voter's.
+
+    ``stride``: every how many pixels one is taken; its square is the number of voters.
+    """
+
+    architecture: str = "small-cnn"
+    stride: int = 3
+
+
+@dataclass(frozen=True, slots=True)
 class DenoiserSettings:
     """Training of a denoiser; the defaults are the paper's (section 3.1.2) or marked inferred.
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pixguard.classifiers.builders import build_classifier
 from pixguard.classifiers.weights import parameter_counts
+from pixguard.defences.certified import build_vote, is_vote
 from pixguard.defences.denoisers.layers import MedianLayer
 from pixguard.defences.denoisers.median import Median
 from pixguard.errors import UsageError
@@ -122,6 +123,8 @@ def layers_of_model(stored: StoredModel, info: DatasetInfo) -> LayerTable:
             f"the layers of {record.architecture!r} are not known: it was added, not built here",
             f"pixguard models show {stored.id}",
         )
+    if is_vote(record):
+        return layer_table(build_vote(record, info), info.channels, info.size)
     if record.kind == "classifier":
         return layer_table(build_classifier(record.architecture, info), info.channels, info.size)
     return layer_table(build_registered(record, info.channels), info.channels, info.size)

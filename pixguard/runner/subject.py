@@ -14,9 +14,10 @@ from pixguard.datasets import open_dataset
 from pixguard.datasets.base import ImageDataset
 from pixguard.datasets.catalogue import paper_entry
 from pixguard.datasets.registered import settings_of
+from pixguard.defences.certified import is_vote, open_vote
 from pixguard.errors import DataError, UsageError
 from pixguard.progress import Display
-from pixguard.records import DatasetInfo
+from pixguard.records import POLYPHASE_VOTE, DatasetInfo
 from pixguard.runner.session import Session
 from pixguard.store import reader
 from pixguard.store.engine import open_engine
@@ -91,10 +92,11 @@ def find_classifier(engine: Engine, request: DatasetRequest, selector: str) -> S
     if not matching:
         wanted = "" if selector == "latest" else f" that is {selector!r}"
         known = ", ".join(f"{m.id} ({m.record.architecture})" for m in models)
+        command = "certify train" if selector == POLYPHASE_VOTE else "train"
         raise UsageError(
             f"no classifier of dataset {request.name!r}{wanted} is registered"
             + (f"; there is {known}" if known else ""),
-            f"pixguard train --dataset {request.name}" + ("" if not known else ", or --model ID"),
+            f"pixguard {command} --dataset {request.name}" + (", or --model ID" if known else ""),
         )
     return max(matching, key=lambda m: m.id)
 
@@ -128,7 +130,8 @@ def open_subject(session: Session, request: DatasetRequest, selector: str) -> Su
         dataset = open_registered(engine, model.dataset_id, request, session.display)
     finally:
         engine.dispose()
-    classifier = open_classifier(model.record, dataset.info, session.weights, session.device)
+    open_one = open_vote if is_vote(model.record) else open_classifier
+    classifier = open_one(model.record, dataset.info, session.weights, session.device)
     session.display.say(
         f"dataset {describe(dataset.info)}; classifier {model.id} ({model.record.architecture})"
     )
