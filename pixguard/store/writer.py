@@ -47,9 +47,9 @@ class Writer:
 
     Attempts, failures, restorations, scores, denoisings and certificates are buffered and
     committed every 64 rows or 2 seconds, judged when a row arrives: call :meth:`flush` before a
-    long pause. Everything else is committed at once. Leaving the context commits what waits and gives the run
-    its status: finished, interrupted (KeyboardInterrupt or InterruptedRunError) or failed, with
-    the error.
+    long pause. Everything else is committed at once. Leaving the context commits what waits and
+    gives the run its status: finished, interrupted (KeyboardInterrupt or InterruptedRunError) or
+    failed, with the error.
 
     Attributes:
         engine: the open database, for reading in between.

@@ -1,5 +1,6 @@
 -- Every classifier with the dataset that it was trained on; the candidates that a table about
--- classification chooses from. has_rows tells whether its clean predictions were stored.
+-- classification chooses from. has_rows tells whether its clean predictions were stored,
+-- has_certificates whether it gave certificates.
 SELECT
     d.id AS dataset_id,
     d.name AS dataset,
@@ -13,7 +14,9 @@ SELECT
     m.weights_sha256,
     m.created_ms,
     CASE WHEN EXISTS (SELECT 1 FROM prediction p WHERE p.model_id = m.id)
-        THEN 1 ELSE 0 END AS has_rows
+        THEN 1 ELSE 0 END AS has_rows,
+    CASE WHEN EXISTS (SELECT 1 FROM certificate c WHERE c.model_id = m.id)
+        THEN 1 ELSE 0 END AS has_certificates
 FROM model m
 JOIN dataset d ON d.id = m.dataset_id
 WHERE m.kind = 'classifier'
