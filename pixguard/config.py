@@ -67,9 +67,10 @@ class TrainSettings:
 
 @dataclass(frozen=True, slots=True)
 class VoteSettings(TrainSettings):
-    """Training of the voters of a polyphase vote; ``architecture`` is a voter's.
+    """Training of a polyphase vote; ``architecture`` is the voter's.
 
-    ``stride``: every how many pixels one is taken; its square is the number of voters.
+    ``stride``: every how many pixels one is taken; its square is the number of votes.
+    ``batch_size`` counts sub-images, ``limit`` whole images.
     """
 
     architecture: str = "small-cnn"

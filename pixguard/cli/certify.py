@@ -38,10 +38,10 @@ def train(
     dataset: DatasetOption,
     stride: Annotated[
         int,
-        typer.Option(help="Each voter sees every so manieth pixel; the square is their number."),
+        typer.Option(help="A vote sees every so manieth pixel; the square is their number."),
     ] = DEFAULTS.stride,
     model: Annotated[
-        str, typer.Option(help="A voter: small-cnn, resnet50, a torchvision name or timm/NAME.")
+        str, typer.Option(help="The voter: small-cnn, resnet50, a torchvision name or timm/NAME.")
     ] = DEFAULTS.architecture,
     source: SourceOption = None,
     size: SizeOption = None,
@@ -49,12 +49,14 @@ def train(
     split: SplitOption = None,
     images: PhantomImagesOption = None,
     skip_bad: SkipBadOption = False,
-    epochs: Annotated[int, typer.Option(min=1, help="At most so many, a voter.")] = DEFAULTS.epochs,
-    batch_size: Annotated[int, typer.Option(min=2)] = DEFAULTS.batch_size,
+    epochs: Annotated[int, typer.Option(min=1, help="At most so many epochs.")] = DEFAULTS.epochs,
+    batch_size: Annotated[
+        int, typer.Option(min=2, help="Sub-images a batch.")
+    ] = DEFAULTS.batch_size,
     learning_rate: Annotated[float, typer.Option(min=1e-9)] = DEFAULTS.learning_rate,
     momentum: Annotated[float, typer.Option(min=0.0)] = DEFAULTS.momentum,
     stop_train_accuracy: Annotated[
-        float, typer.Option(help="Stop a voter above this training accuracy and ...")
+        float, typer.Option(help="Stop above this training accuracy and ...")
     ] = DEFAULTS.stop_train_accuracy,
     stop_val_accuracy: Annotated[
         float, typer.Option(help="... above this validation accuracy.")
@@ -70,7 +72,7 @@ def train(
     db: DatabaseOption = "pixguard.db",
     json: JsonOption = False,
 ) -> None:
-    """Train a polyphase vote: a classifier for each sub-image of every s-th pixel; register it."""
+    """Train a polyphase vote: one classifier, asked about each sub-image of every s-th pixel."""
     with open_session(db, device) as session:
         from pixguard.classifiers.builders import canonical_name
         from pixguard.classifiers.training import default_loss

@@ -1,12 +1,14 @@
 """The polyphase vote: a deterministic certificate against k changed pixels, of any colours.
 
 Feature-partition aggregation (Hammoudeh and Lowd, 2023) with pixels for features: an image is
-split into s x s sub-images, its *phases*, by taking every s-th pixel; a classifier of its own, its
-*voter*, decides on each; the plurality wins, among equals the class of the lowest index. A pixel
-lies in one phase, so that k changed pixels change at most k votes, whatever the voters are.
+split into s x s sub-images, its *phases*, by taking every s-th pixel; a classifier, the *voter*,
+decides on each alone; the plurality wins, among equals the class of the lowest index. A pixel lies
+in one phase, so that k changed pixels change at most k votes, whatever the voter is.
+
+The source trains a network for each part. Here one network judges all phases: they look alike, so
+that it learns from s x s times as many images at the same cost, and it was the more accurate.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,21 +46,36 @@ def phases(images: Tensor, stride: int) -> list[Tensor]:
     return split
 
 
-def phase_dataset(dataset: ImageDataset, stride: int, phase: int) -> ImageDataset:
-    """Return a view of a dataset that shows one phase of each image, as :func:`phases` does."""
-    info = dataset.info
-    row, col = divmod(phase, stride)
+def phase_dataset(dataset: ImageDataset, stride: int, members: NDArray[np.int64]) -> ImageDataset:
+    """Return a view that shows every phase of some images as an image with that image's label.
+
+    Args:
+        dataset: multi-class.
+        stride: as :func:`phases` takes it, and in its order: number m * stride^2 + p of the view
+            is phase p of the image ``members[m]``.
+        members: dataset indices (M,).
+    """
+    info, count = dataset.info, stride**2
 
     def read(indices: NDArray[np.int64]) -> Images:
-        images = dataset.read(indices)
+        images = dataset.read(members[indices // count])
         height, width = (-(-side // stride) for side in images.shape[1:3])
-        part = images[:, row::stride, col::stride]
-        missing = ((0, 0), (0, height - part.shape[1]), (0, width - part.shape[2]), (0, 0))
-        return np.pad(part, missing, mode="edge")
+        shown = np.empty((len(images), height, width, images.shape[3]), np.uint8)
+        for phase in range(count):
+            row, col = divmod(phase, stride)
+            of_phase = indices % count == phase
+            part = images[of_phase, row::stride, col::stride]
+            missing = ((0, height - part.shape[1]), (0, width - part.shape[2]))
+            shown[of_phase] = np.pad(part, ((0, 0), *missing, (0, 0)), mode="edge")
+        return shown
 
-    manifest = digest([info.manifest_sha256, "phase", stride, phase])
-    part_info = replace(_phase_info(info, stride), manifest_sha256=manifest)
-    return replace(dataset, info=part_info, read=read)
+    manifest = digest([info.manifest_sha256, "phases", stride, members.tolist()])
+    return ImageDataset(
+        replace(_phase_info(info, stride), manifest_sha256=manifest),
+        labels=np.repeat(dataset.labels[members], count).astype(np.int64),
+        splits=np.repeat(dataset.splits[members], count),
+        read=read,
+    )
 
 
 def plurality(votes: Tensor) -> Tensor:
@@ -84,29 +101,31 @@ def certified_radius(votes: Tensor) -> Tensor:
 
 
 class PolyphaseVote(nn.Module):
-    """A vote of classifiers, each of which sees one phase of the image and nothing else.
+    """A vote over the phases of an image, each judged without a look at the others.
 
     Attributes:
-        voters: ``stride`` squared classifiers of one multi-class task, in the order of the phases.
-        stride: every how many pixels one is taken.
+        voter: a multi-class classifier of phases, in evaluation mode where this is.
+        stride: every how many pixels one is taken; its square is the number of votes.
     """
 
-    def __init__(self, voters: Sequence[Classifier], stride: int) -> None:
+    def __init__(self, voter: Classifier, stride: int) -> None:
         super().__init__()
-        self.voters = nn.ModuleList(voters)
+        self.voter = voter
         self.stride = stride
 
     def votes(self, images: Tensor) -> Tensor:
-        """Return int64 (N, L): how many voters decide for each class of images (N, C, H, W)."""
+        """Return int64 (N, L): how many phases of images (N, C, H, W) are taken for each class."""
         return _count(self._opinions(images))
 
     def forward(self, images: Tensor) -> Tensor:
         """Return float32 logits (N, L) whose largest is the plurality, by a quarter or more.
 
         They are the votes, a half more for the winner (which is the rule for equals), and a
-        quarter of the mean of the voters' softmax: votes alone are flat, and an attack that is to
-        be taken seriously must be told which vote is nearly won.
+        quarter of the voter's softmax, meant over the phases: votes alone are flat, and an attack
+        that is to be taken seriously must be told which vote is nearly won.
         """
+        if not isinstance(images, Tensor):  # torch.fx, on behalf of the delta evaluator
+            raise TypeError("a vote is not evaluated layer by layer")
         opinions = self._opinions(images)
         votes = _count(opinions)
         winner = nn.functional.one_hot(plurality(votes), votes.shape[1])
@@ -114,9 +133,8 @@ class PolyphaseVote(nn.Module):
         return logits
 
     def _opinions(self, images: Tensor) -> Tensor:
-        """Return the voters' logits, float32 (voters, N, L)."""
-        parts = zip(self.voters, phases(images, self.stride), strict=True)
-        return torch.stack([voter(part).float() for voter, part in parts])
+        """Return the voter's logits, float32 (phases, N, L); one batch a phase, never mixed."""
+        return torch.stack([self.voter(part).float() for part in phases(images, self.stride)])
 
 
 def _count(opinions: Tensor) -> Tensor:
@@ -139,10 +157,8 @@ def canonical_votes(classifier: Classifier, image: Tensor) -> Tensor:
         return vote.votes(plain_layout(image))
 
 
-def build_voters(
-    architecture: str, stride: int, info: DatasetInfo, seed: int = 0
-) -> list[Classifier]:
-    """Return fresh voters for a dataset, on the CPU; they differ in their training alone.
+def build_voter(architecture: str, stride: int, info: DatasetInfo, seed: int = 0) -> Classifier:
+    """Return a fresh voter for the phases of a dataset's images, on the CPU.
 
     Raises:
         UsageError: the dataset is multi-label, the stride does not fit the images, or there is no
@@ -159,9 +175,8 @@ def build_voters(
             f"images of {info.size} x {info.size} are not split by a stride of {stride}",
             "--stride 2",
         )
-    part = _phase_info(info, stride)
     try:
-        return [build_classifier(architecture, part, seed=seed) for _ in range(stride**2)]
+        return build_classifier(architecture, _phase_info(info, stride), seed=seed)
     except UsageError as error:
         if stride == 2 or "cannot take images" not in error.message:
             raise
@@ -170,23 +185,25 @@ def build_voters(
         ) from error
 
 
-def as_classifier(voters: Sequence[Classifier], stride: int) -> Classifier:
-    """Return voters as one classifier, in evaluation mode; each normalises its own phase."""
-    first = voters[0]
+def as_classifier(voter: Classifier, stride: int) -> Classifier:
+    """Return the vote of a voter as a classifier of whole images, in evaluation mode.
+
+    Its own normalisation does nothing: the voter's comes after the split.
+    """
     whole = Classifier(
-        PolyphaseVote(voters, stride),
-        first.task,
-        first.label_count,
-        mean=(0.0,) * first.channels,
-        std=(1.0,) * first.channels,
+        PolyphaseVote(voter, stride),
+        voter.task,
+        voter.label_count,
+        mean=(0.0,) * voter.channels,
+        std=(1.0,) * voter.channels,
     )
-    return whole.to(first.mean.device).eval()
+    return whole.to(voter.mean.device).eval()
 
 
 def build_vote(record: ModelRecord, info: DatasetInfo) -> Classifier:
     """Return the vote of a record, with fresh weights."""
     stride = int(record.parameters["stride"])
-    return as_classifier(build_voters(record.parameters["voter"], stride, info), stride)
+    return as_classifier(build_voter(record.parameters["voter"], stride, info), stride)
 
 
 def open_vote(

@@ -4,12 +4,11 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.inputs import to_unit_range
 from pixguard.classifiers.training import train_classifier
 from pixguard.classifiers.weights import load_weights
@@ -17,7 +16,7 @@ from pixguard.config import VoteSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.defences.certified import (
     as_classifier,
-    build_voters,
+    build_voter,
     canonical_votes,
     certified_radius,
     is_vote,
@@ -25,14 +24,13 @@ from pixguard.defences.certified import (
     plurality,
 )
 from pixguard.errors import UsageError
-from pixguard.records import POLYPHASE_VOTE, CertificateRecord, EpochRecord
-from pixguard.runner.registering import Training, begin_training
+from pixguard.records import POLYPHASE_VOTE, CertificateRecord
+from pixguard.runner.registering import begin_training
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.runner.training import conclude
 from pixguard.store.certificates import certificates
 from pixguard.store.writer import Writer
-from pixguard.training.loop import Fit
 
 CHUNK = 64
 """Images certified between two commits, and two looks at the stop signal."""
@@ -43,99 +41,51 @@ REPORTED = (1, 2)
 def train(
     session: Session, dataset: ImageDataset, settings: VoteSettings, *, resume: bool
 ) -> dict[str, Any]:
-    """Train a voter for each phase, one after another, and register them as one classifier.
+    """Train a voter on the phases of a dataset's training images, and register the vote.
 
     Returns:
-        What ``pixguard certify train --json`` prints.
+        What ``pixguard certify train --json`` prints; ``train_accuracy`` is the voter's.
 
     Raises:
         UsageError: the stride does not fit the images, the dataset is multi-label, or this
             training exists and ``resume`` is not set.
-        InterruptedRunError: a stop was requested; the finished epochs of all voters are kept.
+        DataError: there are no images to train on.
+        InterruptedRunError: a stop was requested; the finished epochs are kept.
     """
-    voters = build_voters(settings.architecture, settings.stride, dataset.info, settings.seed)
+    stride = settings.stride
+    voter = build_voter(settings.architecture, stride, dataset.info, settings.seed)
     training = begin_training(session, dataset.info, asdict(settings), resume)
+    classifier = as_classifier(voter, stride).to(session.device)
     fit = None
     if training.done is None:
-        fit = _train_voters(session, dataset, settings, training, voters)
-    classifier = as_classifier(voters, settings.stride).to(session.device)
-    if training.done is not None:
-        record = training.done.record
-        session.display.say(f"already trained: classifier {training.done.id}")
-        load_weights(classifier, session.weights / record.weights_file, record.weights_sha256)
-    result = conclude(
-        session,
-        dataset,
-        settings,
-        training,
-        POLYPHASE_VOTE,
-        classifier,
-        fit,
-        {"voter": settings.architecture, "stride": settings.stride},
-    )
-    for number in range(1, len(voters)):
-        _checkpoint(training, number).unlink(missing_ok=True)
-    return {**result, "voters": len(voters), "stride": settings.stride}
-
-
-def _train_voters(
-    session: Session,
-    dataset: ImageDataset,
-    settings: VoteSettings,
-    training: Training,
-    voters: Sequence[Classifier],
-) -> Fit:
-    fits: list[Fit] = []
-    for number, voter in enumerate(voters):
-        session.display.say(f"voter {number + 1} of {len(voters)}")
+        session.display.say(f"{stride**2} sub-images an image, {stride} x {stride} interleaved")
         fit = train_classifier(
             voter,
-            phase_dataset(dataset, settings.stride, number),
-            settings,
+            phase_dataset(dataset, stride, _members(dataset, settings)),
+            replace(settings, limit=None),
             device=session.device,
-            checkpoint=_checkpoint(training, number),
+            checkpoint=training.checkpoint,
             display=session.display,
             stop=session.stop,
         )
-        fits.append(fit)
-        kept = f"{len(fit.epochs)} epochs of voter {number + 1}, and the voters before it, are kept"
+        kept = f"{len(fit.epochs)} finished epochs are kept in {training.checkpoint}"
         session.honour_stop(kept, session.again(settings.seed))
-    return together(fits)
+        fit = replace(fit, train_size=fit.train_size // stride**2)
+    else:
+        record = training.done.record
+        session.display.say(f"already trained: classifier {training.done.id}")
+        load_weights(classifier, session.weights / record.weights_file, record.weights_sha256)
+    parameters = {"voter": settings.architecture, "stride": stride}
+    result = conclude(
+        session, dataset, settings, training, POLYPHASE_VOTE, classifier, fit, parameters
+    )
+    return {**result, "stride": stride, "votes": stride**2}
 
 
-def _checkpoint(training: Training, number: int) -> Path:
-    """Return a voter's checkpoint; the first has the training's, by which it is found again."""
-    path = training.checkpoint
-    return path if number == 0 else path.with_stem(f"{path.stem}-{number}")
-
-
-def together(fits: Sequence[Fit]) -> Fit:
-    """Return several trainings as one: means over the voters, and the sums of their seconds.
-
-    A voter that stopped early counts with its last epoch from then on.
-    """
-    count = max(len(fit.epochs) for fit in fits)
-    epochs = []
-    for number in range(count):
-        shown = [fit.epochs[min(number, len(fit.epochs) - 1)] for fit in fits]
-        seconds = sum(fit.epochs[number].seconds for fit in fits if number < len(fit.epochs))
-        epochs.append(
-            EpochRecord(
-                epoch=number + 1,
-                train_loss=statistics.fmean(e.train_loss for e in shown),
-                val_loss=_mean([e.val_loss for e in shown]),
-                train_accuracy=_mean([e.train_accuracy for e in shown]),
-                val_accuracy=_mean([e.val_accuracy for e in shown]),
-                seconds=seconds,
-            )
-        )
-    seconds = sum(fit.seconds for fit in fits)
-    return replace(fits[0], epochs=tuple(epochs), seconds=seconds)
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return statistics.fmean(known) if known else None
+def _members(dataset: ImageDataset, settings: VoteSettings) -> NDArray[np.int64]:
+    """Return the images whose phases are trained on, as many as the limit says, or judged."""
+    drawn = np.random.default_rng(settings.seed).permutation(dataset.indices("train"))
+    return np.sort(np.concatenate([drawn[: settings.limit], dataset.indices("val")]))
 
 
 def certify(session: Session, subject: Subject, limit: int | None) -> dict[str, Any]:

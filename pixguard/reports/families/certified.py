@@ -15,7 +15,7 @@ COLUMNS = (
     Column("dataset"),
     Column("data"),
     Column("classifier"),
-    Column("voters", "count"),
+    Column("votes", "count"),
     Column("images", "count"),
     Column("clean accuracy %", "percent"),
     Column("certified at 1 pixel %", "percent"),
@@ -86,15 +86,15 @@ def _pair(
     )
     images = int(row["images"])
     head = (Cell(vote.dataset), Cell(vote.data), Cell(vote.classifier))
-    voters = Cell(json.loads(row["parameters"])["stride"] ** 2)
+    votes = Cell(json.loads(row["parameters"])["stride"] ** 2)
     if not images:
         command = commands.certify(vote.dataset, vote.classifier_id)
-        yield (*head, voters, *(Cell(None, not_run=command) for _ in COLUMNS[4:]))
+        yield (*head, votes, *(Cell(None, not_run=command) for _ in COLUMNS[4:]))
         return
     shares = ("clean_right", "certain_1", "certain_2")
     yield (
         *head,
-        voters,
+        votes,
         Cell(images),
         *(rate_cell(int(row[name] or 0), images, None) for name in shares),
         Cell(float(row["median_radius"]), images),
