@@ -34,7 +34,7 @@ def phases(images: Tensor, stride: int) -> list[Tensor]:
     stride = j. h is H / stride rounded up, and w likewise: where the stride does not divide a
     side, the later phases lack a last row or column, and repeat their own.
     """
-    height, width = (-(-side // stride) for side in images.shape[2:])
+    height, width = (phase_side(side, stride) for side in images.shape[2:])
     split = []
     for row in range(stride):
         for col in range(stride):
@@ -59,7 +59,7 @@ def phase_dataset(dataset: ImageDataset, stride: int, members: NDArray[np.int64]
 
     def read(indices: NDArray[np.int64]) -> Images:
         images = dataset.read(members[indices // count])
-        height, width = (-(-side // stride) for side in images.shape[1:3])
+        height, width = (phase_side(side, stride) for side in images.shape[1:3])
         shown = np.empty((len(images), height, width, images.shape[3]), np.uint8)
         for phase in range(count):
             row, col = divmod(phase, stride)
@@ -181,7 +181,7 @@ def build_voter(architecture: str, stride: int, info: DatasetInfo, seed: int = 0
         if stride == 2 or "cannot take images" not in error.message:
             raise
         raise UsageError(
-            f"{error.message}, which a stride of {stride} leaves", f"--stride {stride - 1}"
+            f"{error.message}, which a stride of {stride} leaves", "a smaller stride: --stride 2"
         ) from error
 
 
@@ -200,10 +200,10 @@ def as_classifier(voter: Classifier, stride: int) -> Classifier:
     return whole.to(voter.mean.device).eval()
 
 
-def build_vote(record: ModelRecord, info: DatasetInfo) -> Classifier:
-    """Return the vote of a record, with fresh weights."""
+def registered_voter(record: ModelRecord, info: DatasetInfo) -> tuple[Classifier, int]:
+    """Return the voter of a registered vote, with fresh weights, and the vote's stride."""
     stride = int(record.parameters["stride"])
-    return as_classifier(build_voter(record.parameters["voter"], stride, info), stride)
+    return build_voter(record.parameters["voter"], stride, info), stride
 
 
 def open_vote(
@@ -214,7 +214,7 @@ def open_vote(
     Raises:
         PixguardError: its weights are missing, damaged or not those of the record.
     """
-    classifier = build_vote(record, info)
+    classifier = as_classifier(*registered_voter(record, info))
     load_weights(classifier, weights / record.weights_file, record.weights_sha256)
     return classifier.to(device).eval()
 
@@ -224,5 +224,10 @@ def is_vote(record: ModelRecord) -> bool:
     return record.architecture == POLYPHASE_VOTE
 
 
+def phase_side(side: int, stride: int) -> int:
+    """Return the side of a phase: that of the image by the stride, rounded up."""
+    return -(-side // stride)
+
+
 def _phase_info(info: DatasetInfo, stride: int) -> DatasetInfo:
-    return replace(info, size=-(-info.size // stride))
+    return replace(info, size=phase_side(info.size, stride))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pixguard.classifiers.builders import build_classifier
 from pixguard.classifiers.weights import parameter_counts
-from pixguard.defences.certified import build_vote, is_vote
+from pixguard.defences.certified import is_vote, phase_side, registered_voter
 from pixguard.defences.denoisers.layers import MedianLayer
 from pixguard.defences.denoisers.median import Median
 from pixguard.errors import UsageError
@@ -124,7 +124,9 @@ def layers_of_model(stored: StoredModel, info: DatasetInfo) -> LayerTable:
             f"pixguard models show {stored.id}",
         )
     if is_vote(record):
-        return layer_table(build_vote(record, info), info.channels, info.size)
+        # Every phase goes through the same layers.
+        voter, stride = registered_voter(record, info)
+        return layer_table(voter, info.channels, phase_side(info.size, stride))
     if record.kind == "classifier":
         return layer_table(build_classifier(record.architecture, info), info.channels, info.size)
     return layer_table(build_registered(record, info.channels), info.channels, info.size)
