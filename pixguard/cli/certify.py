@@ -38,7 +38,7 @@ def train(
     dataset: DatasetOption,
     stride: Annotated[
         int,
-        typer.Option(help="A vote sees every so manieth pixel; the square is their number."),
+        typer.Option(help="A vote is on every s-th pixel; s squared is the number of votes."),
     ] = DEFAULTS.stride,
     model: Annotated[
         str, typer.Option(help="The voter: small-cnn, resnet50, a torchvision name or timm/NAME.")
