@@ -71,6 +71,18 @@ class TrainSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class VoteSettings(TrainSettings):
+    """Training of a polyphase vote; ``architecture`` is the voter's.
+
+    ``stride``: every how many pixels one is taken; its square is the number of votes.
+    ``batch_size`` counts sub-images, ``limit`` whole images.
+    """
+
+    architecture: str = "small-cnn"
+    stride: int = 3
+
+
+@dataclass(frozen=True, slots=True)
 class DenoiserSettings:
     """Training of a denoiser; the defaults are the paper's (section 3.1.2) or marked inferred.
 

@@ -26,6 +26,9 @@ NATIVE = "native"
 NATIVE_SIZE = 0
 """The ``size`` of a dataset whose images keep the sides of their files, each its own."""
 
+POLYPHASE_VOTE = "polyphase-vote"
+"""Architecture of the certified classifier, and the method of its certificates."""
+
 NO_FINDING_ORDINAL = -1
 """Ordinal of the pseudo-class that stands for the empty label set of a multi-label dataset."""
 
@@ -249,6 +252,21 @@ class RestorationRecord:
     confidence: float
     recovered: bool
     elapsed_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateRecord:
+    """What a certified classifier decides on a clean image, and how far that holds.
+
+    ``radius``: no image that differs from this one in at most so many pixels is decided otherwise.
+    ``votes``: how many each class got, by ordinal.
+    """
+
+    image_index: int
+    method: str
+    predicted: LabelSet
+    votes: tuple[int, ...]
+    radius: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,7 @@ def _pool(inventory: Inventory, spec: TableSpec) -> list[Candidate]:
         "truth": "fully_searched",
         "adaptive": "defended",
         "cost": "attempted",
+        "certified": "certified",
     }
     if spec.family in further:
         pool: list[Candidate] = getattr(inventory, further[spec.family])

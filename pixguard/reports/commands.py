@@ -77,6 +77,14 @@ def noise_plan(
     return " ".join(words)
 
 
+def certify(dataset: str, classifier_id: int | None) -> str:
+    """Return the command that writes certificates, after training where there is no classifier."""
+    apply = f"pixguard certify apply --dataset {quote(dataset)}{_model(classifier_id)}"
+    if classifier_id is not None:
+        return apply
+    return f"pixguard certify train --dataset {quote(dataset)}; {apply}"
+
+
 def score(dataset: str, classifier_id: int | None) -> str:
     """Return the command that takes the metrics that are missing."""
     return f"pixguard score --dataset {quote(dataset)}{_model(classifier_id)}"

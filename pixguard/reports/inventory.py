@@ -170,6 +170,11 @@ class Inventory:
         return [_candidate(row) for row in self._classifier_rows if row["has_rows"]]
 
     @cached_property
+    def certified(self) -> list[Candidate]:
+        """The classifiers that gave certificates."""
+        return [_candidate(row) for row in self._classifier_rows if row["has_certificates"]]
+
+    @cached_property
     def attacked(self) -> list[Candidate]:
         """The classifiers that the paper's attack was run on, once an attack and seed."""
         query = make_query("attack_plans", attack_name=PAPER_ATTACK)

@@ -18,6 +18,7 @@ Family = Literal[
     "truth",
     "adaptive",
     "cost",
+    "certified",
     "ablation",
     "training_times",
 ]
@@ -74,6 +75,7 @@ BEYOND_THE_PAPER = (
         None,
     ),
     TableSpec("cost", "What the Attacks Cost", "cost", None, None, None),
+    TableSpec("certified", "Certified Accuracy at Changed Pixels", "certified", None, None, None),
 )
 """The tables that the paper lacks."""
 

@@ -25,7 +25,7 @@ from pixguard.classifiers.weights import load_weights, parameter_counts, save_we
 from pixguard.datasets.base import ImageDataset
 from pixguard.errors import DataError, UsageError
 from pixguard.files import write_atomically
-from pixguard.records import DatasetInfo, ModelRecord, digest
+from pixguard.records import POLYPHASE_VOTE, DatasetInfo, ModelRecord, digest
 from pixguard.runner.judging import judge_test_images
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
@@ -68,7 +68,7 @@ def add(session: Session, dataset: ImageDataset, model: ExternalModel) -> dict[s
         InterruptedRunError: a stop was requested while the test images were judged.
     """
     info = dataset.info
-    if model.name.isdigit() or model.name in ("", reader.LATEST):
+    if model.name.isdigit() or model.name in ("", reader.LATEST, POLYPHASE_VOTE):
         raise UsageError(
             f"{model.name!r} cannot be the name of a model: it selects one already", "--name NAME"
         )

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from pixguard.classifiers.builders import build_classifier
 from pixguard.classifiers.weights import parameter_counts
 from pixguard.datasets.patches import PATCH_SIDE
+from pixguard.defences.certified import is_vote, phase_side, registered_voter
 from pixguard.defences.denoisers.layers import MedianLayer
 from pixguard.defences.denoisers.median import Median
 from pixguard.errors import UsageError
@@ -123,6 +124,10 @@ def layers_of_model(stored: StoredModel, info: DatasetInfo) -> LayerTable:
             f"the layers of {record.architecture!r} are not known: it was added, not built here",
             f"pixguard models show {stored.id}",
         )
+    if is_vote(record):
+        # Every phase goes through the same layers.
+        voter, stride = registered_voter(record, info)
+        return layer_table(voter, info.channels, phase_side(info.size, stride))
     if record.kind == "classifier":
         return layer_table(build_classifier(record.architecture, info), info.channels, info.size)
     side = PATCH_SIDE if info.is_native else info.size

@@ -17,9 +17,10 @@ from pixguard.datasets.catalogue import paper_entry
 from pixguard.datasets.opening import NATIVE_SOURCES
 from pixguard.datasets.overview import size_range
 from pixguard.datasets.registered import settings_of
+from pixguard.defences.certified import is_vote, open_vote
 from pixguard.errors import DataError, UsageError
 from pixguard.progress import Display
-from pixguard.records import NATIVE, NATIVE_SIZE, DatasetInfo
+from pixguard.records import NATIVE, NATIVE_SIZE, POLYPHASE_VOTE, DatasetInfo
 from pixguard.runner.session import Session
 from pixguard.store import reader
 from pixguard.store.engine import open_engine
@@ -117,12 +118,14 @@ def find_classifier(engine: Engine, request: DatasetRequest, selector: str) -> S
     if not matching:
         wanted = "" if selector == "latest" else f" that is {selector!r}"
         known = ", ".join(f"{m.id} ({m.record.architecture})" for m in models)
+        command = "certify train" if selector == POLYPHASE_VOTE else "train"
         raise UsageError(
             f"no classifier of dataset {request.name!r}{wanted} is registered"
             + (f"; there is {known}" if known else ""),
             f"--attack-at {NATIVE}, without --size: the classifier is of one size, the images not"
             if request.size == NATIVE_SIZE
-            else f"pixguard train --dataset {request.name}" + (", or --model ID" if known else ""),
+            else f"pixguard {command} --dataset {request.name}"
+            + (", or --model ID" if known else ""),
         )
     return max(matching, key=lambda m: m.id)
 
@@ -181,7 +184,8 @@ def open_subject(
         (own,) = (s.info for s in reader.datasets(engine) if s.id == model.dataset_id)
     finally:
         engine.dispose()
-    classifier = open_classifier(model.record, own, session.weights, session.device)
+    open_one = open_vote if is_vote(model.record) else open_classifier
+    classifier = open_one(model.record, own, session.weights, session.device)
     session.display.say(
         f"dataset {describe(dataset.info)}; classifier {model.id} ({model.record.architecture})"
     )

@@ -1,15 +1,18 @@
 """Trains a classifier, judges it on the test images and registers both."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from pixguard.classifiers.builders import build_classifier
+from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.training import train_classifier
 from pixguard.classifiers.weights import load_weights
 from pixguard.config import TrainSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.runner.judging import judge_test_images
 from pixguard.runner.registering import (
+    Training,
     begin_training,
     keeping_a_finished_training,
     register,
@@ -17,6 +20,7 @@ from pixguard.runner.registering import (
 )
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
+from pixguard.training.loop import Fit
 
 
 def train(
@@ -41,6 +45,7 @@ def train(
         say=session.display.say,
     )
     classifier.to(session.device)
+    fit = None
     if training.done is None:
         fit = train_classifier(
             classifier,
@@ -57,21 +62,57 @@ def train(
         record = training.done.record
         session.display.say(f"already trained: classifier {training.done.id}")
         load_weights(classifier, session.weights / record.weights_file, record.weights_sha256)
+    return conclude(session, dataset, settings, training, settings.architecture, classifier, fit)
+
+
+def conclude(
+    session: Session,
+    dataset: ImageDataset,
+    settings: TrainSettings,
+    training: Training,
+    architecture: str,
+    classifier: Classifier,
+    fit: Fit | None,
+    parameters: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Register a trained classifier and judge it on the test images.
+
+    Args:
+        session: where to judge.
+        dataset: what it was trained on.
+        settings: how.
+        training: as it was begun; where it was done before, ``fit`` is not needed.
+        architecture: the name to register.
+        classifier: with its trained weights, on the session's device.
+        fit: what the training came to.
+        parameters: what its builder was given; None for its defaults.
+
+    Returns:
+        What ``pixguard train --json`` prints.
+
+    Raises:
+        InterruptedRunError: a stop was requested; the decisions made so far are kept.
+    """
     with (
         keeping_a_finished_training(session, settings.seed),
         session.writer(asdict(settings), settings.seed) as writer,
     ):
         # A training that was stopped while its test images were judged goes on from there.
-        stored = training.done or register(
-            session,
-            writer,
-            dataset.info,
-            training,
-            "classifier",
-            settings.architecture,
-            classifier,
-            fit,
-        )
+        stored = training.done
+        if stored is None:
+            assert fit is not None
+            info = dataset.info
+            stored = register(
+                session,
+                writer,
+                info,
+                training,
+                "classifier",
+                architecture,
+                classifier,
+                fit,
+                parameters,
+            )
         subject = Subject(dataset, stored.dataset_id, stored, classifier.eval())
         predictions = judge_test_images(session, writer, subject, session.again(settings.seed))
     training.checkpoint.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from pixguard.records import (
     AttemptRecord,
+    CertificateRecord,
     DenoisingRecord,
     PixelRecord,
     RestorationRecord,
@@ -22,6 +23,7 @@ from pixguard.store.registry import insert_new
 from pixguard.store.rows import (
     Values,
     attempt_values,
+    certificate_values,
     denoising_values,
     pixel_values,
     restoration_values,
@@ -29,6 +31,7 @@ from pixguard.store.rows import (
 )
 from pixguard.store.tables import (
     Attempt,
+    Certificate,
     Dataset,
     Denoising,
     DenoisingScore,
@@ -51,12 +54,20 @@ class Buffer:
     scores: list[Values] = field(default_factory=list)
     failures: list[Values] = field(default_factory=list)
     denoisings: list[tuple[Values, list[Values]]] = field(default_factory=list)
+    certificates: list[Values] = field(default_factory=list)
 
     def __len__(self) -> int:
         return sum(map(len, self._parts()))
 
     def _parts(self) -> tuple[dict[str, Any] | list[Any], ...]:
-        return self.attempts, self.restorations, self.scores, self.failures, self.denoisings
+        return (
+            self.attempts,
+            self.restorations,
+            self.scores,
+            self.failures,
+            self.denoisings,
+            self.certificates,
+        )
 
     def add_attempt(self, record: AttemptRecord, **references: int | None) -> None:
         """Add an attempt, with its foreign keys by column name."""
@@ -80,6 +91,12 @@ class Buffer:
         ]
         self.denoisings.append((values, scores))
 
+    def add_certificate(self, record: CertificateRecord, **references: int) -> None:
+        """Add a certificate, with its foreign keys by column name."""
+        self.certificates.append(
+            {**certificate_values(record), **references, "run_id": self.run_id}
+        )
+
     def write(self, connection: Connection) -> None:
         """Insert everything inside the caller's transaction; what is there already stays."""
         if self.attempts:
@@ -97,6 +114,8 @@ class Buffer:
             connection.execute(insert(Failure), self.failures)
         if self.denoisings:
             self._write_denoisings(connection)
+        if self.certificates:
+            connection.execute(insert_new(connection, Certificate), self.certificates)
 
     def _write_attempts(self, connection: Connection) -> None:
         statement = insert_new(connection, Attempt).returning(Attempt.id, Attempt.attempt_key)

@@ -84,6 +84,12 @@ CHECKS = {
         JOIN image ON image.id = denoising.image_id
         WHERE image.dataset_id <> model.dataset_id
     """,
+    "certificate {0} is of an image of another dataset than its model {1}": """
+        SELECT certificate.id, model.id FROM certificate
+        JOIN model ON model.id = certificate.model_id
+        JOIN image ON image.id = certificate.image_id
+        WHERE image.dataset_id <> model.dataset_id
+    """,
     # Its own dataset; or, where the attack says so, the same images at native size (size 0).
     "attempt {0} is on an image of another dataset than its model {1}": """
         SELECT attempt.id, model.id FROM attempt

@@ -14,6 +14,7 @@ from sqlalchemy import Row
 
 from pixguard.records import (
     AttemptRecord,
+    CertificateRecord,
     ClassInfo,
     DatasetInfo,
     DenoisingRecord,
@@ -203,6 +204,16 @@ def restoration_values(record: RestorationRecord) -> Values:
         "confidence": float(record.confidence),
         "recovered": int(record.recovered),
         "elapsed_ms": float(record.elapsed_ms),
+    }
+
+
+def certificate_values(record: CertificateRecord) -> Values:
+    """Return the row of a certificate, less its foreign keys."""
+    return {
+        "method": record.method,
+        "predicted": encode_label_set(record.predicted),
+        "votes": to_json([int(count) for count in record.votes]),
+        "radius": int(record.radius),
     }
 
 

@@ -15,6 +15,7 @@ from pixguard.errors import InterruptedRunError, PixguardError
 from pixguard.records import (
     AttackRecord,
     AttemptRecord,
+    CertificateRecord,
     DatasetInfo,
     DenoisingRecord,
     EpochRecord,
@@ -44,11 +45,11 @@ RunStatus = Literal["running", "finished", "interrupted", "failed"]
 class Writer:
     """Writes the results of one run; a context manager, made anew for each run.
 
-    Attempts, failures, restorations, scores and denoisings are buffered and committed every 64
-    rows or 2 seconds, judged when a row arrives: call :meth:`flush` before a long pause.
-    Everything else is committed at once. Leaving the context commits what waits and gives the run
-    its status: finished, interrupted (KeyboardInterrupt or InterruptedRunError) or failed, with
-    the error.
+    Attempts, failures, restorations, scores, denoisings and certificates are buffered and
+    committed every 64 rows or 2 seconds, judged when a row arrives: call :meth:`flush` before a
+    long pause. Everything else is committed at once. Leaving the context commits what waits and
+    gives the run its status: finished, interrupted (KeyboardInterrupt or InterruptedRunError) or
+    failed, with the error.
 
     Attributes:
         engine: the open database, for reading in between.
@@ -257,6 +258,11 @@ class Writer:
         ``metric_ids``: metric name -> id, for each of the record's scores.
         """
         self._buffer.add_denoising(record, metric_ids, image_id=image_id, denoiser_id=denoiser_id)
+        self.flush_if_due()
+
+    def certificate(self, record: CertificateRecord, *, model_id: int, image_id: int) -> None:
+        """Store a certificate, unless the model has one of this method for the image."""
+        self._buffer.add_certificate(record, model_id=model_id, image_id=image_id)
         self.flush_if_due()
 
     def flush(self) -> None:

@@ -18,6 +18,7 @@ from pixguard.reports.formats import FORMATS
 from pixguard.reports.render import render, render_sql
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.tables import BEYOND_THE_PAPER, table_spec
+from pixguard.store import tables as t
 from pixguard.store.engine import open_engine
 
 NAMES = [str(spec.number) for spec in BEYOND_THE_PAPER]
@@ -25,7 +26,7 @@ NAMES = [str(spec.number) for spec in BEYOND_THE_PAPER]
 
 @pytest.fixture
 def mini_phantom(mini: Miniature) -> Miniature:
-    """The miniature with an exhaustive search and a defended attempt on its phantoms."""
+    """The miniature with a search, a defended attempt and a certificate on its phantoms."""
     derma, phantom = 4, 6
     denoiser = mini.model("denoiser", "dae", derma)
     search = mini.attack(1, "exhaustive", parameters='{"space":"all-values"}')
@@ -33,6 +34,10 @@ def mini_phantom(mini: Miniature) -> Miniature:
         image = mini.image(derma, "4")
         mini.attempt(search, phantom, image, success, through_model_id=None)
         mini.attempt(search, phantom, image, success, through_model_id=denoiser)
+    parameters = '{"voter":"small-cnn","stride":2}'
+    vote = mini.model("classifier", "polyphase-vote", derma, parameters=parameters)
+    promise = {"method": "polyphase-vote", "predicted": "4", "votes": "[4]", "radius": 2}
+    mini.add(t.Certificate, model_id=vote, image_id=image, run_id=1, **promise)
     return mini
 
 
@@ -47,7 +52,7 @@ def test_every_format_holds_the_table_and_says_phantom(
 ) -> None:
     table = build(mini_phantom, name)
     text = render([table], output_format)
-    assert text.endswith("\n") and "exhaustive" in text
+    assert text.endswith("\n") and ("polyphase" if name == "certified" else "exhaustive") in text
     if output_format == "csv":
         rows = list(csv.DictReader(io.StringIO(text)))
         assert [row["table"] for row in rows] == [name] * len(table.rows)
@@ -136,6 +141,6 @@ def test_names_and_numbers_are_asked_for_together(tmp_path: Path) -> None:
     assert [t["table"] for t in json.loads(done.stdout)] == ["truth", 32, "cost", "adaptive"]
     listed = CliRunner().invoke(app, ["report", "--db", database, "--list", "--json"])
     found = [row["cells"][0]["value"] for row in json.loads(listed.stdout)["rows"]]
-    assert found[-3:] == NAMES
+    assert found[-len(NAMES) :] == NAMES
     refused = CliRunner().invoke(app, [*asked, "certainty"])
     assert refused.exit_code == 2

@@ -8,6 +8,7 @@ from pixguard.reports.families import (
     attack_by_class,
     attack_overview,
     capability,
+    certified,
     classification,
     comparison,
     cost,
@@ -29,6 +30,7 @@ FAMILIES: Mapping[Family, Callable[[TableRequest], ReportTable]] = {
     "truth": truth.build,
     "adaptive": adaptive.build,
     "cost": cost.build,
+    "certified": certified.build,
     "ablation": ablation.build,
     "training_times": training_times.build,
 }

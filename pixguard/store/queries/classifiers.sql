@@ -1,6 +1,7 @@
 -- Every classifier with the dataset that it was trained on, and with the same images at native size
 -- (size 0) where it has judged those; the candidates that a table about classification chooses
--- from. has_rows tells whether its clean predictions were stored.
+-- from. has_rows tells whether its clean predictions were stored, has_certificates whether it gave
+-- certificates.
 WITH native AS (
     SELECT p.model_id, i.dataset_id
     FROM dataset d
@@ -24,7 +25,9 @@ SELECT
     m.dataset_id AS own_dataset_id,
     o.size AS input_size,
     CASE WHEN d.id <> m.dataset_id OR EXISTS (SELECT 1 FROM prediction p WHERE p.model_id = m.id)
-        THEN 1 ELSE 0 END AS has_rows
+        THEN 1 ELSE 0 END AS has_rows,
+    CASE WHEN EXISTS (SELECT 1 FROM certificate c WHERE c.model_id = m.id)
+        THEN 1 ELSE 0 END AS has_certificates
 FROM model m
 JOIN dataset o ON o.id = m.dataset_id
 JOIN dataset d ON d.id = m.dataset_id OR d.id IN (

@@ -1,0 +1,175 @@
+"""Trains polyphase votes, and writes down how many changed pixels their decisions withstand."""
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixguard.classifiers.inputs import to_unit_range
+from pixguard.classifiers.training import train_classifier
+from pixguard.classifiers.weights import load_weights
+from pixguard.config import VoteSettings
+from pixguard.datasets.base import ImageDataset
+from pixguard.defences.certified import (
+    as_classifier,
+    build_voter,
+    canonical_votes,
+    certified_radius,
+    is_vote,
+    phase_dataset,
+    plurality,
+)
+from pixguard.errors import UsageError
+from pixguard.records import POLYPHASE_VOTE, CertificateRecord
+from pixguard.runner.registering import begin_training
+from pixguard.runner.session import Session
+from pixguard.runner.subject import Subject
+from pixguard.runner.training import conclude
+from pixguard.store.certificates import certificates
+from pixguard.store.writer import Writer
+
+CHUNK = 64
+"""Images certified between two commits, and two looks at the stop signal."""
+REPORTED = (1, 2)
+"""Numbers of changed pixels that are counted at the end."""
+
+
+def train(
+    session: Session, dataset: ImageDataset, settings: VoteSettings, *, resume: bool
+) -> dict[str, Any]:
+    """Train a voter on the phases of a dataset's training images, and register the vote.
+
+    Returns:
+        What ``pixguard certify train --json`` prints; ``train_accuracy`` is the voter's.
+
+    Raises:
+        UsageError: the stride does not fit the images, the dataset is multi-label, or this
+            training exists and ``resume`` is not set.
+        DataError: there are no images to train on.
+        InterruptedRunError: a stop was requested; the finished epochs are kept.
+    """
+    stride = settings.stride
+    voter = build_voter(settings.architecture, stride, dataset.info, settings.seed)
+    training = begin_training(session, dataset.info, asdict(settings), resume)
+    classifier = as_classifier(voter, stride).to(session.device)
+    fit = None
+    if training.done is None:
+        session.display.say(f"{stride**2} sub-images an image, {stride} x {stride} interleaved")
+        fit = train_classifier(
+            voter,
+            phase_dataset(dataset, stride, _members(dataset, settings)),
+            replace(settings, limit=None),
+            device=session.device,
+            checkpoint=training.checkpoint,
+            display=session.display,
+            stop=session.stop,
+        )
+        kept = f"{len(fit.epochs)} finished epochs are kept in {training.checkpoint}"
+        session.honour_stop(kept, session.again(settings.seed))
+        fit = replace(fit, train_size=fit.train_size // stride**2)
+    else:
+        record = training.done.record
+        session.display.say(f"already trained: classifier {training.done.id}")
+        load_weights(classifier, session.weights / record.weights_file, record.weights_sha256)
+    parameters = {"voter": settings.architecture, "stride": stride}
+    result = conclude(
+        session, dataset, settings, training, POLYPHASE_VOTE, classifier, fit, parameters
+    )
+    return {**result, "stride": stride, "votes": stride**2}
+
+
+def _members(dataset: ImageDataset, settings: VoteSettings) -> NDArray[np.int64]:
+    """Return the images whose phases are trained on, as many as the limit says, or judged."""
+    drawn = np.random.default_rng(settings.seed).permutation(dataset.indices("train"))
+    return np.sort(np.concatenate([drawn[: settings.limit], dataset.indices("val")]))
+
+
+def certify(session: Session, subject: Subject, limit: int | None) -> dict[str, Any]:
+    """Certify test images that the database holds no certificate of yet.
+
+    Args:
+        session: where, and who watches.
+        subject: a polyphase vote.
+        limit: so many images, drawn without a look at them or their classes; a larger limit
+            contains a smaller one. None: all test images.
+
+    Returns:
+        What ``pixguard certify apply --json`` prints, over all images that were asked for.
+
+    Raises:
+        UsageError: the classifier has no certificates to give, or there are no test images.
+        DataError: an image has changed since it was registered.
+        InterruptedRunError: a stop was requested; the finished certificates are committed.
+    """
+    info, model = subject.dataset.info, subject.model
+    if not is_vote(model.record):
+        raise UsageError(
+            f"classifier {model.id} ({model.record.architecture}) is no polyphase vote: nothing is "
+            "certain about it",
+            f"pixguard certify train --dataset {info.name}",
+        )
+    test = subject.dataset.indices("test")
+    if not len(test):
+        raise UsageError(f"{info.name!r} has no test images", "--split paper when it is trained")
+    wanted = np.sort(np.random.default_rng(0).permutation(test)[:limit]).tolist()
+    started = time.monotonic()
+    with session.writer({"limit": limit}, seed=0) as writer:
+        found = certificates(writer.engine, model.id, POLYPHASE_VOTE)
+        todo = [index for index in wanted if index not in found]
+        with session.display.track("certifying", len(todo), "images") as progress:
+            for start in range(0, len(todo), CHUNK):
+                made = _certify(session, writer, subject, todo[start : start + CHUNK])
+                found.update({record.image_index: record for record in made})
+                certain = sum(found[index].radius > 0 for index in todo[: start + CHUNK])
+                done = min(start + CHUNK, len(todo))
+                progress.update(done, f"{100 * certain / done:.1f} % certain at 1 pixel")
+                writer.flush()
+                session.honour_stop("the finished certificates are committed")
+    return {
+        "dataset": info.name,
+        "source": info.source,
+        "size": info.size,
+        "classifier": model.id,
+        "found": len(wanted) - len(todo),
+        "made": len(todo),
+        **_summary(subject.dataset, [found[index] for index in wanted]),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+
+
+def _certify(
+    session: Session, writer: Writer, subject: Subject, indices: Sequence[int]
+) -> list[CertificateRecord]:
+    """Certify and store a chunk, one image at a time as attacks are judged."""
+    dataset = subject.dataset
+    ids = writer.images(subject.dataset_id, dataset.records(indices))
+    records = []
+    for index, image in zip(indices, dataset.images(indices), strict=True):
+        votes = canonical_votes(subject.classifier, to_unit_range(image[None], session.device))
+        record = CertificateRecord(
+            image_index=index,
+            method=POLYPHASE_VOTE,
+            predicted=(int(plurality(votes)),),
+            votes=tuple(votes[0].tolist()),
+            radius=int(certified_radius(votes)),
+        )
+        writer.certificate(record, model_id=subject.model.id, image_id=ids[index])
+        records.append(record)
+    return records
+
+
+def _summary(dataset: ImageDataset, records: Sequence[CertificateRecord]) -> dict[str, Any]:
+    right = [r for r in records if r.predicted == dataset.label_set(r.image_index)]
+    return {
+        "images": len(records),
+        "right": len(right),
+        "right_and_certain": {
+            f"{pixels} pixel{'s' if pixels > 1 else ''}": sum(r.radius >= pixels for r in right)
+            for pixels in REPORTED
+        },
+        "median_radius": statistics.median(r.radius for r in records),
+    }

@@ -1,0 +1,51 @@
+"""Certificates: stored once, read back, and what must not be is found."""
+
+import sqlite3
+from dataclasses import replace
+
+import pytest
+from store_samples import DATASET, Filled, model, open_writer
+
+from pixguard.records import CertificateRecord
+from pixguard.store import maintenance
+from pixguard.store.certificates import certificates
+
+METHOD = "polyphase-vote"
+
+
+def record(index: int, radius: int = 2, votes: tuple[int, ...] = (9, 0)) -> CertificateRecord:
+    return CertificateRecord(index, METHOD, (votes.index(max(votes)),), votes, radius)
+
+
+def test_a_certificate_is_kept_once_a_model_image_and_method(filled: Filled) -> None:
+    with open_writer(filled.path) as writer:
+        ids = {"model_id": filled.model_id, "image_id": filled.images[2]}
+        writer.certificate(record(2, 4), **ids)
+        writer.certificate(record(2, 1), **ids)
+        writer.flush()
+        writer.certificate(record(2, 0), **ids)
+        writer.certificate(replace(record(2, 3), method="other"), **ids)
+        writer.certificate(record(3, 1, (3, 6)), **{**ids, "image_id": filled.images[3]})
+        writer.certificate(record(2, 1), **{**ids, "model_id": filled.denoiser_id})
+        writer.flush()
+        found = certificates(writer.engine, filled.model_id, METHOD)
+    assert found == {2: record(2, 4), 3: record(3, 1, (3, 6))}
+    with sqlite3.connect(filled.path) as connection:
+        (count,) = connection.execute("SELECT COUNT(*) FROM certificate").fetchone()
+        assert count == 4
+    assert maintenance.check(str(filled.path)) == []
+
+
+def test_a_certificate_of_a_strange_image_is_found(filled: Filled) -> None:
+    with open_writer(filled.path) as writer:
+        other = writer.dataset(replace(DATASET, name="other"))
+        stranger = writer.model(model("f" * 64, METHOD), other)
+        writer.certificate(record(0), model_id=stranger, image_id=filled.images[0])
+    assert maintenance.check(str(filled.path)) == [
+        f"certificate 1 is of an image of another dataset than its model {stranger}"
+    ]
+
+
+def test_a_radius_is_not_negative(filled: Filled) -> None:
+    with sqlite3.connect(filled.path) as connection, pytest.raises(sqlite3.IntegrityError):
+        connection.execute(f"INSERT INTO certificate VALUES (1, 1, 1, 1, '{METHOD}', '0', '', -1)")
