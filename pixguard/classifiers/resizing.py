@@ -2,9 +2,10 @@
 
 The loader resizes bytes with Pillow: twice bicubic, antialiased, rounded to 8 bits after each
 direction. Here the same filter is a product with two matrices in floating point: differentiable,
-exact in what a changed pixel reaches, and the same on every device; clipped to [0, 1] but not
-rounded, for rounding has no gradient. So a decision through it may differ from that on the image
-as loaded: whoever attacks through it judges the clean images through it, too.
+exact in what a changed pixel reaches, and without the atomic sums of a library's backward pass;
+clipped to [0, 1] but not rounded, for rounding has no gradient. So a decision through it may differ
+from that on the image as loaded (on 1 of 928 blood cells, by a small CNN at 28 pixels; gray levels
+differ by at most 2.5): whoever attacks through it judges the clean images through it, too.
 """
 
 from functools import lru_cache
