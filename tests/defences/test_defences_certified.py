@@ -168,7 +168,7 @@ def test_no_certified_image_falls_to_any_value_of_any_pixel(side, stride):
     votes = torch.cat([canonical_votes(classifier, image[None]) for image in inputs])
     certain = certified_radius(votes) >= 1
     stored = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
-    result = Exhaustive(classifier, space="all-values")(stored, plurality(votes))
+    result = Exhaustive(classifier, space="all-values", evaluator="dense")(stored, plurality(votes))
     assert result.attacked.all()
     robust = ~result.success
     assert (result.queries[robust] == side**2 * 256).all()
