@@ -2,5 +2,5 @@
 
 from typing import Literal, get_args
 
-Format = Literal["table", "md", "csv", "json", "latex"]
+Format = Literal["table", "md", "csv", "json", "latex", "html"]
 FORMATS: tuple[Format, ...] = get_args(Format)
