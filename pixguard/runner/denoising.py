@@ -37,6 +37,7 @@ from pixguard.runner.registering import (
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store import outcomes, reader
+from pixguard.store.gallery import GalleryAttempt
 from pixguard.store.outcomes import StoredAttempt, StoredRestoration
 from pixguard.store.reader import StoredModel
 from pixguard.store.writer import Writer
@@ -44,7 +45,7 @@ from pixguard.store.writer import Writer
 CHUNK = 64
 """Images restored and judged between two looks at the stop signal."""
 
-Attacked = TypeVar("Attacked", StoredAttempt, StoredRestoration)
+Attacked = TypeVar("Attacked", StoredAttempt, StoredRestoration, GalleryAttempt)
 """What tells a clean image and the pixels that were changed in it."""
 
 
