@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from pixguard.datasets.base import ImageDataset, Images
 from pixguard.defences.restoring import restore
-from pixguard.errors import PixguardError
+from pixguard.errors import DataError, PixguardError, UsageError
 from pixguard.runner.denoisers import load_denoiser
 from pixguard.runner.denoising import CHUNK, adversarial_images, chunks_by_pixels
 from pixguard.runner.restored_cache import RestoredCache, attacked_key
@@ -77,12 +77,16 @@ def collect_images(
             dataset = open_registered(engine, stored.id, request, session.display)
             _of_dataset(session, stored, dataset, own, denoisers, folder, found)
         except PixguardError as error:
-            if error.kind not in ("data", "usage", "failure"):
-                raise
-            hint = f"pixguard report --html ... --data-dir {info.name}=DIR"
-            found.missing[stored.id] = error.message, hint
-            session.display.say(f"no images of {info.name}: {error.message}; next: {hint}")
+            _tell_or_raise(session, f"no images of {info.name}", error)
+            found.missing[stored.id] = error.message, error.hint
     return found
+
+
+def _tell_or_raise(session: Session, what: str, error: PixguardError) -> None:
+    """Say what the page will lack; raise what is not about files: busy, interrupted."""
+    if error.kind not in (PixguardError.kind, UsageError.kind, DataError.kind):
+        raise error
+    session.display.say(f"{what}: {error.message}")
 
 
 def _of_dataset(
@@ -109,7 +113,11 @@ def _of_dataset(
         if denoiser.record.architecture == IDENTITY:
             continue
         own = [a for a in attempts if any(r.denoiser_id == denoiser_id for r in a.restorations)]
-        caches[denoiser_id] = _restored(session, dataset, denoiser, own)
+        try:
+            caches[denoiser_id] = _restored(session, dataset, denoiser, own)
+        except PixguardError as error:
+            _tell_or_raise(session, f"no images by {denoiser.record.architecture}", error)
+            continue
         writer = SheetWriter(folder, f"{stored.id}-{denoiser_id}", found.sheets, cell)
         for attempt in own:
             image = caches[denoiser_id].get(attacked_key(attempt))

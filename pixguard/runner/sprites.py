@@ -80,9 +80,12 @@ class SheetWriter:
 
 
 def fit(shape: tuple[int, int], side: int) -> tuple[int, int]:
-    """Return (height, width) scaled down so that neither is longer than ``side``."""
+    """Return (height, width) scaled down so that neither is longer than ``side``.
+
+    Halves are rounded up, as the page's script does it.
+    """
     scale = min(1.0, side / max(shape))
-    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+    return max(1, int(shape[0] * scale + 0.5)), max(1, int(shape[1] * scale + 0.5))
 
 
 def scaled(image: Images, side: int) -> Image.Image:

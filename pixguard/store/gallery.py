@@ -1,4 +1,4 @@
-"""Reads attempts as a gallery shows them: with pixels, decisions, and what denoisers made of them."""
+"""Reads attempts as a gallery shows them: pixels, decisions, and what denoisers made of them."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence

@@ -1,0 +1,132 @@
+"""The tables of the page: which there are, which have data, and their files for download."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pixguard.reports.build import build_table
+from pixguard.reports.formats.csv_text import render_csv
+from pixguard.reports.formats.html import escape_html, render_html, slug
+from pixguard.reports.formats.json_text import render_json
+from pixguard.reports.inventory import Inventory
+from pixguard.reports.querying import literal_sql
+from pixguard.reports.report_table import ReportTable
+from pixguard.reports.request import paper_datasets
+from pixguard.reports.tables import TableSpec, table_specs
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+FOLDER = "tables"
+
+
+@dataclass(frozen=True, slots=True)
+class PageTable:
+    """A table on the page.
+
+    ``name`` is its id and the stem of its files, ``key`` what it is listed as.
+    """
+
+    name: str
+    key: str
+    table: ReportTable
+
+    @property
+    def has_data(self) -> bool:
+        """Whether it holds a figure other than zero: without data, counts are zero."""
+        return any(
+            bool(cell.value)
+            for row in self.table.rows
+            for cell, column in zip(row.cells, self.table.columns, strict=True)
+            if not column.is_text
+        )
+
+
+def report_tables(
+    engine: "Engine",
+    *,
+    dataset: str | None = None,
+    model: int | str | None = None,
+    size: int | None = None,
+    paper: bool = False,
+) -> list[PageTable]:
+    """Return every table, and, for each dataset that the paper lacks, the forms that it fills.
+
+    Args:
+        engine: the database.
+        dataset: shown in place of the paper's, in every table.
+        model: as in :func:`pixguard.reports.build.build_table`.
+        size: as there.
+        paper: put the published values beside the measured ones.
+    """
+    choice = {"model": model, "size": size, "paper": paper}
+
+    def build(spec: TableSpec, shown: str | None) -> ReportTable:
+        return build_table(engine, spec, dataset=shown, **choice)  # type: ignore[arg-type]
+
+    tables = [
+        PageTable(f"table-{slug(spec.number)}", str(spec.number), build(spec, dataset))
+        for spec in table_specs().values()
+    ]
+    if dataset is not None or model is not None:
+        return tables
+    own = sorted(Inventory(engine).datasets - set(paper_datasets()))
+    for place, name in enumerate(own, start=1):
+        for spec in _forms():
+            # Two names may look alike without their punctuation: the place tells them apart.
+            identifier = f"table-{slug(spec.number)}-{place}-{slug(name)}"
+            page_table = PageTable(identifier, f"{spec.number} {name}", build(spec, name))
+            if page_table.has_data:
+                tables.append(page_table)
+    return tables
+
+
+def _forms() -> Iterator[TableSpec]:
+    """Yield one table about one dataset for each family and number of pixels: the form of all."""
+    seen = set()
+    for spec in table_specs().values():
+        form = spec.family, spec.pixels
+        if spec.dataset is not None and form not in seen:
+            seen.add(form)
+            yield spec
+
+
+def write_files(tables: Sequence[PageTable], folder: Path) -> None:
+    """Write each table as CSV and JSON into a folder that exists."""
+    for item in tables:
+        (folder / f"{item.name}.csv").write_text(render_csv(item.table), encoding="utf-8")
+        (folder / f"{item.name}.json").write_text(render_json([item.table]), encoding="utf-8")
+
+
+def section(item: PageTable) -> str:
+    """Return a table of the page with its links and its SQL."""
+    links = " ".join(
+        f'<a href="{FOLDER}/{item.name}.{kind}" download>{kind.upper()}</a>'
+        for kind in ("csv", "json")
+    )
+    sql = "\n".join(literal_sql(query) for query in item.table.queries)
+    query = (
+        '<details class="sql"><summary>SQL</summary><button type="button" class="copy">Copy'
+        f'</button><pre tabindex="0"><code>{_preformatted(sql)}</code></pre></details>'
+        if sql
+        else ""
+    )
+    return (
+        f'<article class="item" id="{item.name}">\n{render_html(item.table, item.name)}'
+        f'<div class="tools"><span class="downloads">{links}</span>{query}</div>\n</article>'
+    )
+
+
+def index(tables: Sequence[PageTable]) -> str:
+    """Return the list of tables: links, with data or not."""
+    items = "".join(
+        f'<li{"" if item.has_data else " class=empty"}><a href="#{item.name}">'
+        f"<b>{escape_html(item.key)}</b> {escape_html(item.table.title)}</a></li>"
+        for item in tables
+    )
+    return f'<ul class="index">{items}</ul>'
+
+
+def _preformatted(text: str) -> str:
+    return "\n".join(escape_html(line) for line in text.splitlines())
