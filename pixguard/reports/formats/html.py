@@ -57,7 +57,7 @@ def render_html(table: ReportTable, identifier: str) -> str:
     name = f"{identifier}-caption"
     return (
         f'<div class="table-box" role="region" aria-labelledby="{name}" tabindex="0">\n'
-        f'<table>\n<caption id="{name}">{_caption(table)}</caption>\n'
+        f'<table>\n<caption id="{name}"><span>{_caption(table)}</span></caption>\n'
         f"<thead><tr>{head}</tr></thead>\n{bodies}\n</table>\n</div>\n"
         f"{_remarks(table)}{_commands(commands, identifier)}"
     )

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 RUNS_SHOWN = 200
+LONG_TABLES = ("environments", "runs")
+"""Those that the page shows on demand."""
 
 _DATA = (Column("dataset"), Column("source"), Column("size", "count"))
 
@@ -41,6 +43,12 @@ def overview_tables(engine: "Engine") -> list[ReportTable]:
         _table(engine, "runs", "Runs", _RUNS, _run, (f"The newest {RUNS_SHOWN} at most.",)),
     ]
     return [table for table in tables if table.rows]
+
+
+def held_counts(engine: "Engine") -> dict[str, int]:
+    """Return how much of everything there is, by its name in the plural."""
+    (row,) = fetch(engine, make_query("page_counts"))
+    return {name.replace("_", " "): int(number) for name, number in row.items()}
 
 
 def phantom_datasets(engine: "Engine") -> list[str]:

@@ -25,12 +25,13 @@ FOLDER = "tables"
 class PageTable:
     """A table on the page.
 
-    ``name`` is its id and the stem of its files, ``key`` what it is listed as.
+    ``name`` is its id and the stem of its files; ``dataset`` is one that the paper lacks, where the
+    table is filled with it.
     """
 
     name: str
-    key: str
     table: ReportTable
+    dataset: str | None = None
 
     @property
     def has_data(self) -> bool:
@@ -66,7 +67,7 @@ def report_tables(
         return build_table(engine, spec, dataset=shown, **choice)  # type: ignore[arg-type]
 
     tables = [
-        PageTable(f"table-{slug(spec.number)}", str(spec.number), build(spec, dataset))
+        PageTable(f"table-{slug(spec.number)}", build(spec, dataset))
         for spec in table_specs().values()
     ]
     if dataset is not None or model is not None:
@@ -76,7 +77,7 @@ def report_tables(
         for spec in _forms():
             # Two names may look alike without their punctuation: the place tells them apart.
             identifier = f"table-{slug(spec.number)}-{place}-{slug(name)}"
-            page_table = PageTable(identifier, f"{spec.number} {name}", build(spec, name))
+            page_table = PageTable(identifier, build(spec, name), name)
             if page_table.has_data:
                 tables.append(page_table)
     return tables
@@ -119,13 +120,23 @@ def section(item: PageTable) -> str:
 
 
 def index(tables: Sequence[PageTable]) -> str:
-    """Return the list of tables: links, with data or not."""
+    """Return the list of tables in parts: with data, of datasets that the paper lacks, without."""
+    parts: dict[str, list[PageTable]] = {}
+    for item in tables:
+        name = item.dataset or "" if item.has_data else "Without data"
+        parts.setdefault(name, []).append(item)
+    order = ["", *sorted(parts.keys() - {"", "Without data"}), "Without data"]
+    return "".join(_index_part(name, parts[name]) for name in order if name in parts)
+
+
+def _index_part(name: str, tables: Sequence[PageTable]) -> str:
+    head = f'<h3 class="index-part">{escape_html(name or "With data")}</h3>'
     items = "".join(
         f'<li{"" if item.has_data else " class=empty"}><a href="#{item.name}">'
-        f"<b>{escape_html(item.key)}</b> {escape_html(item.table.title)}</a></li>"
+        f"<b>{escape_html(item.table.number)}</b> {escape_html(item.table.title)}</a></li>"
         for item in tables
     )
-    return f'<ul class="index">{items}</ul>'
+    return f'{head}<ul class="index">{items}</ul>'
 
 
 def _preformatted(text: str) -> str:

@@ -18,7 +18,12 @@ from pixguard.reports.formats import html
 from pixguard.reports.formats.html import escape_html, slug
 from pixguard.reports.page import tables
 from pixguard.reports.page.gallery import Gallery, gallery_json
-from pixguard.reports.page.overview import overview_tables, phantom_datasets
+from pixguard.reports.page.overview import (
+    LONG_TABLES,
+    held_counts,
+    overview_tables,
+    phantom_datasets,
+)
 from pixguard.reports.page.tables import PageTable
 
 if TYPE_CHECKING:
@@ -104,7 +109,7 @@ def write_page(
         figures: the figures.
         gallery: the attempts, and where their images are.
     """
-    held = [PageTable(f"holds-{slug(t.number)}", t.title, t) for t in overview_tables(engine)]
+    held = [PageTable(f"holds-{slug(t.number)}", t) for t in overview_tables(engine)]
     tables.write_files([*held, *report], folder / tables.FOLDER)
     for figure in figures:
         (folder / "figures" / f"{figure.name}.svg").write_bytes(figure.svg)
@@ -119,7 +124,8 @@ def write_page(
         "database": escape_html(database),
         "made": f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
         "phantoms": _phantoms(phantom_datasets(engine)),
-        "overview": "\n".join(tables.section(item) for item in held),
+        "held": _held(engine),
+        "overview": "\n".join(_overview(item) for item in held),
         "table_count": str(len(written.get(True, []))),
         "table_index": tables.index([*written.get(True, []), *written.get(False, [])]),
         "tables": "\n".join(tables.section(item) for item in written.get(True, [])),
@@ -166,6 +172,21 @@ def _phantoms(names: Sequence[str]) -> str:
         "<i>phantom</i> come from procedural drawings. They show how the tool works and say "
         "nothing about medicine, nor about the paper.</p>"
     )
+
+
+def _held(engine: "Engine") -> str:
+    entries = "".join(
+        f"<div><dt>{escape_html(name)}</dt><dd>{number:,}</dd></div>"
+        for name, number in held_counts(engine).items()
+    )
+    return f'<dl class="held">{entries}</dl>'
+
+
+def _overview(item: PageTable) -> str:
+    if item.table.number not in LONG_TABLES:
+        return tables.section(item)
+    title = escape_html(item.table.title)
+    return f'<details class="more"><summary>{title}</summary>{tables.section(item)}</details>'
 
 
 def _scope(gallery: Gallery) -> str:
