@@ -48,30 +48,7 @@ class TableRequest:
     queries: list[Query] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if isinstance(self.model, int):
-            owner = self.inventory.require_classifier(self.model)
-            if self.dataset not in (None, owner.dataset):
-                raise UsageError(
-                    f"classifier {self.model} belongs to {owner.dataset}, not {self.dataset}",
-                    "pixguard report --list",
-                )
-            self.dataset = owner.dataset
-        classifiers = self.inventory.classifiers
-        known = self.inventory.datasets | set(paper_datasets())
-        if self.dataset is not None and self.dataset not in known:
-            raise UsageError(
-                f"the database has no classifier of a dataset named {self.dataset!r}",
-                f"--dataset with one of {', '.join(sorted(known))}; or "
-                f"{commands.train(self.dataset, None)}",
-            )
-        architectures = sorted({c.architecture for c in classifiers})
-        if isinstance(self.model, str) and self.model not in architectures:
-            raise UsageError(
-                f"the database has no {self.model!r} classifier",
-                f"--model with an id, latest, or one of {', '.join(architectures)}"
-                if architectures
-                else commands.train(self.dataset or next(iter(paper_datasets())), self.model),
-            )
+        self.dataset = chosen_dataset(self.inventory, self.dataset, self.model)
 
     def candidates(self, pool: Sequence[Candidate], dataset: str | None) -> list[Candidate]:
         """Return those of a pool that fit the table and the user's choices."""
@@ -165,6 +142,39 @@ class TableRequest:
             candidate.is_papers(dataset, self.spec.classifier)
             and candidate.dataset in paper_datasets()
         )
+
+
+def chosen_dataset(
+    inventory: Inventory, dataset: str | None, model: int | str | None
+) -> str | None:
+    """Return the dataset that a user's choices mean, which a classifier's id implies; None: any.
+
+    Raises:
+        UsageError: the database knows no such dataset or classifier, or one is not of the other.
+    """
+    if isinstance(model, int):
+        owner = inventory.require_classifier(model)
+        if dataset not in (None, owner.dataset):
+            raise UsageError(
+                f"classifier {model} belongs to {owner.dataset}, not {dataset}",
+                "pixguard report --list",
+            )
+        dataset = owner.dataset
+    known = inventory.datasets | set(paper_datasets())
+    if dataset is not None and dataset not in known:
+        raise UsageError(
+            f"the database has no classifier of a dataset named {dataset!r}",
+            f"--dataset with one of {', '.join(sorted(known))}; or {commands.train(dataset, None)}",
+        )
+    architectures = sorted({c.architecture for c in inventory.classifiers})
+    if isinstance(model, str) and model not in architectures:
+        raise UsageError(
+            f"the database has no {model!r} classifier",
+            f"--model with an id, latest, or one of {', '.join(architectures)}"
+            if architectures
+            else commands.train(dataset or next(iter(paper_datasets())), model),
+        )
+    return dataset
 
 
 def paper_datasets() -> Mapping[str, str]:

@@ -1,0 +1,66 @@
+"""The figures: the paper's by number, ours by name. This module is the door to the package.
+
+What a query fills, :func:`draw_figure` draws from a database alone. Panels and vulnerability maps
+show pixels, which this part of the program cannot read: the runner collects them.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from pixguard.errors import UsageError
+from pixguard.reports.figures import success
+from pixguard.reports.figures.drawing import Drawing, FigureFormat, NotRunError
+from pixguard.reports.figures.registry import FigureSpec, Kind, figure_spec, figure_specs
+from pixguard.reports.figures.request import FigureRequest
+from pixguard.reports.figures.style import STYLE
+from pixguard.reports.inventory import Inventory
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+__all__ = [
+    "Drawing",
+    "FigureFormat",
+    "FigureSpec",
+    "NotRunError",
+    "draw_figure",
+    "figure_spec",
+    "figure_specs",
+]
+
+KINDS: Mapping[Kind, Callable[[FigureRequest], Drawing]] = {"success": success.draw}
+"""How a query's rows are drawn, for the kinds that need no image."""
+
+
+def draw_figure(
+    engine: "Engine",
+    spec: FigureSpec,
+    *,
+    dataset: str | None = None,
+    model: int | str | None = None,
+    size: int | None = None,
+) -> Drawing:
+    """Return a figure, drawn from a database; for specs without ``needs_images``.
+
+    Args:
+        engine: a database with the schema of :mod:`pixguard.store.tables`.
+        spec: which figure (:func:`figure_spec`).
+        dataset: shown in place of the paper's dataset, or of the one the database would decide.
+        model: id of the classifier to use, or its architecture; by default the newest that fits.
+        size: side in pixels of the images; by default that of the chosen classifier.
+
+    Raises:
+        NotRunError: the database holds nothing that the figure could show; its hint is the
+            command that would fill it.
+        UsageError: the database knows no such dataset or classifier; or the figure shows pixels.
+    """
+    from matplotlib import rc_context
+
+    request = FigureRequest(Inventory(engine), spec, dataset, model, size)
+    if spec.kind not in KINDS:
+        raise UsageError(
+            f"figure {spec.number} shows images, which the database does not hold",
+            f"pixguard report --figure {spec.number}",
+        )
+    with rc_context(dict(STYLE)):
+        return KINDS[spec.kind](request)
