@@ -10,6 +10,7 @@ from pixguard.errors import UsageError
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from pixguard.reports.figures import Drawing
     from pixguard.reports.page.writing import PageFigure
 
 GALLERY_LIMIT = 10_000
@@ -63,7 +64,7 @@ def write(
             total = count_attempts(engine, dataset)
             attempts = sample_attempts(engine, limit, dataset)
             images = collect_images(session, engine, attempts, moved, new / "images")
-            figures = page_figures(engine)
+            figures = page_figures(engine, dataset, model, size)
             name = Path(locate(database).name).name
             write_page(new, engine, name, tables, figures, Gallery(attempts, total, images))
     finally:
@@ -80,9 +81,35 @@ def write(
     }
 
 
-def page_figures(engine: "Engine") -> "list[PageFigure]":
-    """Return the figures that the database has data for."""
-    return []
+def page_figures(
+    engine: "Engine", dataset: str | None, model: int | str | None, size: int | None
+) -> "list[PageFigure]":
+    """Return the figures that the database has data for: the paper's, and ours of each dataset."""
+    from pixguard.reports.figures import KINDS, NotRunError, draw_figure, figure_specs
+    from pixguard.reports.inventory import Inventory
+
+    known = sorted(Inventory(engine).datasets)
+    found: list[PageFigure] = []
+    for spec in figure_specs().values():
+        if spec.kind not in KINDS:
+            continue
+        ours = isinstance(spec.number, str) and dataset is None and model is None
+        for shown in known if ours else [dataset]:
+            try:
+                drawing = draw_figure(engine, spec, dataset=shown, model=model, size=size)
+            except NotRunError:
+                continue
+            found.append(_page_figure(drawing, len(found) + 1))
+    return found
+
+
+def _page_figure(drawing: "Drawing", place: int) -> "PageFigure":
+    from pixguard.reports.formats.html import slug
+    from pixguard.reports.page.writing import PageFigure
+
+    remarks = (*drawing.caption, *drawing.notes)
+    name = f"figure-{place}-{slug(drawing.number)}"
+    return PageFigure(name, drawing.heading, remarks, drawing.svg())
 
 
 def _data_dirs(words: Sequence[str]) -> dict[str, Path]:

@@ -104,11 +104,14 @@ function card(i) {
       textContent: `${state.denoiser}: ${restored[3] ? "recovered" : labelText(restored[1])}`,
     }));
   }
-  lines.push(make("span", {
-    class: "fine",
-    textContent: `image ${column.image[i]} · ${column.queries[i].toLocaleString("en")} queries · `
-      + `${percent(column.left[i])} left`,
-  }));
+  const queries = column.queries[i];
+  lines.push(
+    make("span", { class: "fine first", textContent: `image ${column.image[i]}` }),
+    make("span", {
+      class: "fine",
+      textContent: `${queries.toLocaleString("en")} ${queries === 1 ? "query" : "queries"} · `
+        + `${percent(column.left[i])} left`,
+    }));
   const button = make("button", { type: "button", class: "card" },
     make("span", { class: "images" }, ...images), ...lines);
   button.dataset.attempt = i;
