@@ -7,7 +7,7 @@ const CELL_SIDE = 96;
 const LARGE_SIDE = 512;
 const PIXELATED_UP_TO = 128;
 
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
+const percent = (share) => `${(100 * share).toFixed(1)}\u202f%`;
 const labelText = (number) => data.labels[number][0];
 const colour = (values) => {
   const [r, g, b] = values.length === 1 ? [values[0], values[0], values[0]] : values;

@@ -110,7 +110,7 @@ function card(i) {
     make("span", {
       class: "fine",
       textContent: `${queries.toLocaleString("en")} ${queries === 1 ? "query" : "queries"} · `
-        + `${percent(column.left[i])} left`,
+        + `${percent(column.left[i])}\u00a0left`,
     }));
   const button = make("button", { type: "button", class: "card" },
     make("span", { class: "images" }, ...images), ...lines);
