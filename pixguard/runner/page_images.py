@@ -78,7 +78,8 @@ def collect_images(
             _of_dataset(session, stored, dataset, own, denoisers, folder, found)
         except PixguardError as error:
             _tell_or_raise(session, f"no images of {info.name}", error)
-            found.missing[stored.id] = error.message, error.hint
+            moved = f"pixguard report --html DIR --data-dir {info.name}=FOLDER"
+            found.missing[stored.id] = error.message, error.hint if info.is_synthetic else moved
     return found
 
 

@@ -74,7 +74,7 @@ def test_a_database_without_results_makes_a_page(tmp_path: Path) -> None:
 
     open_engine(str(tmp_path / "e.db"), create=True).dispose()
     result = run_json("report --db e.db --html page")
-    assert result["attempts"] == result["tables_with_data"] == 0
+    assert result["attempts"] == result["restored_images"] == result["figures"] == 0
     assert data(Path("page"))["attempts"] == {}
 
 
@@ -111,7 +111,7 @@ def test_images_that_are_gone_are_said_with_the_option_that_helps(database: Path
     assert "no images of oct: /gone does not exist" in result.stderr
     shown = data(Path("page"))
     missing = {d["name"]: d["missing"] for d in shown["datasets"]}  # type: ignore[call-overload,index]
-    assert missing["derma"] is None and "--data-dir oct=DIR" in missing["oct"][1]
+    assert missing["derma"] is None and "--data-dir oct=FOLDER" in missing["oct"][1]
     assert len(shown["attempts"]["id"]) == 40
 
 

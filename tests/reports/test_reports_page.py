@@ -6,14 +6,18 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
-from browser import Browser, chromium, find_chromium
 
 from support import run_json
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "scripts"))
+if TYPE_CHECKING:
+    from benchmarks.browser import Browser
+chromium = importlib.import_module("benchmarks.browser").chromium
+find_chromium = importlib.import_module("benchmarks.browser").find_chromium
 make_database = importlib.import_module("benchmarks.page_database").make_database
 
 HOSTILE = "<script>alert(1)</script>"
@@ -44,7 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Browser]:
+def running() -> "Iterator[Browser]":
     program = find_chromium()
     if program is None:
         pytest.skip("no Chromium on this machine: apt-get install chromium")
@@ -54,7 +58,7 @@ def running() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(running: Browser, folder: Path) -> Iterator[Browser]:
+def page(running: "Browser", folder: Path) -> "Iterator[Browser]":
     """The page, just opened; it must not have complained, nor asked for anything but files."""
     running.open(folder / "out" / "index.html")
     yield running
@@ -70,7 +74,7 @@ def count(folder: Path, where: str, joined: str = JOINED) -> int:
     return int(number)
 
 
-def shown(page: Browser) -> int:
+def shown(page: "Browser") -> int:
     text = page.run("document.getElementById('count').textContent")
     return int(text.split()[0]) if text[0].isdigit() else 0
 
@@ -101,7 +105,7 @@ def shown(page: Browser) -> int:
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
 def test_a_filter_shows_what_sql_counts(
-    page: Browser, folder: Path, filters: dict[str, str], where: str
+    page: "Browser", folder: Path, filters: dict[str, str], where: str
 ) -> None:
     expected = count(folder, where)
     assert 0 < expected < ATTEMPTS
@@ -122,7 +126,7 @@ def test_a_filter_shows_what_sql_counts(
     assert shown(page) == expected
 
 
-def test_cards_can_be_sorted_and_paged(page: Browser) -> None:
+def test_cards_can_be_sorted_and_paged(page: "Browser") -> None:
     queries = (
         "[...document.querySelectorAll('#cards .card')]"
         ".map((c) => column.queries[c.dataset.attempt])"
@@ -138,7 +142,7 @@ def test_cards_can_be_sorted_and_paged(page: Browser) -> None:
     assert page.run("document.querySelector('.pager [data-step=\"1\"]').disabled")
 
 
-def test_hostile_words_show_as_text_and_do_nothing(page: Browser, folder: Path) -> None:
+def test_hostile_words_show_as_text_and_do_nothing(page: "Browser", folder: Path) -> None:
     page.choose("class", f"oct · phantom 28: {HOSTILE}")
     assert page.run("document.querySelector('#cards .truth').textContent") == HOSTILE
     page.run("document.querySelector('#cards .card').click()")
@@ -153,7 +157,7 @@ def test_hostile_words_show_as_text_and_do_nothing(page: Browser, folder: Path) 
     assert page.run("document.querySelectorAll('[onmouseover]').length") == 0
 
 
-def test_the_policy_keeps_the_network_out(running: Browser, folder: Path) -> None:
+def test_the_policy_keeps_the_network_out(running: "Browser", folder: Path) -> None:
     running.open(folder / "out" / "index.html")
     tried = (
         "new Promise((done) => { const i = new Image(); i.onload = () => done('loaded');"
@@ -170,7 +174,7 @@ def test_the_policy_keeps_the_network_out(running: Browser, folder: Path) -> Non
     assert running.run("window.injected === undefined")
 
 
-def test_the_gallery_works_by_keyboard(page: Browser) -> None:
+def test_the_gallery_works_by_keyboard(page: "Browser") -> None:
     focused = "document.activeElement.dataset.attempt ?? document.activeElement.id"
     page.press("Tab")
     assert page.run("document.activeElement.className") == "skip"
@@ -198,7 +202,7 @@ def test_the_gallery_works_by_keyboard(page: Browser) -> None:
     assert "attempt" not in page.run("location.hash")
 
 
-def test_the_enlarged_attempt_says_what_the_database_says(page: Browser, folder: Path) -> None:
+def test_the_enlarged_attempt_says_what_the_database_says(page: "Browser", folder: Path) -> None:
     with sqlite3.connect(folder / "p.db") as database:
         attempt, row, col, before, after = database.execute(
             "SELECT a.id, p.row, p.col, p.before, p.after FROM attempt a JOIN pixel p ON "
@@ -230,7 +234,7 @@ def test_the_enlarged_attempt_says_what_the_database_says(page: Browser, folder:
     assert circle == [row + 0.5, col + 0.5]
 
 
-def test_tables_have_working_downloads_sql_and_a_search(page: Browser, folder: Path) -> None:
+def test_tables_have_working_downloads_sql_and_a_search(page: "Browser", folder: Path) -> None:
     links = page.run("[...document.querySelectorAll('a[download]')].map((a) => a.href)")
     assert links and all(url.startswith("file:") for url in links)
     names = page.run("[...document.querySelectorAll('a[download]')].map(a=>a.getAttribute('href'))")
@@ -287,7 +291,7 @@ CONTRAST = """
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_is_readable_in_both_colour_schemes(page: Browser, scheme: str) -> None:
+def test_text_is_readable_in_both_colour_schemes(page: "Browser", scheme: str) -> None:
     page.colours(scheme)
     page.run("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
     page.choose("denoiser", "median")
@@ -301,7 +305,7 @@ def test_text_is_readable_in_both_colour_schemes(page: Browser, scheme: str) -> 
     page.colours("light")
 
 
-def test_the_colours_can_be_changed_and_are_remembered(page: Browser, folder: Path) -> None:
+def test_the_colours_can_be_changed_and_are_remembered(page: "Browser", folder: Path) -> None:
     page.run("document.getElementById('theme').click()")
     assert page.run("document.documentElement.dataset.theme") == "dark"
     page.open(folder / "out" / "index.html")
@@ -311,7 +315,7 @@ def test_the_colours_can_be_changed_and_are_remembered(page: Browser, folder: Pa
 
 
 @pytest.mark.parametrize("width", [360, 1600])
-def test_the_page_never_scrolls_sideways(page: Browser, width: int) -> None:
+def test_the_page_never_scrolls_sideways(page: "Browser", width: int) -> None:
     page.resize(width, 800)
     page.run("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
     assert page.run("document.documentElement.scrollWidth <= innerWidth")
@@ -321,7 +325,7 @@ def test_the_page_never_scrolls_sideways(page: Browser, width: int) -> None:
     page.resize(1280, 900)
 
 
-def test_an_address_that_means_nothing_is_no_error(page: Browser, folder: Path) -> None:
+def test_an_address_that_means_nothing_is_no_error(page: "Browser", folder: Path) -> None:
     fragment = f"#gallery?dataset={quote('no such')}&sort=x&page=-3&attempt=999999"
     page.open(folder / "out" / "index.html", fragment)
     assert shown(page) == 0
