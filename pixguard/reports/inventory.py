@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pixguard.errors import UsageError
+from pixguard.reports.contents import Content, content_of
 from pixguard.reports.noise_plans import SYNTHETIC_SOURCE, NoisePlan, noise_plans
 from pixguard.reports.querying import RowValues, fetch, make_query
 
@@ -194,6 +195,12 @@ class Inventory:
     def noise_plans(self) -> list[NoisePlan]:
         """The denoisers that were judged on noisy test images, those trained alike together."""
         return noise_plans(fetch(self.engine, make_query("noise_plans")))
+
+    @cached_property
+    def contents(self) -> list[Content]:
+        """The datasets of which it was recorded what they hold."""
+        rows = fetch(self.engine, make_query("datasets"))
+        return [content_of(row) for row in rows if row["images"] is not None]
 
     @cached_property
     def datasets(self) -> frozenset[str]:
