@@ -186,6 +186,11 @@ class Inventory:
         return [c for c in self.classifiers if self._attack_counts[c.classifier_id]["defended"]]
 
     @cached_property
+    def restored(self) -> list[Candidate]:
+        """The classifiers with successful attempts on them that a denoiser restored."""
+        return [c for c in self.classifiers if self._attack_counts[c.classifier_id]["restored"]]
+
+    @cached_property
     def trained_denoisers(self) -> frozenset[tuple[str, str]]:
         """(dataset, architecture) of every denoiser that is registered."""
         rows = fetch(self.engine, make_query("denoisers"))

@@ -162,6 +162,13 @@ class TableRequest:
         command = commands.attack(dataset, pixels, model, attack, through)
         return f"{train}; {command}" if classifier is None else command
 
+    def default_dataset(self) -> str:
+        """Return the dataset of the newest classifier that fits, else the paper's first."""
+        newest = choose(
+            matching(self.inventory.classifiers, size=self.size, model=self.model), None
+        )
+        return newest.dataset if newest else next(iter(paper_datasets()))
+
     def content_command(self, dataset: str, *, real: bool) -> str:
         """Return the command that records what a dataset holds: its next training or attack."""
         registered = matching(self.inventory.classifiers, dataset=dataset, size=self.size)

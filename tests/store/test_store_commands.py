@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from pixguard.cli import db, models
 from pixguard.cli.common import PixguardGroup, files_folder
-from pixguard.store import maintenance
+from pixguard.store import maintenance, schema
 
 root = typer.Typer(cls=PixguardGroup)
 root.add_typer(db.app, name="db")

@@ -28,7 +28,8 @@ def build(request: TableRequest) -> ReportTable:
         return request.table(COLUMNS, rows, [], NOTES)
     found = request.layers(DENOISER, channels, request.size or size)
     lines: list[tuple[str, str | None, tuple[int, ...] | None, int]] = [
-        (str(n), layer.type, layer.output, layer.parameters) for n, layer in enumerate(found.rows, 1)
+        (str(n), layer.type, layer.output, layer.parameters)
+        for n, layer in enumerate(found.rows, 1)
     ]
     lines.append(("Total Parameters", None, None, found.total_parameters))
     lines.append(("Trainable Parameters", None, None, found.trainable_parameters))
