@@ -1,7 +1,7 @@
 """Builds tables: the door to this package."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from pixguard.reports.families import FAMILIES, training_times
 from pixguard.reports.inventory import Candidate, Inventory, matching
@@ -37,8 +37,37 @@ def build_table(
     Raises:
         UsageError: the database knows no such dataset or classifier.
     """
-    request = TableRequest(Inventory(engine), spec, dataset, model, size, paper, layers)
-    return FAMILIES[spec.family](request)
+    options = {"dataset": dataset, "model": model, "size": size, "paper": paper}
+    return next(build_tables(engine, [spec], layers=layers, **options))
+
+
+def build_tables(
+    engine: "Engine",
+    specs: Iterable[TableSpec],
+    *,
+    layers: LayerSource | None = None,
+    **options: Any,
+) -> Iterator[ReportTable]:
+    """Yield tables as :func:`build_table` returns them, with one look at what the database holds.
+
+    Raises:
+        UsageError: the database knows no such dataset or classifier.
+    """
+    inventory = Inventory(engine)
+    for spec in specs:
+        yield FAMILIES[spec.family](TableRequest(inventory, spec, layers=layers, **options))
+
+
+def with_data_first(tables: Iterable[ReportTable]) -> list[ReportTable]:
+    """Return the tables that hold data, and after them one short table of all others."""
+    found = list(tables)
+    empty = [table for table in found if not table.has_data]
+    if not empty:
+        return found
+    columns = (Column("table", "count"), Column("title"), Column("what would fill it"))
+    rows = (Row((Cell(t.number), Cell(t.title), Cell(next(iter(t.commands), None)))) for t in empty)
+    missing = ReportTable("missing", "Tables Without Data", columns, tuple(rows))
+    return [*(table for table in found if table.has_data), missing]
 
 
 BUILT_TO_BE_LISTED = ("ablation", "training_times", "datasets", "class_counts")

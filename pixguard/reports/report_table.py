@@ -88,6 +88,7 @@ class ReportTable:
         caption: one line for each set of data in it: dataset, source, size, classifier, attack.
         notes: definitions, remarks, and what would fill the gaps.
         queries: what was asked of the database, in order.
+        origin: what it comes from, where that is no query.
         published: whether the paper's values stand beside the measured ones.
     """
 
@@ -98,6 +99,7 @@ class ReportTable:
     caption: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     queries: tuple[Query, ...] = ()
+    origin: str = ""
     published: bool = False
 
     def __post_init__(self) -> None:

@@ -1,9 +1,12 @@
 """Tables 1 and 2: the layers of the autoencoder, counted on the module itself."""
 
+from dataclasses import replace
+
 from pixguard.reports.published import published_table
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.request import TableRequest
 
+ORIGIN = "Counted on the model, not asked of the database."
 DENOISER = "autoencoder"
 COLUMNS = (
     Column("layer"),
@@ -25,7 +28,7 @@ def build(request: TableRequest) -> ReportTable:
     if request.layers is None:
         gap = Cell(None, not_run=f"pixguard report --table {number}")
         rows = [Row((Cell(str(row[0])), gap, gap, gap)) for row in printed["rows"]]
-        return request.table(COLUMNS, rows, [], NOTES)
+        return replace(request.table(COLUMNS, rows, [], NOTES), origin=ORIGIN)
     found = request.layers(DENOISER, channels, request.size or size)
     lines: list[tuple[str, str | None, tuple[int, ...] | None, int]] = [
         (str(n), layer.type, layer.output, layer.parameters)
@@ -49,4 +52,5 @@ def build(request: TableRequest) -> ReportTable:
     caption = f"{DENOISER}: images of {size} x {size} x {channels}, computed from the module"
     if request.size:
         caption = caption.replace(f"{size} x {size} x", f"{request.size} x {request.size} x")
-    return request.table(COLUMNS, rows, [], NOTES, caption=(caption,))
+    table = request.table(COLUMNS, rows, [], NOTES, caption=(caption,))
+    return replace(table, origin=ORIGIN)

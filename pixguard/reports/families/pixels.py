@@ -23,7 +23,7 @@ COLUMNS = (
     Column("extremes %", "percent"),
 )
 NOTES = (
-    "The image in 4 x 4 fields, rows from the top, columns from the left; border: its outermost "
+    "The image in 4 x 4 fields, r1 c1 at the top left; border: its outermost "
     "pixels. share: of the changed pixels of all successful attempts (n). by chance: the field's "
     "share of the area. " + INTERVAL_NOTE,
     "brightness: mean over the channels, 0 to 255, and over the changed pixels of the field. "
@@ -97,7 +97,7 @@ def _fields(request: TableRequest, plan: Candidate) -> Iterator[tuple[Cell, ...]
                 rows, columns = (_part(part, side) for part, side in sides)
                 return rows * columns
 
-            yield line(f"row {band + 1}, column {strip + 1}", own, area)
+            yield line(f"r{band + 1} c{strip + 1}", own, area)
     yield line("border", [spot for spot in spots if spot.is_border], _border)
 
 

@@ -1,0 +1,1 @@
+"""What in the published tables contradicts itself, found by arithmetic."""
