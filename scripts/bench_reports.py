@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -338,8 +339,6 @@ def make(path: Path, attempts: int, restorations: int) -> None:
     try:
         with engine.begin() as connection:
             Filler(connection, attempts, restorations).fill()
-        with engine.begin() as connection:
-            connection.execute(text("ANALYZE"))
     finally:
         engine.dispose()
 
@@ -363,7 +362,7 @@ def scans(engine: Engine, request: TableRequest) -> set[str]:
 def _is_large(alias: str, sql: str) -> bool:
     """Say whether a name in a plan stands for a large table: directly, or as its alias."""
     words = sql.replace("\n", " ").split()
-    pairs = zip(words, words[1:], strict=False)
+    pairs = pairwise(words)
     return alias in LARGE or any(a in LARGE and b.rstrip(",)") == alias for a, b in pairs)
 
 

@@ -14,11 +14,11 @@ WITH timed AS (
 )
 SELECT
     COALESCE(e.gpu, e.cpu) AS computer,
-    SUM(t.attempts) AS attempts,
-    SUM(t.queries) AS queries,
-    SUM(t.elapsed_ms) AS elapsed_ms
-FROM timed t
-JOIN run r ON r.id = t.run_id
+    SUM(s.attempts) AS attempts,
+    SUM(s.queries) AS queries,
+    SUM(s.elapsed_ms) AS elapsed_ms
+FROM timed s
+JOIN run r ON r.id = s.run_id
 JOIN environment e ON e.id = r.environment_id
 GROUP BY COALESCE(e.gpu, e.cpu)
 ORDER BY COALESCE(e.gpu, e.cpu)

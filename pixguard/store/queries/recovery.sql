@@ -36,17 +36,17 @@ SELECT
     a.name AS attack,
     a.parameters,
     a.pixels,
-    r.seed,
+    s.seed,
     m.id AS denoiser_id,
     m.architecture AS denoiser,
     f.images AS fooled,
-    r.restored,
-    r.recovered,
+    s.restored,
+    s.recovered,
     c.restored AS clean_restored,
     c.broken AS clean_broken
-FROM transfer r
-JOIN fooled f ON f.attack_id = r.attack_id AND f.seed = r.seed
-JOIN attack a ON a.id = r.attack_id
-JOIN model m ON m.id = r.denoiser_id
-LEFT JOIN clean c ON c.denoiser_id = r.denoiser_id
-ORDER BY a.pixels, a.name, a.id, r.seed, m.architecture, m.id
+FROM transfer s
+JOIN fooled f ON f.attack_id = s.attack_id AND f.seed = s.seed
+JOIN attack a ON a.id = s.attack_id
+JOIN model m ON m.id = s.denoiser_id
+LEFT JOIN clean c ON c.denoiser_id = s.denoiser_id
+ORDER BY a.pixels, a.name, a.id, s.seed, m.architecture, m.id
