@@ -53,3 +53,17 @@ def upgrade() -> None:
             "split IN ('train', 'val', 'test')", name=op.f("ck_dataset_count_split")
         ),
     )
+    op.create_index(
+        "ix_attempt_plan",
+        "attempt",
+        [
+            "model_id",
+            "attack_id",
+            "seed",
+            "target",
+            "through_model_id",
+            "repeat",
+            "success",
+            "image_id",
+        ],
+    )

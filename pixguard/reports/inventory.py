@@ -178,17 +178,19 @@ class Inventory:
     @cached_property
     def attempted(self) -> list[Candidate]:
         """The classifiers that any attack was run on."""
-        return [c for c in self.classifiers if self._attack_counts[c.classifier_id]["attempts"]]
+        return [c for c in self.classifiers if self._attack_counts[c.classifier_id]["is_attacked"]]
 
     @cached_property
     def defended(self) -> list[Candidate]:
         """The classifiers attacked through a denoiser, or with attempts that one restored."""
-        return [c for c in self.classifiers if self._attack_counts[c.classifier_id]["defended"]]
+        counts = self._attack_counts
+        names = ("is_defended", "is_restored")
+        return [c for c in self.classifiers if any(counts[c.classifier_id][n] for n in names)]
 
     @cached_property
     def restored(self) -> list[Candidate]:
         """The classifiers with successful attempts on them that a denoiser restored."""
-        return [c for c in self.classifiers if self._attack_counts[c.classifier_id]["restored"]]
+        return [c for c in self.classifiers if self._attack_counts[c.classifier_id]["is_restored"]]
 
     @cached_property
     def trained_denoisers(self) -> frozenset[tuple[str, str]]:

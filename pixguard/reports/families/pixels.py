@@ -1,6 +1,7 @@
 """Table ``pixels``: where the pixels of successful attacks are, and which colours they have."""
 
 import json
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -34,14 +35,18 @@ NOTES = (
 )
 
 
+Size = tuple[int, int]
+"""Height and width of an image."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Spot:
-    """Changed pixels of one place and colour: ``share`` of the area is that of a field's place."""
+    """Changed pixels of one field and colour, in images of one size."""
 
     pixels: int
     field: tuple[int, int]
     is_border: bool
-    size: tuple[int, int]
+    size: Size
     before: float
     after: float
     is_extreme: bool
@@ -70,12 +75,15 @@ def _fields(request: TableRequest, plan: Candidate) -> Iterator[tuple[Cell, ...]
     )
     spots = [_spot(row) for row in found]
     total = sum(spot.pixels for spot in spots)
+    sizes: Counter[Size] = Counter()
+    for spot in spots:
+        sizes[spot.size] += spot.pixels
     if not total:
         return
 
-    def line(name: str, own: Sequence[_Spot], chance: Callable[[_Spot], float]) -> tuple[Cell, ...]:
+    def line(name: str, own: Sequence[_Spot], chance: Callable[[Size], float]) -> tuple[Cell, ...]:
         count = sum(spot.pixels for spot in own)
-        expected = sum(spot.pixels * chance(spot) for spot in spots) / total
+        expected = sum(pixels * chance(size) for size, pixels in sizes.items()) / total
         return (
             Cell(plan.attack.pixels if plan.attack else None),
             Cell(name),
@@ -87,14 +95,16 @@ def _fields(request: TableRequest, plan: Candidate) -> Iterator[tuple[Cell, ...]
             rate_cell(sum(spot.pixels for spot in own if spot.is_extreme), count, None),
         )
 
+    by_field: dict[tuple[int, int], list[_Spot]] = defaultdict(list)
+    for spot in spots:
+        by_field[spot.field].append(spot)
     yield line("whole image", spots, lambda _: 1.0)
     for band in range(PARTS):
         for strip in range(PARTS):
-            own = [spot for spot in spots if spot.field == (band, strip)]
+            own = by_field[band, strip]
 
-            def area(spot: _Spot, place: tuple[int, int] = (band, strip)) -> float:
-                sides = zip(place, spot.size, strict=True)
-                rows, columns = (_part(part, side) for part, side in sides)
+            def area(size: Size, place: tuple[int, int] = (band, strip)) -> float:
+                rows, columns = (_part(part, side) for part, side in zip(place, size, strict=True))
                 return rows * columns
 
             yield line(f"r{band + 1} c{strip + 1}", own, area)
@@ -119,8 +129,8 @@ def _part(part: int, side: int) -> float:
     return sum(PARTS * place // side == part for place in range(side)) / side
 
 
-def _border(spot: _Spot) -> float:
-    height, width = spot.size
+def _border(size: Size) -> float:
+    height, width = size
     return 1 - max(0, height - 2) * max(0, width - 2) / (height * width)
 
 
