@@ -1,6 +1,6 @@
 """``pixguard report --html``: composes the page from tables, figures and the gallery's images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from pixguard.reports.figures import Drawing
     from pixguard.reports.page.writing import PageFigure
+    from pixguard.reports.request import Layers
 
 GALLERY_LIMIT = 10_000
 
@@ -19,11 +20,8 @@ GALLERY_LIMIT = 10_000
 def write(
     folder: Path,
     database: str,
+    options: Mapping[str, Any],
     *,
-    dataset: str | None,
-    model: int | str | None,
-    size: int | None,
-    paper: bool,
     limit: int,
     data_dirs: Sequence[str],
     device: str,
@@ -33,10 +31,8 @@ def write(
     Args:
         folder: becomes the page; a former page there is replaced, anything else refused.
         database: as after ``--db``.
-        dataset: shown in place of the paper's, and the only one in the gallery; None for all.
-        model: as in :func:`pixguard.reports.build.build_table`.
-        size: as there.
-        paper: put the published values beside the measured ones.
+        options: of :func:`pixguard.reports.build.build_tables`; where they name a dataset, the
+            gallery shows no other.
         limit: attempts in the gallery at most.
         data_dirs: ``NAME=DIR`` for datasets whose files were moved.
         device: where restored images are computed.
@@ -60,11 +56,11 @@ def write(
     try:
         with open_session(database, device) as session, page_folder(folder) as new:
             _require_known(engine, moved)
-            tables = report_tables(engine, dataset=dataset, model=model, size=size, paper=paper)
-            total = count_attempts(engine, dataset)
-            attempts = sample_attempts(engine, limit, dataset)
+            tables = report_tables(engine, options, layers)
+            total = count_attempts(engine, options["dataset"])
+            attempts = sample_attempts(engine, limit, options["dataset"])
             images = collect_images(session, engine, attempts, moved, new / "images")
-            figures = page_figures(engine, dataset, model, size)
+            figures = page_figures(engine, options)
             name = Path(locate(database).name).name
             write_page(new, engine, name, tables, figures, Gallery(attempts, total, images))
     finally:
@@ -81,22 +77,28 @@ def write(
     }
 
 
-def page_figures(
-    engine: "Engine", dataset: str | None, model: int | str | None, size: int | None
-) -> "list[PageFigure]":
+def layers(denoiser: str, channels: int, size: int) -> "Layers":
+    """Return the layers of a denoiser, for the tables that list them."""
+    from pixguard.runner.layers import layers_of_denoiser  # torch: only where a table needs it
+
+    return layers_of_denoiser(denoiser, channels, size)
+
+
+def page_figures(engine: "Engine", options: Mapping[str, Any]) -> "list[PageFigure]":
     """Return the figures that the database has data for: the paper's, and ours of each dataset."""
     from pixguard.reports.figures import KINDS, NotRunError, draw_figure, figure_specs
     from pixguard.reports.inventory import Inventory
 
     known = sorted(Inventory(engine).datasets)
+    chosen = {name: options[name] for name in ("dataset", "model", "size")}
     found: list[PageFigure] = []
     for spec in figure_specs().values():
         if spec.kind not in KINDS:
             continue
-        ours = isinstance(spec.number, str) and dataset is None and model is None
-        for shown in known if ours else [dataset]:
+        ours = isinstance(spec.number, str) and not (chosen["dataset"] or chosen["model"])
+        for shown in known if ours else [chosen["dataset"]]:
             try:
-                drawing = draw_figure(engine, spec, dataset=shown, model=model, size=size)
+                drawing = draw_figure(engine, spec, **{**chosen, "dataset": shown})
             except NotRunError:
                 continue
             found.append(_page_figure(drawing, len(found) + 1))

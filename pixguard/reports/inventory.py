@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pixguard.errors import UsageError
+from pixguard.reports.contents import Content, content_of
 from pixguard.reports.noise_plans import SYNTHETIC_SOURCE, NoisePlan, noise_plans
 from pixguard.reports.querying import RowValues, fetch, make_query
 
@@ -177,12 +178,19 @@ class Inventory:
     @cached_property
     def attempted(self) -> list[Candidate]:
         """The classifiers that any attack was run on."""
-        return [c for c in self.classifiers if self._attack_counts[c.classifier_id]["attempts"]]
+        return [c for c in self.classifiers if self._attack_counts[c.classifier_id]["is_attacked"]]
 
     @cached_property
     def defended(self) -> list[Candidate]:
         """The classifiers attacked through a denoiser, or with attempts that one restored."""
-        return [c for c in self.classifiers if self._attack_counts[c.classifier_id]["defended"]]
+        counts = self._attack_counts
+        names = ("is_defended", "is_restored")
+        return [c for c in self.classifiers if any(counts[c.classifier_id][n] for n in names)]
+
+    @cached_property
+    def restored(self) -> list[Candidate]:
+        """The classifiers with successful attempts on them that a denoiser restored."""
+        return [c for c in self.classifiers if self._attack_counts[c.classifier_id]["is_restored"]]
 
     @cached_property
     def trained_denoisers(self) -> frozenset[tuple[str, str]]:
@@ -194,6 +202,12 @@ class Inventory:
     def noise_plans(self) -> list[NoisePlan]:
         """The denoisers that were judged on noisy test images, those trained alike together."""
         return noise_plans(fetch(self.engine, make_query("noise_plans")))
+
+    @cached_property
+    def contents(self) -> list[Content]:
+        """The datasets of which it was recorded what they hold."""
+        rows = fetch(self.engine, make_query("datasets"))
+        return [content_of(row) for row in rows if row["images"] is not None]
 
     @cached_property
     def datasets(self) -> frozenset[str]:

@@ -60,5 +60,6 @@ def render_sql(tables: Sequence[ReportTable]) -> str:
         parts.append(f"-- {table.heading}\n")
         parts += [literal_sql(query) for query in table.queries]
         if not table.queries:
-            parts.append("-- The database holds nothing that this table could ask for.\n")
+            nothing = "The database holds nothing that this table could ask for."
+            parts.append(f"-- {table.origin or nothing}\n")
     return "\n".join(parts)

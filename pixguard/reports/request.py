@@ -1,8 +1,8 @@
 """What a table was asked for, and what is common to the builders of all families."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from pixguard.errors import UsageError
 from pixguard.reports import commands
@@ -26,6 +26,47 @@ ATTEMPTS_NOTE = (
 INTERVAL_NOTE = "(low–high): 95 % Wilson interval."
 
 
+class Layer(Protocol):
+    """A layer as it ran: its kind, its output's shape (H, W, C), its parameters."""
+
+    @property
+    def type(self) -> str:
+        """What it is, as the paper's tables name it."""
+
+    @property
+    def output(self) -> tuple[int, ...] | None:
+        """Shape without the batch."""
+
+    @property
+    def parameters(self) -> int:
+        """Trainable and other parameters."""
+
+
+class Layers(Protocol):
+    """A model layer by layer."""
+
+    @property
+    def rows(self) -> Sequence[Layer]:
+        """The layers in order of execution."""
+
+    @property
+    def total_parameters(self) -> int:
+        """Trainable and other parameters."""
+
+    @property
+    def trainable_parameters(self) -> int:
+        """Parameters that training changes."""
+
+    @property
+    def frozen_parameters(self) -> int:
+        """All others."""
+
+
+LayerSource = Callable[[str, int, int], Layers]
+"""Gives a denoiser's layers from its name, the channels and the side of the image. Models are above
+this package: whoever builds a table (the command line) brings it along."""
+
+
 @dataclass
 class TableRequest:
     """One table to build: the spec, the user's choices, and the queries made on the way.
@@ -37,6 +78,7 @@ class TableRequest:
         model: the one classifier to use: its id, or the architecture of the newest to take.
         size: side in pixels of the images to use.
         paper: put the paper's values beside the measured ones.
+        layers: what knows the models, for Tables 1 and 2.
     """
 
     inventory: Inventory
@@ -45,6 +87,7 @@ class TableRequest:
     model: int | str | None = None
     size: int | None = None
     paper: bool = False
+    layers: LayerSource | None = None
     queries: list[Query] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -96,6 +139,23 @@ class TableRequest:
         command = commands.attack(dataset, pixels, model, attack, through)
         return f"{train}; {command}" if classifier is None else command
 
+    def default_dataset(self) -> str:
+        """Return the dataset of the newest classifier that fits, else the paper's first."""
+        newest = choose(
+            matching(self.inventory.classifiers, size=self.size, model=self.model), None
+        )
+        return newest.dataset if newest else next(iter(paper_datasets()))
+
+    def content_command(self, dataset: str, *, real: bool) -> str:
+        """Return the command that records what a dataset holds: its next training or attack."""
+        registered = matching(self.inventory.classifiers, dataset=dataset, size=self.size)
+        known = choose([c for c in registered if not (real and c.is_synthetic)], None)
+        if known is not None:
+            attack = commands.attack(dataset, 1, known.classifier_id)
+            return f"{attack} --per-class 1 --resume"
+        source_name = "medmnist" if real and registered else None
+        return commands.train(dataset, None, source_name)
+
     def table(
         self,
         columns: Sequence[Column],
@@ -103,10 +163,14 @@ class TableRequest:
         used: Iterable[Candidate],
         notes: Iterable[str],
         title: str | None = None,
+        caption: Sequence[str] = (),
     ) -> ReportTable:
-        """Return the finished table with its caption and the notes that every table has."""
+        """Return the finished table with its caption and the notes that every table has.
+
+        ``caption`` says what the table is about where that is more than the ``used`` candidates.
+        """
         used = list(used)
-        caption = tuple(dict.fromkeys(c.describe() for c in used)) or ("no data yet",)
+        about = (*caption, *dict.fromkeys(c.describe() for c in used)) or ("no data yet",)
         remarks = list(notes)
         number = self.spec.number
         if self.paper and isinstance(number, str):
@@ -128,7 +192,7 @@ class TableRequest:
             title=title or self.spec.title,
             columns=tuple(columns),
             rows=tuple(rows),
-            caption=caption,
+            caption=about,
             queries=tuple(self.queries),
             published=self.paper and isinstance(number, int),
         )

@@ -15,6 +15,7 @@ from pixguard.classifiers.evaluation import canonical_logits
 from pixguard.classifiers.inputs import to_unit_range
 from pixguard.config import DenoiserSettings
 from pixguard.datasets.base import ImageDataset
+from pixguard.datasets.overview import content
 from pixguard.defences.denoisers import NAMES, TRAINED, build_denoiser
 from pixguard.defences.denoisers.variants import variant_parameters
 from pixguard.defences.restoring import restore
@@ -130,6 +131,7 @@ def train(
             fit,
             parameters,
         )
+        writer.content(stored.dataset_id, content(dataset))
     training.checkpoint.unlink(missing_ok=True)
     return {
         "model": stored.id,

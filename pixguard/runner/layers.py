@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pixguard.classifiers.builders import build_classifier
 from pixguard.classifiers.weights import parameter_counts
+from pixguard.defences.denoisers import build_denoiser
 from pixguard.defences.denoisers.layers import MedianLayer
 from pixguard.defences.denoisers.median import Median
 from pixguard.errors import UsageError
@@ -125,6 +126,15 @@ def layers_of_model(stored: StoredModel, info: DatasetInfo) -> LayerTable:
     if record.kind == "classifier":
         return layer_table(build_classifier(record.architecture, info), info.channels, info.size)
     return layer_table(build_registered(record, info.channels), info.channels, info.size)
+
+
+def layers_of_denoiser(name: str, channels: int, size: int) -> LayerTable:
+    """Return the layers of a denoiser with its default parameters, trained or not.
+
+    Raises:
+        UsageError: no denoiser has that name.
+    """
+    return layer_table(build_denoiser(name, channels), channels, size)
 
 
 def _layers(module: nn.Module) -> list[nn.Module]:

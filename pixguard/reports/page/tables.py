@@ -1,86 +1,75 @@
 """The tables of the page: which there are, which have data, and their files for download."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pixguard.reports.build import build_table
+from pixguard.reports.audit import audit_tables
+from pixguard.reports.build import build_tables
 from pixguard.reports.formats.csv_text import render_csv
 from pixguard.reports.formats.html import escape_html, render_html, slug
 from pixguard.reports.formats.json_text import render_json
 from pixguard.reports.inventory import Inventory
 from pixguard.reports.querying import literal_sql
 from pixguard.reports.report_table import ReportTable
-from pixguard.reports.request import paper_datasets
+from pixguard.reports.request import LayerSource, paper_datasets
 from pixguard.reports.tables import TableSpec, table_specs
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 FOLDER = "tables"
+PUBLISHED = "On the published tables"
 
 
 @dataclass(frozen=True, slots=True)
 class PageTable:
     """A table on the page.
 
-    ``name`` is its id and the stem of its files; ``dataset`` is one that the paper lacks, where the
-    table is filled with it.
+    ``name`` is its id and the stem of its files, ``part`` the heading that it is listed under,
+    where that is not the first one.
     """
 
     name: str
     table: ReportTable
-    dataset: str | None = None
+    part: str = ""
 
     @property
     def has_data(self) -> bool:
-        """Whether it holds a figure other than zero: without data, counts are zero."""
-        return any(
-            bool(cell.value)
-            for row in self.table.rows
-            for cell, column in zip(row.cells, self.table.columns, strict=True)
-            if not column.is_text
-        )
+        """Whether it holds something measured."""
+        return self.table.has_data
 
 
 def report_tables(
-    engine: "Engine",
-    *,
-    dataset: str | None = None,
-    model: int | str | None = None,
-    size: int | None = None,
-    paper: bool = False,
+    engine: "Engine", options: Mapping[str, Any], layers: LayerSource | None
 ) -> list[PageTable]:
     """Return every table, and, for each dataset that the paper lacks, the forms that it fills.
 
     Args:
         engine: the database.
-        dataset: shown in place of the paper's, in every table.
-        model: as in :func:`pixguard.reports.build.build_table`.
-        size: as there.
-        paper: put the published values beside the measured ones.
+        options: of :func:`pixguard.reports.build.build_tables`.
+        layers: what knows the models' layers.
     """
-    choice = {"model": model, "size": size, "paper": paper}
-
-    def build(spec: TableSpec, shown: str | None) -> ReportTable:
-        return build_table(engine, spec, dataset=shown, **choice)  # type: ignore[arg-type]
-
+    specs = list(table_specs().values())
+    built = build_tables(engine, specs, layers=layers, **options)
     tables = [
-        PageTable(f"table-{slug(spec.number)}", build(spec, dataset))
-        for spec in table_specs().values()
+        PageTable(f"table-{slug(spec.number)}", table)
+        for spec, table in zip(specs, built, strict=True)
     ]
-    if dataset is not None or model is not None:
-        return tables
-    own = sorted(Inventory(engine).datasets - set(paper_datasets()))
-    for place, name in enumerate(own, start=1):
-        for spec in _forms():
-            # Two names may look alike without their punctuation: the place tells them apart.
-            identifier = f"table-{slug(spec.number)}-{place}-{slug(name)}"
-            page_table = PageTable(identifier, build(spec, name), name)
-            if page_table.has_data:
-                tables.append(page_table)
-    return tables
+    if options["dataset"] is None and options["model"] is None:
+        own = sorted(Inventory(engine).datasets - set(paper_datasets()))
+        for place, name in enumerate(own, start=1):
+            forms = list(_forms())
+            built = build_tables(engine, forms, layers=layers, **{**options, "dataset": name})
+            tables += [
+                # Two names may look alike without their punctuation: the place tells them apart.
+                PageTable(f"table-{slug(spec.number)}-{place}-{slug(name)}", table, name)
+                for spec, table in zip(forms, built, strict=True)
+                if table.has_data
+            ]
+    audited = audit_tables()
+    return [*tables, *(PageTable(f"table-{t.number}", t, PUBLISHED) for t in audited)]
 
 
 def _forms() -> Iterator[TableSpec]:
@@ -107,12 +96,13 @@ def section(item: PageTable) -> str:
         for kind in ("csv", "json")
     )
     sql = "\n".join(literal_sql(query) for query in item.table.queries)
-    query = (
-        '<details class="sql"><summary>SQL</summary><button type="button" class="copy">Copy'
-        f'</button><pre tabindex="0"><code>{_preformatted(sql)}</code></pre></details>'
-        if sql
-        else ""
-    )
+    if sql:
+        query = (
+            '<details class="sql"><summary>SQL</summary><button type="button" class="copy">Copy'
+            f'</button><pre tabindex="0"><code>{_preformatted(sql)}</code></pre></details>'
+        )
+    else:
+        query = f'<span class="origin">{escape_html(item.table.origin)}</span>'
     return (
         f'<article class="item" id="{item.name}">\n{render_html(item.table, item.name)}'
         f'<div class="tools"><span class="downloads">{links}</span>{query}</div>\n</article>'
@@ -123,9 +113,10 @@ def index(tables: Sequence[PageTable]) -> str:
     """Return the list of tables in parts: with data, of datasets that the paper lacks, without."""
     parts: dict[str, list[PageTable]] = {}
     for item in tables:
-        name = item.dataset or "" if item.has_data else "Without data"
+        name = item.part if item.has_data else "Without data"
         parts.setdefault(name, []).append(item)
-    order = ["", *sorted(parts.keys() - {"", "Without data"}), "Without data"]
+    last = (PUBLISHED, "Without data")
+    order = ["", *sorted(parts.keys() - {"", *last}), *last]
     return "".join(_index_part(name, parts[name]) for name in order if name in parts)
 
 

@@ -3,9 +3,10 @@
 -- Parameter: attack_name.
 WITH counted AS (
     SELECT t.model_id, t.attack_id, t.seed, COUNT(DISTINCT t.id) AS images
+    -- SQLite joins in this order where it says CROSS; the other way would take hours.
     FROM restoration r
-    JOIN attempt t ON t.id = r.attempt_id AND t.model_id = r.classifier_id
-    WHERE t.success = 1
+    CROSS JOIN attempt t
+    WHERE t.id = r.attempt_id AND t.model_id = r.classifier_id AND t.success = 1
       AND t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0
     GROUP BY t.model_id, t.attack_id, t.seed
 )

@@ -12,6 +12,8 @@ from pixguard.store.tables.runs import Environment, Failure, Run
 from pixguard.store.tables.subjects import (
     Dataset,
     DatasetClass,
+    DatasetContent,
+    DatasetCount,
     Image,
     Model,
     Prediction,
@@ -24,6 +26,8 @@ __all__ = [
     "Base",
     "Dataset",
     "DatasetClass",
+    "DatasetContent",
+    "DatasetCount",
     "Denoising",
     "DenoisingScore",
     "Environment",
