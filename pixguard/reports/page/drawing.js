@@ -6,6 +6,7 @@ const attemptCount = column.id ? column.id.length : 0;
 const CELL_SIDE = 96;
 const LARGE_SIDE = 512;
 const PIXELATED_UP_TO = 128;
+const CLOSE_UP = 17;
 
 const percent = (share) => `${(100 * share).toFixed(1)}\u202f%`;
 const labelText = (number) => data.labels[number][0];
@@ -75,15 +76,38 @@ function picture(i, options) {
     context.imageSmoothingEnabled = false;
     context.drawImage(image, from.x, from.y, from.w, from.h, 0, 0, from.w, from.h);
     if (!options.changed) return;
-    const scale = from.w / column.width[i];
-    for (const pixel of changes(i)) {
-      context.fillStyle = colour(pixel.after);
-      context.fillRect(pixel.col * scale, pixel.row * scale, scale, scale);
-    }
+    paintChanges(i, context, from.w / column.width[i]);
   }, () => canvas.replaceWith(make("div", { class: "no-image", textContent: "no image" })));
   const frame = make("div", { class: "frame" }, canvas);
   if (options.circled) frame.append(circles(i));
   return frame;
+}
+
+function paintChanges(i, context, scale) {
+  for (const pixel of changes(i)) {
+    context.fillStyle = colour(pixel.after);
+    context.fillRect(pixel.col * scale, pixel.row * scale, scale, scale);
+  }
+}
+
+/** The attacked image around a changed pixel, pixel by pixel: a large image hides it. */
+function closeUp(i, pixel) {
+  const canvas = make("canvas", {
+    width: CLOSE_UP, height: CLOSE_UP, role: "img", class: "close-up pixelated",
+    "aria-label": `attacked image around (${pixel.row}, ${pixel.col})`,
+  });
+  const from = source(i, column.cell[i], 0, true);
+  load(from.file).then((image) => {
+    const context = canvas.getContext("2d");
+    const scale = from.w / column.width[i];
+    const left = pixel.col - (CLOSE_UP >> 1), top = pixel.row - (CLOSE_UP >> 1);
+    context.imageSmoothingEnabled = false;
+    context.translate(-left, -top);
+    context.drawImage(image, from.x, from.y, from.w, from.h,
+      0, 0, from.w / scale, from.h / scale);
+    paintChanges(i, context, 1);
+  }, () => canvas.remove());
+  return canvas;
 }
 
 function circles(i) {

@@ -37,8 +37,8 @@ class PageTable:
 
     @property
     def has_data(self) -> bool:
-        """Whether it holds something measured."""
-        return self.table.has_data
+        """Whether it holds something measured, or found in the published tables."""
+        return self.table.has_data or self.part == PUBLISHED
 
 
 def report_tables(

@@ -41,11 +41,13 @@ function pixelTable(i) {
     swatch.style.background = colour(values);
     return [swatch, values.join(", ")];
   };
+  const large = column.strip[i] !== null;
   const rows = changes(i).map((pixel) => make("tr", {},
     make("th", { scope: "row", textContent: `(${pixel.row}, ${pixel.col})` }),
     make("td", {}, ...value(pixel.before)),
-    make("td", {}, "→ ", ...value(pixel.after))));
-  const head = ["pixel (row, col)", "before", "after"].map(
+    make("td", {}, "→ ", ...value(pixel.after)),
+    ...(large ? [make("td", {}, closeUp(i, pixel))] : [])));
+  const head = ["pixel (row, col)", "before", "after", ...(large ? ["around it"] : [])].map(
     (textContent) => make("th", { scope: "col", textContent }));
   return make("table", { class: "pixels" },
     make("caption", { textContent: "Changed pixels" }),
