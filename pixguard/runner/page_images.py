@@ -10,7 +10,7 @@ from pixguard.datasets.base import ImageDataset, Images
 from pixguard.defences.restoring import restore
 from pixguard.errors import DataError, PixguardError, UsageError
 from pixguard.runner.denoisers import load_denoiser
-from pixguard.runner.denoising import CHUNK, adversarial_images, chunks_by_pixels
+from pixguard.runner.denoising import CHUNK, adversarial_images
 from pixguard.runner.restored_cache import RestoredCache, attacked_key
 from pixguard.runner.session import Session
 from pixguard.runner.sprites import CELL_SIDE, Sheet, SheetWriter, strip
@@ -139,7 +139,7 @@ def _pack_clean(
     first = {a.image_id: a for a in attempts}
     title = f"reading {stored.info.name}"
     with session.display.track(title, len(first), "images") as progress:
-        for chunk in _chunks_by_shape(list(first.values())):
+        for chunk in _chunks(list(first.values())):
             images = dataset.images([a.image_index for a in chunk])
             for attempt, image in zip(chunk, images, strict=True):
                 found.clean[attempt.image_id] = writer.add(image)
@@ -162,15 +162,14 @@ def _restored(
     denoiser = load_denoiser(session, stored, dataset.info.channels)
     title, done = f"restoring with {stored.record.architecture}", 0
     with session.display.track(title, len(todo), "images") as progress:
-        for group in _groups_by_shape(list(todo.values())):
-            for chunk in chunks_by_pixels(group):
-                _, attacked = adversarial_images(session, dataset, chunk)
-                images = restore(denoiser, attacked, batch=CHUNK)
-                pixels = images.mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-                cache.add([attacked_key(a) for a in chunk], pixels)
-                done += len(chunk)
-                progress.update(done)
-                session.honour_stop("the page was not written; the restored images are kept")
+        for chunk in _chunks(list(todo.values())):
+            _, attacked = adversarial_images(session, dataset, chunk)
+            images = restore(denoiser, attacked, batch=CHUNK)
+            pixels = images.mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+            cache.add([attacked_key(a) for a in chunk], pixels)
+            done += len(chunk)
+            progress.update(done)
+            session.honour_stop("the page was not written; the restored images are kept")
     return cache
 
 
@@ -184,7 +183,7 @@ def _write_strips(
 ) -> None:
     done = 0
     with session.display.track("enlarged images", len(attempts), "attempts") as progress:
-        for chunk in _chunks_by_shape(attempts):
+        for chunk in _chunks(attempts):
             images = dataset.images([a.image_index for a in chunk])
             for attempt, clean in zip(chunk, images, strict=True):
                 owners = [r.denoiser_id for r in attempt.restorations if r.denoiser_id in caches]
@@ -199,14 +198,12 @@ def _write_strips(
             session.honour_stop("the page was not written; the restored images are kept")
 
 
-def _groups_by_shape(attempts: Sequence[GalleryAttempt]) -> list[list[GalleryAttempt]]:
-    groups: dict[tuple[int, int], list[GalleryAttempt]] = {}
+def _chunks(attempts: Sequence[GalleryAttempt]) -> Iterator[list[GalleryAttempt]]:
+    """Yield attempts in chunks of one shape and number of pixels, each for one tensor."""
+    groups: dict[tuple[int, int, int], list[GalleryAttempt]] = {}
     for attempt in attempts:
-        groups.setdefault((attempt.height, attempt.width), []).append(attempt)
-    return list(groups.values())
-
-
-def _chunks_by_shape(attempts: Sequence[GalleryAttempt]) -> Iterator[list[GalleryAttempt]]:
-    for group in _groups_by_shape(attempts):
+        kind = attempt.height, attempt.width, len(attempt.pixels)
+        groups.setdefault(kind, []).append(attempt)
+    for group in groups.values():
         for start in range(0, len(group), CHUNK):
             yield group[start : start + CHUNK]
