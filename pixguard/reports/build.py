@@ -65,11 +65,14 @@ def with_data_first(tables: Iterable[ReportTable]) -> list[ReportTable]:
     if not empty:
         return found
     columns = (
-        Column("number", "count", is_label=True),
+        Column("number", "count"),
         Column("title"),
         Column("what would fill it"),
     )
-    rows = (Row((Cell(t.number), Cell(t.title), Cell(next(iter(t.commands), None)))) for t in empty)
+    rows = (
+        Row((Cell(t.number), Cell(t.title), Cell(next(iter(t.commands), "no command"))))
+        for t in empty
+    )
     missing = ReportTable("missing", "Tables Without Data", columns, tuple(rows))
     return [*(table for table in found if table.has_data), missing]
 
@@ -85,7 +88,7 @@ def list_tables(engine: "Engine") -> ReportTable:
     images; whatever else would be shown in the same form is other data.
     """
     inventory = Inventory(engine)
-    columns = (Column("number", "count", is_label=True), Column("title"), Column("data"))
+    columns = (Column("number", "count"), Column("title"), Column("data"))
     rows = []
     for spec in table_specs().values():
         request = TableRequest(inventory, spec)

@@ -227,9 +227,9 @@ def test_what_the_tables_say_without_data(empty: Miniature) -> None:
     empty.attempt(empty.attack(1), 1, empty.image(oct_, "0"), 0)
     assert build(empty, "recovery").commands == (f"{apply} --model 1",)
     assert build(empty, "paired").commands == (f"{apply} --model 1; {score} --model 1",)
-    for name in ("classes", "pixels"):
+    for name, words in (("classes", "No attempt succeeded."), ("pixels", "No pixel of a")):
         table = build(empty, name)
-        assert table.rows == () and "No attempt succeeded." in table.notes
+        assert table.rows == () and any(words in note for note in table.notes)
     listed = {row.cells[0].value: row.cells[2] for row in list_tables(empty.engine).rows}
     assert listed["recovery"].not_run == f"{apply} --model 1"
 
