@@ -64,8 +64,15 @@ def with_data_first(tables: Iterable[ReportTable]) -> list[ReportTable]:
     empty = [table for table in found if not table.has_data]
     if not empty:
         return found
-    columns = (Column("table", "count"), Column("title"), Column("what would fill it"))
-    rows = (Row((Cell(t.number), Cell(t.title), Cell(next(iter(t.commands), None)))) for t in empty)
+    columns = (
+        Column("number", "count"),
+        Column("title"),
+        Column("what would fill it"),
+    )
+    rows = (
+        Row((Cell(t.number), Cell(t.title), Cell(next(iter(t.commands), "no command"))))
+        for t in empty
+    )
     missing = ReportTable("missing", "Tables Without Data", columns, tuple(rows))
     return [*(table for table in found if table.has_data), missing]
 
@@ -81,7 +88,7 @@ def list_tables(engine: "Engine") -> ReportTable:
     images; whatever else would be shown in the same form is other data.
     """
     inventory = Inventory(engine)
-    columns = (Column("table", "count"), Column("title"), Column("data"))
+    columns = (Column("number", "count"), Column("title"), Column("data"))
     rows = []
     for spec in table_specs().values():
         request = TableRequest(inventory, spec)

@@ -22,6 +22,12 @@ def values(table: ReportTable) -> list[list[Any]]:
 def test_every_table_renders_from_an_empty_database(empty: Miniature) -> None:
     for spec in table_specs().values():
         table = build_table(empty.engine, spec, paper=True)
+        if spec.family == "hardware":  # of the one run that there is
+            assert table.has_data
+            continue
+        assert not table.has_data and table.commands
+        if spec.family == "layers":  # of which nobody brought the source
+            continue
         cells = [c for row in table.rows for c in row.cells[1:]]
         if isinstance(spec.number, int):
             figures = [c for c in cells if c.published is not None]
@@ -30,7 +36,8 @@ def test_every_table_renders_from_an_empty_database(empty: Miniature) -> None:
             assert table.commands and all(c.published is None for c in cells), spec
         assert table.caption == ("no data yet",)
         assert table.title == spec.title
-    assert all(row.cells[2].not_run for row in list_tables(empty.engine).rows)
+    listed = {row.cells[0].value: row.cells[2] for row in list_tables(empty.engine).rows}
+    assert [n for n, cell in listed.items() if not cell.not_run] == [1, 2, 11]
 
 
 def test_table_12_accuracy_by_dataset(mini: Miniature) -> None:

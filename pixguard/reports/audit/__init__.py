@@ -39,8 +39,9 @@ SUMMARY_COLUMNS = (
     ),
 )
 NOTES = (
-    "A printed number stands for all that round to it or are cut off to it; zeros that end it may "
-    "be missing. contradiction: it cannot be; implausible: it could be, against all experience; "
+    "A printed number that is no count stands for all that round to it or are cut off to it; zeros "
+    "that end it may be missing. contradiction: it cannot be; implausible: it could be, but "
+    "experience speaks against it; "
     "remark: it is so, and tells how to read the figures.",
 )
 

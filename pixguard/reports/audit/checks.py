@@ -110,13 +110,17 @@ def compare(
     how: str,
     unit_name: str = "",
 ) -> Check:
-    """Return the comparison of a printed number with a computed one; ``how`` tells the sum."""
-    agrees = holds(printed, computed)
+    """Return the comparison of a printed number with a computed one; ``how`` tells the sum.
+
+    Counts are whole on both sides, and must be equal.
+    """
+    counted = isinstance(printed, int) and isinstance(computed, int)
+    agrees = printed == computed if counted else holds(printed, computed)
     return Check(
         tuple(tables),
         where,
         f"{printed:.10g}{unit_name}",
-        f"{how} = {computed:.6g}{unit_name}",
+        f"{how} = {computed:.9g}{unit_name}",
         "" if agrees else f"{printed - computed:+.4g}{unit_name}",
         "agrees" if agrees else "contradiction",
     )

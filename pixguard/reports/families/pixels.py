@@ -58,7 +58,7 @@ def build(request: TableRequest) -> ReportTable:
     rows = [Row(cells, in_paper=False) for plan in plans for cells in _fields(request, plan)]
     notes = [*NOTES, *(elsewhere(request, request.inventory.attacked, plans[0]) if plans else ())]
     if plans and not rows:
-        notes.append("No attempt succeeded.")
+        notes.append("No pixel of a successful attempt is stored.")
     if not plans:
         command = attack_command(request, None, PAPER_ATTACK)
         rows = [Row(tuple(Cell(None, not_run=command) for _ in COLUMNS), in_paper=False)]

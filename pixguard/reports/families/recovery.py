@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pixguard.reports import commands
 from pixguard.reports.families.adaptive import CLEAN_NOTE, CLEAN_UNKNOWN, clean_cell
 from pixguard.reports.families.beyond import attack_command, settings_text
-from pixguard.reports.inventory import PAPER_ATTACK, Candidate
+from pixguard.reports.inventory import PAPER_ATTACK, Candidate, choose
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.request import INTERVAL_NOTE, TableRequest, rate_cell
 
@@ -69,8 +69,8 @@ def _measured(request: TableRequest, candidate: Candidate) -> Iterator[tuple[Cel
 
 
 def _command(request: TableRequest, candidates: list[Candidate]) -> str:
-    if candidates:
-        newest = candidates[-1]
+    newest = choose(candidates, None)
+    if newest is not None:
         return commands.apply(newest.dataset, newest.classifier_id)
     attack = attack_command(request, None, PAPER_ATTACK)
     dataset = request.dataset or request.default_dataset()
