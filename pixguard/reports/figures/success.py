@@ -74,8 +74,10 @@ def _figure(
     axes.grid(axis="x")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    if len(plans) > 1:
-        figure.legend(loc="outside upper right", ncols=len(plans), title="changed")
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0, 1), ncols=len(plans), borderaxespad=0, handlelength=1.5
+    )
+    axes.text(1.03, 1, "successful /\nattacked", transform=axes.transAxes, fontsize=7, va="bottom")
     return figure
 
 
@@ -107,4 +109,4 @@ def _series(
         if interval is not None:
             axes.plot([100 * end for end in interval], [y, y], color=color, solid_capstyle="butt")
             axes.plot(100 * succeeded / attacked, y, "os"[order % 2], color=color, markersize=4.5)
-    axes.plot([], [], "os"[order % 2] + "-", color=color, markersize=4.5, label=label)
+    axes.plot([], [], "os"[order % 2] + "-", color=color, markersize=4.5, label=f"{label} changed")
