@@ -40,7 +40,7 @@ def draw(request: FigureRequest) -> Drawing:
             seed=plan.attack.seed,
         )
         measured.append((pixels_text(plan.attack.pixels), rows))
-    figure = new_figure(COLUMN_INCHES * min(2, len(plans)), 3.9)
+    figure = new_figure(COLUMN_INCHES * min(2, len(plans)), 4.0, square=True)
     most = max(int(row["attempts"]) for _, rows in measured for row in rows)
     panels = figure.subplots(1, len(plans), squeeze=False, sharey=True)[0]
     for axes, (title, rows) in zip(panels, measured, strict=True):

@@ -51,10 +51,11 @@ def draw(request: FigureRequest) -> Drawing:
     across = min(ACROSS, len(models))
     down = -(-len(models) // across)
     figure = new_figure(max(3.5, PAGE_INCHES * across / ACROSS), 0.9 + 1.75 * down)
-    panels = figure.subplots(down, across, squeeze=False).flat
+    panels = list(figure.subplots(down, across, squeeze=False).flat)
     for axes, epochs in zip(panels, models, strict=False):
         _curves(axes, epochs)
-    for axes in list(panels)[len(models) :]:
+    panels[0].legend(loc="best")
+    for axes in panels[len(models) :]:
         axes.set_visible(False)
     phantom = newest["source"] == SYNTHETIC_SOURCE
     size = f"{newest['size']} x {newest['size']}"
@@ -109,6 +110,7 @@ def _curves(axes: "Axes", epochs: Sequence[RowValues]) -> None:
             values += [value for _, value in own]
     if min(values) > 0 and max(values) > 20 * min(values):
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(lambda value, position: f"{value:g}")
     else:
         axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -116,4 +118,3 @@ def _curves(axes: "Axes", epochs: Sequence[RowValues]) -> None:
     axes.set_xlabel("epoch")
     axes.set_ylabel("loss")
     axes.grid(axis="y")
-    axes.legend(loc="best")

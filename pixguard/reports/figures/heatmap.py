@@ -12,6 +12,7 @@ from pixguard.reports.querying import RowValues
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+SHADES = ("#9ecae1", "#2171b5", "#08306b")
 MOST_CELLS = 32
 """Cells a side, at most: single pixels of a large image are too small to be seen."""
 
@@ -26,7 +27,7 @@ def draw(request: FigureRequest) -> Drawing:
     measured = [(plan, rows) for plan in plans if (rows := _pixels(request, plan))]
     if not measured:
         raise request.not_run(request.attack_command(), "no attack has succeeded")
-    figure = new_figure(COLUMN_INCHES * min(2, len(measured)), 3.7)
+    figure = new_figure(COLUMN_INCHES * min(2, len(measured)), 4.1, square=True)
     panels = figure.subplots(1, len(measured), squeeze=False)[0]
     counts = [cell_counts(rows) for _, rows in measured]
     most = max(int(max(map(max, cells))) for cells in counts)
@@ -76,16 +77,16 @@ def cell_counts(rows: Sequence[RowValues]) -> list[list[int]]:
 def _map(
     axes: "Axes", plan: Candidate, rows: Sequence[RowValues], cells: list[list[int]], most: int
 ) -> Any:
-    from matplotlib import colormaps
+    from matplotlib.colors import LinearSegmentedColormap
 
     assert plan.attack is not None
-    colors = colormaps["cividis_r"].with_extremes(under="white")
+    colors = LinearSegmentedColormap.from_list("counts", SHADES).with_extremes(under="white")
     height = max(int(row["height"]) for row in rows)
     width = max(int(row["width"]) for row in rows)
     image = axes.imshow(
         cells,
         cmap=colors,
-        vmin=0.5,
+        vmin=1,
         vmax=max(most, 2),
         interpolation="nearest",
         extent=(-0.5, width - 0.5, height - 0.5, -0.5),

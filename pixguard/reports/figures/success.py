@@ -20,7 +20,7 @@ NOTES = (
     "interval; right: successful of attacked.",
 )
 ALL = "all classes"
-ROW_INCHES, CLASS_CHARACTERS = 0.19, 24
+ROW_INCHES, CLASS_CHARACTERS = 0.19, 19
 
 
 def draw(request: FigureRequest) -> Drawing:
@@ -60,7 +60,7 @@ def _figure(
     plans: Sequence[Candidate], measured: Sequence[dict[str, tuple[int, int]]], names: Sequence[str]
 ) -> "Figure":
     lines = len(names) * (len(plans) + 0.6)
-    figure = new_figure(COLUMN_INCHES, 1.15 + ROW_INCHES * lines)
+    figure = new_figure(COLUMN_INCHES, 1.35 + ROW_INCHES * lines)
     axes = figure.subplots()
     for order, (plan, counts) in enumerate(zip(plans, measured, strict=True)):
         assert plan.attack is not None
@@ -75,7 +75,7 @@ def _figure(
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.legend(
-        loc="lower left", bbox_to_anchor=(0, 1), ncols=len(plans), borderaxespad=0, handlelength=1.5
+        loc="lower left", bbox_to_anchor=(-0.05, 1), borderaxespad=0, handlelength=1.5
     )
     axes.text(1.03, 1, "successful /\nattacked", transform=axes.transAxes, fontsize=7, va="bottom")
     return figure

@@ -60,7 +60,7 @@ def draw(request: FigureRequest) -> Drawing:
     axes = figure.subplots()
     _lines(axes, groups, computers)
     synthetic = any(row["source"] == SYNTHETIC_SOURCE for row in rows)
-    made_from = f"{len(rows)} trainings in the registry"
+    made_from = f"trainings in the registry: {len(rows)}"
     phantom = ["phantom data: synthetic, not the paper's"] if synthetic else []
     caption = [f"{data}: {_listed(lines)}" for data, lines in groups.items()]
     return request.drawing(
@@ -126,7 +126,13 @@ def _lines(
     axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), borderaxespad=0, handletextpad=0.2)
 
 
-TICKS = (1, 10, 60, 600, 3600, 36_000, 86_400, 864_000)
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+TICKS = (
+    *(1, 3, 10, 30),
+    *(MINUTE, 3 * MINUTE, 10 * MINUTE, 30 * MINUTE),
+    *(HOUR, 3 * HOUR, 10 * HOUR),
+    *(DAY, 3 * DAY, 10 * DAY, 30 * DAY),
+)
 
 
 def _time_axis(axes: "Axes") -> None:
@@ -146,7 +152,7 @@ def _time_axis(axes: "Axes") -> None:
 
 def duration(seconds: float) -> str:
     """Return a time as people say it: ``42 s``, ``12 min``, ``3.5 h``, ``2 d``."""
-    for limit, unit, name in ((86_400, 86_400, "d"), (3600, 3600, "h"), (60, 60, "min")):
-        if seconds >= limit:
+    for unit, name in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
+        if seconds >= unit:
             return f"{seconds / unit:.3g} {name}"
     return f"{seconds:.2g} s" if seconds < 9.5 else f"{seconds:.0f} s"
