@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from pixguard.errors import UsageError
-from pixguard.reports.figures import success
+from pixguard.reports.figures import confidence, epochs, heatmap, success, training_times
 from pixguard.reports.figures.drawing import Drawing, FigureFormat, NotRunError
 from pixguard.reports.figures.registry import FigureSpec, Kind, figure_spec, figure_specs
 from pixguard.reports.figures.request import FigureRequest
@@ -28,7 +28,13 @@ __all__ = [
     "figure_specs",
 ]
 
-KINDS: Mapping[Kind, Callable[[FigureRequest], Drawing]] = {"success": success.draw}
+KINDS: Mapping[Kind, Callable[[FigureRequest], Drawing]] = {
+    "training_times": training_times.draw,
+    "success": success.draw,
+    "confidence": confidence.draw,
+    "heatmap": heatmap.draw,
+    "epochs": epochs.draw,
+}
 """How a query's rows are drawn, for the kinds that need no image."""
 
 

@@ -95,14 +95,14 @@ class FigureRequest:
         train = commands.train(dataset, self.spec.classifier)
         return f"{train}; {commands.attack(dataset, self.spec.pixels or 1, None)}"
 
-    def not_run(self, command: str) -> NotRunError:
+    def not_run(self, command: str, reason: str = "the database has no data for it") -> NotRunError:
         """Return the error that there is nothing to draw, with what would change that."""
         number = self.spec.number
         name = f"figure {number}" if isinstance(number, int) else f"figure {number!r}"
         chosen = {"dataset": self.dataset, "model": self.model, "size": self.size}
         asked = ", ".join(f"{key} {value}" for key, value in chosen.items() if value is not None)
         where = f" for {asked}" if asked else ""
-        return NotRunError(f"{name}: not run: the database has no data for it{where}", command)
+        return NotRunError(f"{name}: not run: {reason}{where}", command)
 
     def is_papers(self, candidate: Candidate) -> bool:
         """Whether a candidate stands for the paper's dataset and classifier in this figure."""

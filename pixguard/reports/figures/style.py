@@ -14,7 +14,7 @@ PALETTE = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
 
 COLUMN_INCHES, PAGE_INCHES = 3.5, 7.1
 """The width of a column and of a page of text in print."""
-TITLE_CHARACTERS, FOOTER_CHARACTERS = 14, 21
+TITLE_CHARACTERS, FOOTER_CHARACTERS = 12, 20
 """How many characters fit in an inch of a title and of the text below a figure."""
 
 STYLE: Mapping[str, Any] = {
@@ -56,11 +56,14 @@ def wrapped(text: str, width: int) -> str:
     return "\n".join(wrap(text, width)) or text
 
 
-def new_figure(width: float, height: float) -> "Figure":
-    """Return an empty figure of a size in inches, whose parts keep out of each other's way."""
+def new_figure(width: float, height: float, *, square: bool = False) -> "Figure":
+    """Return an empty figure of a size in inches, whose parts keep out of each other's way.
+
+    ``square``: its panels keep their proportions, whatever room there is.
+    """
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout="compressed" if square else "constrained")
 
 
 def add_texts(figure: "Figure", title: str, footer: str) -> None:

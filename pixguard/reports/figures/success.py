@@ -20,7 +20,7 @@ NOTES = (
     "interval; right: successful of attacked.",
 )
 ALL = "all classes"
-ROW_INCHES, CLASS_CHARACTERS = 0.19, 24
+ROW_INCHES, CLASS_CHARACTERS = 0.19, 19
 
 
 def draw(request: FigureRequest) -> Drawing:
@@ -60,7 +60,7 @@ def _figure(
     plans: Sequence[Candidate], measured: Sequence[dict[str, tuple[int, int]]], names: Sequence[str]
 ) -> "Figure":
     lines = len(names) * (len(plans) + 0.6)
-    figure = new_figure(COLUMN_INCHES, 1.15 + ROW_INCHES * lines)
+    figure = new_figure(COLUMN_INCHES, 1.35 + ROW_INCHES * lines)
     axes = figure.subplots()
     for order, (plan, counts) in enumerate(zip(plans, measured, strict=True)):
         assert plan.attack is not None
@@ -74,8 +74,10 @@ def _figure(
     axes.grid(axis="x")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    if len(plans) > 1:
-        figure.legend(loc="outside upper right", ncols=len(plans), title="changed")
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(-0.05, 1), borderaxespad=0, handlelength=1.5
+    )
+    axes.text(1.03, 1, "successful /\nattacked", transform=axes.transAxes, fontsize=7, va="bottom")
     return figure
 
 
@@ -107,4 +109,4 @@ def _series(
         if interval is not None:
             axes.plot([100 * end for end in interval], [y, y], color=color, solid_capstyle="butt")
             axes.plot(100 * succeeded / attacked, y, "os"[order % 2], color=color, markersize=4.5)
-    axes.plot([], [], "os"[order % 2] + "-", color=color, markersize=4.5, label=label)
+    axes.plot([], [], "os"[order % 2] + "-", color=color, markersize=4.5, label=f"{label} changed")
