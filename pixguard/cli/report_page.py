@@ -86,14 +86,14 @@ def layers(denoiser: str, channels: int, size: int) -> "Layers":
 
 def page_figures(engine: "Engine", options: Mapping[str, Any]) -> "list[PageFigure]":
     """Return the figures that the database has data for: the paper's, and ours of each dataset."""
-    from pixguard.reports.figures import KINDS, NotRunError, draw_figure, figure_specs
+    from pixguard.reports.figures import NotRunError, draw_figure, figure_specs
     from pixguard.reports.inventory import Inventory
 
     known = sorted(Inventory(engine).datasets)
     chosen = {name: options[name] for name in ("dataset", "model", "size")}
     found: list[PageFigure] = []
     for spec in figure_specs().values():
-        if spec.kind not in KINDS:
+        if spec.needs_images:
             continue
         ours = isinstance(spec.number, str) and not (chosen["dataset"] or chosen["model"])
         for shown in known if ours else [chosen["dataset"]]:
