@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 PARTS = ("index.html", "tables", "images", "figures")
 """All that stands in the folder of a page."""
 MARK = '<meta name="generator" content="pixguard'
+WIDE_POINTS = 360
+"""A figure that is wider takes the page's whole width."""
 SCRIPTS = ("page.js", "drawing.js", "gallery.js", "viewer.js")
 
 
@@ -204,8 +206,10 @@ def _figure(figure: PageFigure) -> str:
     remarks = "".join(f"<li>{escape_html(line)}</li>" for line in figure.remarks)
     file = f"figures/{figure.name}.svg"
     title = escape_html(figure.title)
+    width = re.search(rb'<svg[^>]*? width="([\d.]+)pt"', figure.svg)
+    wide = " wide" if width and float(width[1]) > WIDE_POINTS else ""
     return (
-        f'<article class="item" id="{figure.name}"><figure><img src="{file}" alt="{title}" '
+        f'<article class="item{wide}" id="{figure.name}"><figure><img src="{file}" alt="{title}" '
         f'loading="lazy"><figcaption>{title}</figcaption></figure>'
         f'<ul class="remarks">{remarks}</ul>'
         f'<div class="tools"><a href="{file}" download>SVG</a></div></article>'
