@@ -332,3 +332,24 @@ def test_an_address_that_means_nothing_is_no_error(page: "Browser", folder: Path
     assert page.run("document.getElementById('count').textContent").startswith("No attempt")
     page.run("document.querySelector('#filters button').click()")
     assert shown(page) == ATTEMPTS
+
+
+def test_large_images_are_enlarged_with_a_close_look_at_each_pixel(
+    running: "Browser", tmp_path: Path
+) -> None:
+    make_database(tmp_path / "p.db", 12, names=["derma"], size=112)
+    run_json(f"report --db {tmp_path}/p.db --html {tmp_path}/out")
+    running.open(tmp_path / "out" / "index.html", "#gallery?outcome=fooled&attempt=1")
+    fooled = running.run("shown.length && (openViewer(shown[0]), column.id[shown[0]])")
+    assert fooled
+    running.run("Promise.all([...loading.values()])")
+    sizes = running.run("[...document.querySelectorAll('.tile canvas')].map((c) => c.width)")
+    assert sizes == [112] * 4
+    with sqlite3.connect(tmp_path / "p.db") as database:
+        (pixels,) = database.execute(
+            "SELECT COUNT(*) FROM pixel WHERE attempt_id = ?", [fooled]
+        ).fetchone()
+    database.close()
+    assert running.run("document.querySelectorAll('.close-up').length") == pixels
+    assert running.run("document.querySelectorAll('.no-image').length") == 0
+    assert running.complaints() == []
