@@ -74,9 +74,7 @@ def _figure(
     axes.grid(axis="x")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.legend(
-        loc="lower left", bbox_to_anchor=(-0.05, 1), borderaxespad=0, handlelength=1.5
-    )
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.05, 1), borderaxespad=0, handlelength=1.5)
     axes.text(1.03, 1, "successful /\nattacked", transform=axes.transAxes, fontsize=7, va="bottom")
     return figure
 
