@@ -36,7 +36,7 @@ class FigureOptions:
 def report_figures(
     names: Sequence[int | str], options: FigureOptions, out: Path | None, *, json: bool, sql: bool
 ) -> None:
-    """Draw figures and write them; what cannot be drawn is told, the others are written all the same.
+    """Draw figures and write them; of several, those that were not run are told at the end.
 
     Raises:
         NotRunError: the database holds nothing for the one figure that was asked for.
@@ -67,8 +67,8 @@ def report_figures(
             results.append(_result(drawing, files))
     if json:
         print_json(results[0] if len(results) == 1 else results)
-    for nothing in missing:
-        typer.echo(f"pixguard: {nothing.message}\n  next: {nothing.hint}", err=True)
+    for error in missing:
+        typer.echo(f"pixguard: {error.message}\n  next: {error.hint}", err=True)
     if missing:
         raise typer.Exit(PixguardError.exit_code)
 

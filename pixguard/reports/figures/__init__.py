@@ -5,7 +5,6 @@ show pixels, which this part of the program cannot read: the runner collects the
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from pixguard.errors import UsageError
@@ -22,7 +21,7 @@ from pixguard.reports.figures.drawing import Drawing, FigureFormat, NotRunError
 from pixguard.reports.figures.panel import PanelRow, panel_subject
 from pixguard.reports.figures.registry import FigureSpec, Kind, figure_spec, figure_specs
 from pixguard.reports.figures.request import FigureRequest
-from pixguard.reports.figures.style import STYLE
+from pixguard.reports.figures.style import styled
 from pixguard.reports.figures.vulnerability import VulnerabilityMap, vulnerability_subject
 from pixguard.reports.inventory import Candidate, Inventory
 
@@ -80,7 +79,7 @@ def draw_figure(
             f"figure {spec.number} shows images, which the database does not hold",
             f"pixguard report --figure {spec.number}",
         )
-    with _styled():
+    with styled():
         return KINDS[spec.kind](request)
 
 
@@ -107,17 +106,11 @@ def image_subject(
 
 def draw_panel(request: FigureRequest, shown: Candidate, rows: Sequence[PanelRow]) -> Drawing:
     """Return a panel of what :func:`image_subject` found, with at least one row."""
-    with _styled():
+    with styled():
         return panel.draw(request, shown, rows)
 
 
 def draw_map(request: FigureRequest, shown: Candidate, found: VulnerabilityMap) -> Drawing:
     """Return a vulnerability map of what :func:`image_subject` found."""
-    with _styled():
+    with styled():
         return vulnerability.draw(request, shown, found)
-
-
-def _styled() -> AbstractContextManager[None]:
-    from matplotlib import rc_context
-
-    return rc_context(dict(STYLE))

@@ -22,7 +22,8 @@ from pixguard.reports.request import paper_datasets
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ACROSS = 3
+ACROSS, MOST_MARKED = 3, 15
+"""Panels side by side, and epochs that each get a mark, at most."""
 NOTES = (
     "Loss: the mean over an epoch of what the training minimises, a measure of its own in each "
     "panel. Of equal trainings (architecture, variant, class) the newest; each panel has its own "
@@ -110,13 +111,13 @@ def _name(epochs: Sequence[RowValues]) -> str:
 def _curves(axes: "Axes", epochs: Sequence[RowValues]) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    marker = {"markersize": 3} if len(epochs) <= 15 else {"markersize": 0}
+    marked = 3 if len(epochs) <= MOST_MARKED else 0
     series = (("train_loss", "training", BLUE, "o-"), ("val_loss", "validation", VERMILLION, "s--"))
     values: list[float] = []
     for key, label, color, line in series:
         own = [(int(row["epoch"]), float(row[key])) for row in epochs if row[key] is not None]
         if own:
-            axes.plot(*zip(*own, strict=True), line, color=color, label=label, **marker)
+            axes.plot(*zip(*own, strict=True), line, color=color, label=label, markersize=marked)
             values += [value for _, value in own]
     if min(values) > 0 and max(values) > 20 * min(values):
         axes.set_yscale("log")

@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING
 
+from pixguard.reports.figures.drawing import NotRunError
 from pixguard.reports.figures.epochs import epochs_of_dataset
 from pixguard.reports.figures.panel import panel_subject
 from pixguard.reports.figures.registry import FigureSpec, figure_specs
-from pixguard.reports.figures.request import FigureRequest, NotRunError
+from pixguard.reports.figures.request import FigureRequest
 from pixguard.reports.figures.training_times import trainings
 from pixguard.reports.figures.vulnerability import vulnerability_subject
 from pixguard.reports.inventory import Inventory

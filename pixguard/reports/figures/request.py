@@ -122,7 +122,7 @@ class FigureRequest:
             return f"{self.spec.title}: {shown}"
         if self.is_papers(candidate):
             return self.spec.title
-        return f"{self.spec.title}: {shown} (form of Figure {self.spec.number})"
+        return f"{self.spec.form}: {shown} (form of Figure {self.spec.number})"
 
     def finish(
         self,
