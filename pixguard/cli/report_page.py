@@ -1,18 +1,21 @@
 """``pixguard report --html``: composes the page from tables, figures and the gallery's images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pixguard.cli.common import open_session
-from pixguard.errors import UsageError
+from pixguard.cli.figures import FigureOptions, draw_images
+from pixguard.errors import DataError, PixguardError, UsageError
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from pixguard.reports.figures import Drawing
+    from pixguard.reports.figures import Drawing, FigureSpec
     from pixguard.reports.page.writing import PageFigure
     from pixguard.reports.request import Layers
+    from pixguard.runner.session import Session
 
 GALLERY_LIMIT = 10_000
 
@@ -23,7 +26,8 @@ def write(
     options: Mapping[str, Any],
     *,
     limit: int,
-    data_dirs: Sequence[str],
+    rows: int,
+    moved: Mapping[str | None, Path],
     device: str,
 ) -> dict[str, Any]:
     """Write the page of a database; return what ``--json`` prints.
@@ -34,13 +38,13 @@ def write(
         options: of :func:`pixguard.reports.build.build_tables`; where they name a dataset, the
             gallery shows no other.
         limit: attempts in the gallery at most.
-        data_dirs: ``NAME=DIR`` for datasets whose files were moved.
+        rows: of a panel of images.
+        moved: as :func:`pixguard.cli.data_dirs.data_dirs` returns it.
         device: where restored images are computed.
 
     Raises:
         UsageError: the folder is something else, or an option means nothing here.
     """
-    moved = _data_dirs(data_dirs)
     from pixguard.reports.page.writing import page_folder, require_place
 
     require_place(folder)
@@ -55,12 +59,21 @@ def write(
     engine = open_engine(database)
     try:
         with open_session(database, device) as session, page_folder(folder) as new:
-            _require_known(engine, moved)
+            _require_known(engine, moved, options["dataset"])
             tables = report_tables(engine, options, layers)
             total = count_attempts(engine, options["dataset"])
             attempts = sample_attempts(engine, limit, options["dataset"])
             images = collect_images(session, engine, attempts, moved, new / "images")
-            figures = page_figures(engine, options)
+            chosen = FigureOptions(
+                database,
+                options["dataset"],
+                options["model"],
+                options["size"],
+                moved,
+                count=rows,
+                image=None,
+            )
+            figures = page_figures(session, engine, chosen)
             name = Path(locate(database).name).name
             write_page(new, engine, name, tables, figures, Gallery(attempts, total, images))
     finally:
@@ -84,25 +97,60 @@ def layers(denoiser: str, channels: int, size: int) -> "Layers":
     return layers_of_denoiser(denoiser, channels, size)
 
 
-def page_figures(engine: "Engine", options: Mapping[str, Any]) -> "list[PageFigure]":
-    """Return the figures that the database has data for: the paper's, and ours of each dataset."""
-    from pixguard.reports.figures import NotRunError, draw_figure, figure_specs
-    from pixguard.reports.inventory import Inventory
+def page_figures(
+    session: "Session", engine: "Engine", options: FigureOptions
+) -> "list[PageFigure]":
+    """Return the figures that the database has data for, those of its own datasets included.
 
-    known = sorted(Inventory(engine).datasets)
-    chosen = {name: options[name] for name in ("dataset", "model", "size")}
+    Vulnerability maps are left out: each asks the classifier for every pixel of an image.
+    """
+    from pixguard.reports.figures import NotRunError, draw_figure
+
     found: list[PageFigure] = []
-    for spec in figure_specs().values():
-        if spec.needs_images:
+    for spec, dataset in _wanted_figures(engine, options):
+        try:
+            if spec.needs_images:
+                chosen = replace(options, dataset=dataset)
+                drawing = draw_images(session, engine, spec, chosen)
+            else:
+                drawing = draw_figure(
+                    engine, spec, dataset=dataset, model=options.model, size=options.size
+                )
+        except NotRunError:
             continue
-        ours = isinstance(spec.number, str) and not (chosen["dataset"] or chosen["model"])
-        for shown in known if ours else [chosen["dataset"]]:
-            try:
-                drawing = draw_figure(engine, spec, **{**chosen, "dataset": shown})
-            except NotRunError:
-                continue
-            found.append(_page_figure(drawing, len(found) + 1))
+        except PixguardError as error:
+            if error.kind not in (PixguardError.kind, UsageError.kind, DataError.kind):
+                raise  # busy or interrupted; the others are about images and weights
+            session.display.say(f"figure {spec.number} is left out: {error.message}")
+            continue
+        found.append(_page_figure(drawing, len(found) + 1))
     return found
+
+
+def _wanted_figures(
+    engine: "Engine", options: FigureOptions
+) -> "Iterator[tuple[FigureSpec, str | None]]":
+    """Yield figures and the dataset to show (None: the paper's, or as the database decides).
+
+    Figures that the paper lacks are wanted of every dataset, and so are the forms of its panels
+    of every dataset that it lacks.
+    """
+    from pixguard.reports.figures import figure_specs
+    from pixguard.reports.inventory import Inventory
+    from pixguard.reports.request import paper_datasets
+
+    specs = [spec for spec in figure_specs().values() if spec.kind != "vulnerability"]
+    known = sorted(Inventory(engine).datasets)
+    is_open = options.dataset is None and options.model is None
+    for spec in specs:
+        every = is_open and isinstance(spec.number, str)
+        for dataset in known if every else [options.dataset]:
+            yield spec, dataset
+    forms = {spec.pixels: spec for spec in reversed(specs) if spec.needs_images and spec.denoised}
+    for dataset in known if is_open else []:
+        if dataset not in paper_datasets():
+            for _, spec in sorted(forms.items()):
+                yield spec, dataset
 
 
 def _page_figure(drawing: "Drawing", place: int) -> "PageFigure":
@@ -114,27 +162,17 @@ def _page_figure(drawing: "Drawing", place: int) -> "PageFigure":
     return PageFigure(name, drawing.heading, remarks, drawing.svg())
 
 
-def _data_dirs(words: Sequence[str]) -> dict[str, Path]:
-    found = {}
-    for word in words:
-        name, equals, path = word.partition("=")
-        if not (name and equals and path):
-            raise UsageError(
-                f"--data-dir {word!r} does not say which dataset's files these are",
-                "--data-dir NAME=DIR, as in --data-dir oct=/data/octmnist",
-            )
-        if not Path(path).exists():
-            raise UsageError(f"{path} does not exist", "check --data-dir")
-        found[name] = Path(path)
-    return found
-
-
-def _require_known(engine: "Engine", moved: dict[str, Path]) -> None:
+def _require_known(engine: "Engine", moved: Mapping[str | None, Path], dataset: str | None) -> None:
     from pixguard.store import reader
 
     known = sorted({d.info.name for d in reader.datasets(engine)})
-    for name in moved:
-        if name not in known:
+    for name, place in moved.items():
+        if name is None and dataset is None and len(known) > 1:
+            raise UsageError(
+                f"--data-dir {place} does not say which dataset's files these are",
+                f"--data-dir NAME={place}, with one of: {', '.join(known)}",
+            )
+        if name is not None and name not in known:
             raise UsageError(
                 f"the database has no dataset {name!r}",
                 f"--data-dir with one of: {', '.join(known) or 'none'}",

@@ -48,7 +48,7 @@ def collect_images(
     session: Session,
     engine: Engine,
     attempts: Sequence[GalleryAttempt],
-    data_dirs: Mapping[str, Path],
+    data_dirs: Mapping[str | None, Path],
     folder: Path,
 ) -> GalleryImages:
     """Write the images of attempts into a folder that exists, and return where each is.
@@ -59,7 +59,8 @@ def collect_images(
         session: says where files and weights are, and on which device to restore.
         engine: the database.
         attempts: what the gallery shows.
-        data_dirs: dataset name -> where its files are now, for those that were moved.
+        data_dirs: dataset name -> where its files are now, for those that were moved; None stands
+            for any other.
         folder: for the image files.
 
     Raises:
@@ -72,7 +73,8 @@ def collect_images(
         if not own:
             continue
         info = stored.info
-        request = DatasetRequest(info.name, data_dir=data_dirs.get(info.name))
+        place = data_dirs.get(info.name, data_dirs.get(None))
+        request = DatasetRequest(info.name, data_dir=place)
         try:
             dataset = open_registered(engine, stored.id, request, session.display)
             _of_dataset(session, stored, dataset, own, denoisers, folder, found)

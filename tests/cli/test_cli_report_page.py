@@ -88,6 +88,7 @@ def test_a_database_without_results_makes_a_page(tmp_path: Path) -> None:
         ("true", "--table 32", "every table"),
         ("true", "--list", "every table"),
         ("true", "--data-dir /tmp", "does not say which dataset"),
+        ("true", "--figure 9", "every table"),
         ("true", "--data-dir oct=/no/such", "/no/such does not exist"),
         ("true", "--data-dir brain=/tmp", "no dataset 'brain'"),
         ("true", "--dataset brain", "no classifier of a dataset named 'brain'"),

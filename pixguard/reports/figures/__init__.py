@@ -4,16 +4,26 @@ What a query fills, :func:`draw_figure` draws from a database alone. Panels and 
 show pixels, which this part of the program cannot read: the runner collects them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pixguard.errors import UsageError
-from pixguard.reports.figures import confidence, epochs, heatmap, success, training_times
+from pixguard.reports.figures import (
+    confidence,
+    epochs,
+    heatmap,
+    panel,
+    success,
+    training_times,
+    vulnerability,
+)
 from pixguard.reports.figures.drawing import Drawing, FigureFormat, NotRunError
+from pixguard.reports.figures.panel import PanelRow, panel_subject
 from pixguard.reports.figures.registry import FigureSpec, Kind, figure_spec, figure_specs
 from pixguard.reports.figures.request import FigureRequest
-from pixguard.reports.figures.style import STYLE
-from pixguard.reports.inventory import Inventory
+from pixguard.reports.figures.style import styled
+from pixguard.reports.figures.vulnerability import VulnerabilityMap, vulnerability_subject
+from pixguard.reports.inventory import Candidate, Inventory
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -24,8 +34,11 @@ __all__ = [
     "FigureSpec",
     "NotRunError",
     "draw_figure",
+    "draw_map",
+    "draw_panel",
     "figure_spec",
     "figure_specs",
+    "image_subject",
 ]
 
 KINDS: Mapping[Kind, Callable[[FigureRequest], Drawing]] = {
@@ -60,13 +73,44 @@ def draw_figure(
             command that would fill it.
         UsageError: the database knows no such dataset or classifier; or the figure shows pixels.
     """
-    from matplotlib import rc_context
-
     request = FigureRequest(Inventory(engine), spec, dataset, model, size)
     if spec.kind not in KINDS:
         raise UsageError(
             f"figure {spec.number} shows images, which the database does not hold",
             f"pixguard report --figure {spec.number}",
         )
-    with rc_context(dict(STYLE)):
+    with styled():
         return KINDS[spec.kind](request)
+
+
+def image_subject(
+    engine: "Engine",
+    spec: FigureSpec,
+    *,
+    dataset: str | None = None,
+    model: int | str | None = None,
+    size: int | None = None,
+) -> tuple[FigureRequest, Candidate]:
+    """Return what a figure that shows images is about: the request, and classifier and attack.
+
+    With the images that the runner collects of it, :func:`draw_panel` or :func:`draw_map` draws.
+
+    Raises:
+        NotRunError: as :func:`draw_figure`.
+        UsageError: the database knows no such dataset or classifier.
+    """
+    request = FigureRequest(Inventory(engine), spec, dataset, model, size)
+    find = vulnerability_subject if spec.kind == "vulnerability" else panel_subject
+    return request, find(request)
+
+
+def draw_panel(request: FigureRequest, shown: Candidate, rows: Sequence[PanelRow]) -> Drawing:
+    """Return a panel of what :func:`image_subject` found, with at least one row."""
+    with styled():
+        return panel.draw(request, shown, rows)
+
+
+def draw_map(request: FigureRequest, shown: Candidate, found: VulnerabilityMap) -> Drawing:
+    """Return a vulnerability map of what :func:`image_subject` found."""
+    with styled():
+        return vulnerability.draw(request, shown, found)

@@ -40,7 +40,7 @@ def draw(request: FigureRequest) -> Drawing:
             seed=plan.attack.seed,
         )
         measured.append((pixels_text(plan.attack.pixels), rows))
-    figure = new_figure(COLUMN_INCHES * min(2, len(plans)), 4.0, square=True)
+    figure = new_figure(COLUMN_INCHES * min(2, len(plans)), 3.9)
     most = max(int(row["attempts"]) for _, rows in measured for row in rows)
     panels = figure.subplots(1, len(plans), squeeze=False, sharey=True)[0]
     for axes, (title, rows) in zip(panels, measured, strict=True):
@@ -70,7 +70,6 @@ def _panel(axes: "Axes", title: str, rows: Sequence[RowValues], most: int) -> No
         )
     axes.set_xlim(0, 100)
     axes.set_ylim(0, 100)
-    axes.set_aspect("equal")
     axes.set_xticks(range(0, 101, 25))
     axes.set_yticks(range(0, 101, 25))
     axes.grid()

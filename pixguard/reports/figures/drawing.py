@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pixguard.errors import PixguardError
-from pixguard.reports.figures.style import STYLE
+from pixguard.reports.figures.style import styled
 from pixguard.reports.report_table import Query
 
 if TYPE_CHECKING:
@@ -63,12 +63,10 @@ class Drawing:
 
     def _save(self, file_format: FigureFormat, metadata: Mapping[str, str]) -> bytes:
         """Equal data give equal bytes: no date, no version, no random identifiers."""
-        from matplotlib import rc_context
-
         undated: dict[str, Any] = {"Software": None} if file_format == "png" else {"Date": None}
-        settings = {**STYLE, "svg.hashsalt": str(self.number)}
+        salt = {"svg.hashsalt": str(self.number)}
         stream = io.BytesIO()
-        with rc_context(settings), warnings.catch_warnings():
+        with styled(**salt), warnings.catch_warnings():
             # A script that the font lacks becomes boxes in a PNG; a browser draws it in an SVG.
             warnings.filterwarnings("ignore", "Glyph .* missing from font")
             self.figure.savefig(

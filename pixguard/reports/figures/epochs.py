@@ -22,7 +22,8 @@ from pixguard.reports.request import paper_datasets
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ACROSS = 3
+ACROSS, MOST_MARKED = 3, 15
+"""Panels side by side, and epochs that each get a mark, at most."""
 NOTES = (
     "Loss: the mean over an epoch of what the training minimises, a measure of its own in each "
     "panel. Of equal trainings (architecture, variant, class) the newest; each panel has its own "
@@ -30,8 +31,8 @@ NOTES = (
 )
 
 
-def draw(request: FigureRequest) -> Drawing:
-    """Return the figure: a panel a model of one dataset, classifiers first.
+def epochs_of_dataset(request: FigureRequest) -> list[RowValues]:
+    """Return the epochs of the models of the one dataset that the figure shows.
 
     Raises:
         NotRunError: no training is registered.
@@ -47,7 +48,17 @@ def draw(request: FigureRequest) -> Drawing:
         raise request.not_run(commands.train(name, None))
     # Real images before phantoms, the newest training before older ones, as everywhere.
     newest = max(rows, key=lambda r: (r["source"] != SYNTHETIC_SOURCE, r["created_ms"]))
-    models = _models([row for row in rows if row["dataset_id"] == newest["dataset_id"]])
+    return [row for row in rows if row["dataset_id"] == newest["dataset_id"]]
+
+
+def draw(request: FigureRequest) -> Drawing:
+    """Return the figure: a panel a model of one dataset, classifiers first.
+
+    Raises:
+        NotRunError: no training is registered.
+    """
+    models = _models(epochs_of_dataset(request))
+    data = models[0][0]
     across = min(ACROSS, len(models))
     down = -(-len(models) // across)
     figure = new_figure(max(3.5, PAGE_INCHES * across / ACROSS), 0.9 + 1.75 * down)
@@ -57,13 +68,13 @@ def draw(request: FigureRequest) -> Drawing:
     panels[0].legend(loc="best")
     for axes in panels[len(models) :]:
         axes.set_visible(False)
-    phantom = newest["source"] == SYNTHETIC_SOURCE
-    size = f"{newest['size']} x {newest['size']}"
-    made_from = f"{newest['dataset']}, {newest['source']} {size}"
-    caption = f"{newest['dataset']}: source {newest['source']}, {size} pixels, version "
-    caption += f"{newest['version']}; models " + ", ".join(_name(epochs) for epochs in models)
+    phantom = data["source"] == SYNTHETIC_SOURCE
+    size = f"{data['size']} x {data['size']}"
+    made_from = f"{data['dataset']}, {data['source']} {size}"
+    caption = f"{data['dataset']}: source {data['source']}, {size} pixels, version "
+    caption += f"{data['version']}; models " + ", ".join(_name(epochs) for epochs in models)
     remark = "; phantom data: synthetic, not the paper's" if phantom else ""
-    title = f"{request.spec.title}: {newest['dataset']}{', phantom data' if phantom else ''}"
+    title = f"{request.spec.title}: {data['dataset']}{', phantom data' if phantom else ''}"
     return request.drawing(figure, title, made_from + remark, [caption + remark], NOTES)
 
 
@@ -100,13 +111,13 @@ def _name(epochs: Sequence[RowValues]) -> str:
 def _curves(axes: "Axes", epochs: Sequence[RowValues]) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    marker = {"markersize": 3} if len(epochs) <= 15 else {"markersize": 0}
+    marked = 3 if len(epochs) <= MOST_MARKED else 0
     series = (("train_loss", "training", BLUE, "o-"), ("val_loss", "validation", VERMILLION, "s--"))
     values: list[float] = []
     for key, label, color, line in series:
         own = [(int(row["epoch"]), float(row[key])) for row in epochs if row[key] is not None]
         if own:
-            axes.plot(*zip(*own, strict=True), line, color=color, label=label, **marker)
+            axes.plot(*zip(*own, strict=True), line, color=color, label=label, markersize=marked)
             values += [value for _, value in own]
     if min(values) > 0 and max(values) > 20 * min(values):
         axes.set_yscale("log")

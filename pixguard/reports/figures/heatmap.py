@@ -23,6 +23,8 @@ def draw(request: FigureRequest) -> Drawing:
     Raises:
         NotRunError: no attack was run, or none succeeded.
     """
+    from matplotlib.ticker import MaxNLocator
+
     plans = request.plans(request.inventory.attacked)
     measured = [(plan, rows) for plan in plans if (rows := _pixels(request, plan))]
     if not measured:
@@ -33,9 +35,12 @@ def draw(request: FigureRequest) -> Drawing:
     most = max(int(max(map(max, cells))) for cells in counts)
     for axes, (plan, rows), cells in zip(panels, measured, counts, strict=True):
         image = _map(axes, plan, rows, cells, most)
-    bar = figure.colorbar(image, ax=list(panels), shrink=0.8, pad=0.02, label="changed pixels")
-    bar.outline.set_visible(False)  # type: ignore[operator]
-    bar.ax.yaxis.get_major_locator().set_params(integer=True)  # type: ignore[attr-defined]
+    whole = MaxNLocator(6, integer=True)
+    bar = figure.colorbar(
+        image, ax=list(panels), shrink=0.8, pad=0.02, label="changed pixels", ticks=whole
+    )
+    outline: Any = bar.outline
+    outline.set_visible(False)
     used = [plan for plan, _ in measured]
     side = max(int(row[key]) for _, rows in measured for row in rows for key in ("height", "width"))
     cell = -(-side // len(counts[0])) if side > MOST_CELLS else 1

@@ -31,6 +31,7 @@ class FigureSpec:
         classifier: architecture, or None where the database decides.
         denoised: a panel shows what denoisers make of the attacked images.
         remark: what must be said about the paper's figure.
+        form: the title without the paper's dataset and classifier, for others in their place.
     """
 
     number: int | str
@@ -41,6 +42,7 @@ class FigureSpec:
     classifier: str | None = None
     denoised: bool = False
     remark: str = ""
+    form: str = ""
 
     @property
     def needs_images(self) -> bool:
@@ -60,10 +62,10 @@ def _panel(
     name = {"oct": "OCT"}.get(dataset, dataset.capitalize())
     model = "DenseNet121 " if classifier == "densenet121" else ""
     attack = f"{'One' if pixels == 1 else 'Two'}-Pixel Attack"
-    title = f"Examples of Successful {name} {model}{attack}s"
-    if denoised:
-        title = f"Examples of Denoising {name} {model}{attack} Images"
-    return FigureSpec(number, title, "panel", dataset, pixels, classifier, denoised, remark)
+    what, end = ("Denoising", " Images") if denoised else ("Successful", "s")
+    title = f"Examples of {what} {name} {model}{attack}{end}"
+    form = f"Examples of {what} {attack}{end}"
+    return FigureSpec(number, title, "panel", dataset, pixels, classifier, denoised, remark, form)
 
 
 IN_THE_PAPER = (

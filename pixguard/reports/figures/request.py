@@ -92,8 +92,12 @@ class FigureRequest:
             dataset, model = classifier.dataset, classifier.classifier_id
             return commands.attack(dataset, self.spec.pixels or 1, model)
         dataset = dataset or next(iter(paper_datasets()))
-        train = commands.train(dataset, self.spec.classifier)
-        return f"{train}; {commands.attack(dataset, self.spec.pixels or 1, None)}"
+        return f"{self.train_command()}; {commands.attack(dataset, self.spec.pixels or 1, None)}"
+
+    def train_command(self) -> str:
+        """Return the command that would train a classifier for the figure."""
+        dataset = self.dataset or self.spec.dataset or next(iter(paper_datasets()))
+        return commands.train(dataset, self.spec.classifier)
 
     def not_run(self, command: str, reason: str = "the database has no data for it") -> NotRunError:
         """Return the error that there is nothing to draw, with what would change that."""
@@ -118,7 +122,7 @@ class FigureRequest:
             return f"{self.spec.title}: {shown}"
         if self.is_papers(candidate):
             return self.spec.title
-        return f"{self.spec.title}: {shown} (form of Figure {self.spec.number})"
+        return f"{self.spec.form}: {shown} (form of Figure {self.spec.number})"
 
     def finish(
         self,

@@ -1,6 +1,7 @@
 """How figures look: one palette, one type size, no junk."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,17 @@ STYLE: Mapping[str, Any] = {
     "svg.fonttype": "none",
 }
 """Settings of matplotlib under which every figure is drawn and saved."""
+
+
+def styled(**further: Any) -> AbstractContextManager[None]:
+    """Return a context in which matplotlib has the style of the figures, and ``further`` settings.
+
+    Afterwards its settings are what they were.
+    """
+    from matplotlib import rc_context
+
+    settings: Any = {**STYLE, **further}
+    return rc_context(settings)
 
 
 def wrapped(text: str, width: int) -> str:

@@ -32,11 +32,11 @@ NOTES = (
 )
 
 
-def draw(request: FigureRequest) -> Drawing:
-    """Return the figure: a line a dataset and architecture, a mark a training.
+def trainings(request: FigureRequest) -> list[RowValues]:
+    """Return the trainings that the figure shows.
 
     Raises:
-        NotRunError: nothing was trained.
+        NotRunError: there is none.
     """
     kind = "denoiser" if request.spec.denoised else "classifier"
     rows = request.fetch(
@@ -51,6 +51,16 @@ def draw(request: FigureRequest) -> Drawing:
         name = request.dataset or next(iter(paper_datasets()))
         denoise = commands.train_denoiser(name, "dae")
         raise request.not_run(denoise if kind == "denoiser" else commands.train(name, "resnet50"))
+    return rows
+
+
+def draw(request: FigureRequest) -> Drawing:
+    """Return the figure: a line a dataset and architecture, a mark a training.
+
+    Raises:
+        NotRunError: nothing was trained.
+    """
+    rows = trainings(request)
     groups: dict[str, dict[str, list[RowValues]]] = {}
     for row in rows:
         groups.setdefault(_data(row), {}).setdefault(_network(row), []).append(row)
