@@ -34,6 +34,7 @@ class GalleryImages:
             restored ones that it has, in the order of ``strip_denoisers``.
         strip_denoisers: attempt id -> ids of the denoisers in its strip.
         missing: dataset id -> why there are no images, and what to type.
+        absent: what else could not be shown, and why.
     """
 
     sheets: list[Sheet] = field(default_factory=list)
@@ -42,6 +43,7 @@ class GalleryImages:
     strips: dict[int, str] = field(default_factory=dict)
     strip_denoisers: dict[int, list[int]] = field(default_factory=dict)
     missing: dict[int, tuple[str, str]] = field(default_factory=dict)
+    absent: list[str] = field(default_factory=list)
 
 
 def collect_images(
@@ -85,11 +87,13 @@ def collect_images(
     return found
 
 
-def _tell_or_raise(session: Session, what: str, error: PixguardError) -> None:
-    """Say what the page will lack; raise what is not about files: busy, interrupted."""
+def _tell_or_raise(session: Session, what: str, error: PixguardError) -> str:
+    """Say and return what the page will lack; raise what is not about files: busy, interrupted."""
     if error.kind not in (PixguardError.kind, UsageError.kind, DataError.kind):
         raise error
-    session.display.say(f"{what}: {error.message}")
+    told = f"{what}: {error.message}"
+    session.display.say(told)
+    return told
 
 
 def _of_dataset(
@@ -119,7 +123,8 @@ def _of_dataset(
         try:
             caches[denoiser_id] = _restored(session, dataset, denoiser, own)
         except PixguardError as error:
-            _tell_or_raise(session, f"no images by {denoiser.record.architecture}", error)
+            what = f"no images by {denoiser.record.architecture} of {dataset.info.name}"
+            found.absent.append(_tell_or_raise(session, what, error))
             continue
         writer = SheetWriter(folder, f"{stored.id}-{denoiser_id}", found.sheets, cell)
         for attempt in own:

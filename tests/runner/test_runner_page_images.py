@@ -1,6 +1,7 @@
 """The gallery's images are those of the dataset and the denoisers, pixel by pixel."""
 
 import importlib
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -137,6 +138,21 @@ def test_a_dataset_that_is_gone_is_told_and_the_others_are_shown(
     attempts, images = collect(tmp_path)
     assert images.missing == {1: ("the files are gone", "bring them back")}
     assert {a.image_id for a in attempts if a.dataset_id == 2} == set(images.clean)
+
+
+def test_a_denoiser_without_its_weights_is_told_and_the_others_are_shown(tmp_path: Path) -> None:
+    make_database(tmp_path / "p.db", COUNT, names=["oct"])
+    with sqlite3.connect(tmp_path / "p.db") as database:
+        database.execute(
+            "UPDATE model SET architecture = 'dae', weights_file = 'gone.safetensors' "
+            "WHERE architecture = 'median'"
+        )
+    database.close()
+    attempts, images = collect(tmp_path)
+    (told,) = images.absent
+    assert told.startswith("no images by dae of oct: ") and "gone.safetensors" in told
+    assert not images.missing and not images.restored
+    assert {a.image_id for a in attempts} == set(images.clean)
 
 
 def test_a_damaged_batch_of_the_cache_counts_as_absent(tmp_path: Path) -> None:

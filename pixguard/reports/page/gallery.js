@@ -236,5 +236,10 @@ for (const dataset of data.datasets) {
     `${why}. Their attempts are listed without. To have them: `,
     make("code", { textContent: hint })));
 }
+if (data.absent.length) {
+  byId("missing").append(make("div", { class: "warning" },
+    make("b", { textContent: "Not everything can be shown. " }),
+    make("ul", {}, ...data.absent.map((textContent) => make("li", { textContent })))));
+}
 form.elements.sort.replaceChildren(
   ...Object.entries(SORTS).map(([value, textContent]) => make("option", { value, textContent })));

@@ -63,6 +63,10 @@ class ImagesLike(Protocol):
     def missing(self) -> Mapping[int, tuple[str, str]]:
         """Dataset id -> why there are no images, and what to type."""
 
+    @property
+    def absent(self) -> Sequence[str]:
+        """What else could not be shown, and why."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
@@ -112,7 +116,7 @@ class _GalleryData:
         columns = [self.attempt(attempt) for attempt in self.gallery.attempts]
         names = list(columns[0]) if columns else []
         return {
-            "total": self.gallery.total,
+            "absent": list(self.gallery.images.absent),
             "datasets": [self.dataset(i) for i in self.shown_datasets],
             "classes": [list(c) for c in self.classes.numbers],
             "labels": [[text, list(classes)] for text, classes in self.labels.numbers],
