@@ -77,8 +77,10 @@ def test_the_list_and_a_file(database: str, tmp_path: Path) -> None:
     done = pixguard("--list", "--format", "csv", "--out", str(out), "--db", database)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "" and "wrote" in done.stderr
-    rows = list(csv.reader(io.StringIO(out.read_text())))
-    assert len(rows) == 1 + len(table_specs())
+    tables, figures = out.read_text().split("\n\n")
+    assert len(list(csv.reader(io.StringIO(tables)))) == 1 + len(table_specs())
+    listed = list(csv.reader(io.StringIO(figures)))
+    assert len(listed) == 1 + 18 + 5 and listed[1][0] == "9"
 
 
 def test_sql_is_a_script(database: str) -> None:
@@ -137,9 +139,20 @@ def test_the_audit_needs_no_database(tmp_path: Path) -> None:
         ([], 2, "no table was named"),
         (["--table", "32", "--dataset", "brain"], 2, "no classifier of a dataset named 'brain'"),
         (["--table", "32", "--model", "9"], 2, "no classifier with the id 9"),
+        (["--figure", "3"], 2, "figure 3 is a schematic"),
+        (["--figure", "99"], 2, "figure 99 is not in the paper"),
+        (["--figure", "heat"], 2, "'heat' is not the number of a figure"),
+        (["--figure", "25", "--table", "32"], 2, "tables and figures were asked for at once"),
+        (["--figure", "25,26", "--out", "one.png"], 2, "2 figures were asked for"),
+        (["--figure", "25", "--out", "one.pdf"], 2, "cannot be written as '.pdf'"),
+        (["--figure", "25", "--dataset", "brain"], 2, "no classifier of a dataset named 'brain'"),
+        (["--figure", "9"], 1, "figure 9: not run"),
+        (["--figure", "9", "--sql"], 2, "figure 9 is made from images"),
+        (["--figure", "25"], 1, "figure 25: not run"),
+        (["--figure", "success"], 1, "figure 'success': not run"),
     ],
 )
-def test_mistakes_have_a_hint_and_exit_code_2(
+def test_mistakes_have_a_hint_and_an_exit_code(
     database: str, arguments: list[str], code: int, message: str
 ) -> None:
     done = pixguard(*arguments, "--db", database)
@@ -155,3 +168,29 @@ def test_without_a_database_it_says_what_to_do(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "none.db" in done.stderr and "next: " in done.stderr
     assert not (tmp_path / "none.db").exists()
+
+
+def test_figures_that_can_be_drawn_are_and_the_others_are_told(
+    database: str, tmp_path: Path
+) -> None:
+    engine = open_engine(database)
+    db = Miniature(engine)
+    db.start()
+    db.model("classifier", "resnet50", 1, training_seconds=125.0)
+    engine.dispose()
+    out = tmp_path / "figures"
+    done = pixguard("--figure", "25,26", "--out", str(out), "--db", database)
+    assert done.returncode == 1
+    assert sorted(path.name for path in out.iterdir()) == ["figure-25.png", "figure-25.svg"]
+    assert done.stdout.startswith("Figure 25. Training Times of Classification Models\n")
+    assert "figure 26: not run" in done.stderr and "next: pixguard denoise train" in done.stderr
+    assert f"wrote {out / 'figure-25.svg'}" in done.stderr
+    svg = tmp_path / "one.svg"
+    one = pixguard("--figure", "25", "--out", str(svg), "--json", "--db", database)
+    result = json.loads(one.stdout)
+    assert (result["figure"], result["files"]) == (25, [str(svg)])
+    assert result["caption"] == ["oct (phantom 28, phantom data): resnet50 #1"]
+    assert svg.read_bytes() == (out / "figure-25.svg").read_bytes()
+    sql = pixguard("--figure", "25", "--sql", "--db", database)
+    sqlite3.connect(database).executescript(sql.stdout)
+    assert "m.kind = 'classifier'" in sql.stdout

@@ -28,7 +28,7 @@ def draw(request: FigureRequest) -> Drawing:
     Raises:
         NotRunError: no attack was run.
     """
-    plans = request.plans(request.inventory.attacked)
+    plans = request.plans()
     measured = []
     for plan in plans:
         assert plan.attack is not None

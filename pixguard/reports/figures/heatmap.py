@@ -25,10 +25,8 @@ def draw(request: FigureRequest) -> Drawing:
     """
     from matplotlib.ticker import MaxNLocator
 
-    plans = request.plans(request.inventory.attacked)
-    measured = [(plan, rows) for plan in plans if (rows := _pixels(request, plan))]
-    if not measured:
-        raise request.not_run(request.attack_command(), "no attack has succeeded")
+    plans = request.plans(successfully=True)
+    measured = [(plan, _pixels(request, plan)) for plan in plans]
     figure = new_figure(COLUMN_INCHES * min(2, len(measured)), 4.1, square=True)
     panels = figure.subplots(1, len(measured), squeeze=False)[0]
     counts = [cell_counts(rows) for _, rows in measured]
@@ -41,7 +39,6 @@ def draw(request: FigureRequest) -> Drawing:
     )
     outline: Any = bar.outline
     outline.set_visible(False)
-    used = [plan for plan, _ in measured]
     side = max(int(row[key]) for _, rows in measured for row in rows for key in ("height", "width"))
     cell = -(-side // len(counts[0])) if side > MOST_CELLS else 1
     notes = (
@@ -50,7 +47,7 @@ def draw(request: FigureRequest) -> Drawing:
         "there. Rows count from the top, columns from the left. Every pixel of every successful "
         "attempt counts.",
     )
-    return request.finish(figure, used, [plan.describe() for plan in used], notes)
+    return request.finish(figure, plans, [plan.describe() for plan in plans], notes)
 
 
 def _pixels(request: FigureRequest, plan: Candidate) -> list[RowValues]:

@@ -47,7 +47,7 @@ def _data(request: FigureRequest) -> str:
     if spec.kind in ("panel", "heatmap"):
         shown = panel_subject(request)
     else:
-        shown = request.plans(request.inventory.attacked)[0]
+        shown = request.plans()[0]
     if _is_of_the_paper(spec):
         return "as in the paper" if request.is_papers(shown) else "other data"
     return shown.dataset

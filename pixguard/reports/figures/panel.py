@@ -71,12 +71,8 @@ def panel_subject(request: FigureRequest) -> Candidate:
     Raises:
         NotRunError: no attack was run, or none succeeded.
     """
-    fitting = request.candidates(request.inventory.attacked)
-    successful = [c for c in fitting if c.attack and c.attack.successes]
-    chosen = choose(successful, request.spec.classifier)
-    if chosen is None:
-        reason = {"reason": "no attack has succeeded"} if fitting else {}
-        raise request.not_run(request.attack_command(), **reason)
+    chosen = choose(request.attacked(successfully=True), request.spec.classifier)
+    assert chosen is not None
     return chosen
 
 

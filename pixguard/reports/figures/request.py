@@ -61,16 +61,31 @@ class FigureRequest:
             model=self.model,
         )
 
-    def plans(self, pool: Sequence[Candidate]) -> list[Candidate]:
-        """Return one classifier's attacks in a pool, for each number of pixels the largest.
+    def attacked(self, *, successfully: bool = False) -> list[Candidate]:
+        """Return the attacks that fit the figure and the user's choices.
 
         Raises:
-            NotRunError: there is none.
+            NotRunError: there is none, or none of them succeeded on any image.
         """
-        fitting = self.candidates(pool)
-        chosen = choose(fitting, self.spec.classifier)
-        if chosen is None:
+        fitting = self.candidates(self.inventory.attacked)
+        if not fitting:
             raise self.not_run(self.attack_command())
+        if not successfully:
+            return fitting
+        successful = [c for c in fitting if c.attack and c.attack.successes]
+        if not successful:
+            raise self.not_run(self.attack_command(), "no attack has succeeded")
+        return successful
+
+    def plans(self, *, successfully: bool = False) -> list[Candidate]:
+        """Return one classifier's attacks, for each number of pixels the largest.
+
+        Raises:
+            NotRunError: as :meth:`attacked`.
+        """
+        fitting = self.attacked(successfully=successfully)
+        chosen = choose(fitting, self.spec.classifier)
+        assert chosen is not None
         own = [c for c in fitting if c.classifier_id == chosen.classifier_id]
         numbers = sorted({c.attack.pixels for c in own if c.attack})
         largest = (choose(matching(own, pixels=number), None) for number in numbers)
@@ -153,6 +168,10 @@ class FigureRequest:
             figure=figure,
         )
         add_texts(figure, drawing.heading, made_from)
+        # Laid out once, and not anew for every file: that would move things by a hair.
+        figure.draw_without_rendering()
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
         return drawing
 
 

@@ -29,7 +29,7 @@ def draw(request: FigureRequest) -> Drawing:
     Raises:
         NotRunError: no attack was run.
     """
-    plans = request.plans(request.inventory.attacked)
+    plans = request.plans()
     measured = [_by_class(request, plan) for plan in plans]
     names = [name for name in measured[0] if any(name in one for one in measured)]
     names += [name for one in measured[1:] for name in one if name not in names]
