@@ -29,8 +29,11 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, Engine, insert, text
 
-from pixguard.reports.build import Inventory, build_table
+from pixguard.reports.build import build_table
 from pixguard.reports.families import FAMILIES
+from pixguard.reports.inventory import PAPER_ATTACK, Inventory
+from pixguard.reports.querying import make_query
+from pixguard.reports.report_table import Query
 from pixguard.reports.request import TableRequest
 from pixguard.reports.tables import table_specs
 from pixguard.runner.layers import layers_of_denoiser
@@ -344,11 +347,18 @@ def make(path: Path, attempts: int, restorations: int) -> None:
         engine.dispose()
 
 
-def scans(engine: Engine, request: TableRequest) -> set[str]:
-    """Return the steps of the plans of a table's queries that read a large table without index."""
+CHOOSING = (
+    *(make_query(name, attack_name=PAPER_ATTACK) for name in ("attack_plans", "denoised_plans")),
+    make_query("attack_counts"),
+)
+"""What is asked to choose what a table is about, before it is built."""
+
+
+def scans(engine: Engine, queries: Iterable[Query]) -> set[str]:
+    """Return the steps of the plans of queries that read a large table without an index."""
     found = set()
     with engine.connect() as connection:
-        for query in request.queries:
+        for query in queries:
             plan = connection.execute(
                 text(f"EXPLAIN QUERY PLAN {query.sql}"), dict(query.parameters)
             )
@@ -378,7 +388,7 @@ def time_tables(engine: Engine) -> Iterator[tuple[str, float, float, int, set[st
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu_started
         request = TableRequest(Inventory(engine), spec, layers=layers_of_denoiser)
         FAMILIES[spec.family](request)
-        yield str(spec.number), seconds, cpu, len(table.rows), scans(engine, request)
+        yield str(spec.number), seconds, cpu, len(table.rows), scans(engine, request.queries)
 
 
 def time_command(path: Path, *arguments: str) -> tuple[float, float]:
@@ -401,6 +411,7 @@ def report(path: Path) -> None:
         for name, seconds, cpu, rows, found in time_tables(engine):
             steps = "; ".join(sorted(found)) or "-"
             print(f"| {name} | {seconds:.2f} | {cpu:.2f} | {rows} | {steps} |", flush=True)
+        print("\nTo choose what a table is about:", scans(engine, CHOOSING) or "indexes alone.")
     finally:
         engine.dispose()
     print("\n| command, best of 3 | seconds | of the CPU |\n| --- | ---: | ---: |")
