@@ -16,6 +16,7 @@ The table is Markdown, on stdout.
 import argparse
 import hashlib
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -28,8 +29,11 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, Engine, insert, text
 
-from pixguard.reports.build import Inventory, build_table
+from pixguard.reports.build import build_table
 from pixguard.reports.families import FAMILIES
+from pixguard.reports.inventory import PAPER_ATTACK, Inventory
+from pixguard.reports.querying import make_query
+from pixguard.reports.report_table import Query
 from pixguard.reports.request import TableRequest
 from pixguard.reports.tables import table_specs
 from pixguard.runner.layers import layers_of_denoiser
@@ -343,11 +347,18 @@ def make(path: Path, attempts: int, restorations: int) -> None:
         engine.dispose()
 
 
-def scans(engine: Engine, request: TableRequest) -> set[str]:
-    """Return the steps of the plans of a table's queries that read a large table without index."""
+CHOOSING = (
+    *(make_query(name, attack_name=PAPER_ATTACK) for name in ("attack_plans", "denoised_plans")),
+    make_query("attack_counts"),
+)
+"""What is asked to choose what a table is about, before it is built."""
+
+
+def scans(engine: Engine, queries: Iterable[Query]) -> set[str]:
+    """Return the steps of the plans of queries that read a large table without an index."""
     found = set()
     with engine.connect() as connection:
-        for query in request.queries:
+        for query in queries:
             plan = connection.execute(
                 text(f"EXPLAIN QUERY PLAN {query.sql}"), dict(query.parameters)
             )
@@ -366,39 +377,49 @@ def _is_large(alias: str, sql: str) -> bool:
     return alias in LARGE or any(a in LARGE and b.rstrip(",)") == alias for a, b in pairs)
 
 
-def time_tables(engine: Engine) -> Iterator[tuple[str, float, int, set[str]]]:
-    """Yield name, seconds, rows and scans of each table, with a new look at the database."""
+def time_tables(engine: Engine) -> Iterator[tuple[str, float, float, int, set[str]]]:
+    """Yield name, seconds by the clock and of the CPU, rows and scans of each table.
+
+    Each takes a new look at the database, as a command of its own would.
+    """
     for spec in table_specs().values():
-        started = time.perf_counter()
+        started, cpu_started = time.perf_counter(), time.process_time()
         table = build_table(engine, spec, layers=layers_of_denoiser)
-        seconds = time.perf_counter() - started
+        seconds, cpu = time.perf_counter() - started, time.process_time() - cpu_started
         request = TableRequest(Inventory(engine), spec, layers=layers_of_denoiser)
         FAMILIES[spec.family](request)
-        yield str(spec.number), seconds, len(table.rows), scans(engine, request)
+        yield str(spec.number), seconds, cpu, len(table.rows), scans(engine, request.queries)
 
 
-def time_command(path: Path, *arguments: str) -> float:
-    """Return the seconds of a whole command."""
+def time_command(path: Path, *arguments: str) -> tuple[float, float]:
+    """Return the seconds of a whole command, by the clock and of the CPU."""
     command = [sys.executable, "-m", "pixguard", "report", "--db", str(path), *arguments]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - started
+    seconds = time.perf_counter() - started
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def report(path: Path) -> None:
     """Print every time and scan."""
     engine = open_engine(str(path))
     try:
-        print("| table | seconds | rows | large tables read without an index |")
-        print("| --- | ---: | ---: | --- |")
-        for name, seconds, rows, found in time_tables(engine):
-            print(f"| {name} | {seconds:.2f} | {rows} | {'; '.join(sorted(found)) or '-'} |")
+        print("| table | seconds | of the CPU | rows | large tables read without an index |")
+        print("| --- | ---: | ---: | ---: | --- |")
+        for name, seconds, cpu, rows, found in time_tables(engine):
+            steps = "; ".join(sorted(found)) or "-"
+            print(f"| {name} | {seconds:.2f} | {cpu:.2f} | {rows} | {steps} |", flush=True)
+        print("\nTo choose what a table is about:", scans(engine, CHOOSING) or "indexes alone.")
     finally:
         engine.dispose()
-    print("\n| command | seconds, best of 3 |\n| --- | ---: |")
+    print("\n| command, best of 3 | seconds | of the CPU |\n| --- | ---: | ---: |")
     for arguments in (("--table", "32"), ("--list",), ("--all",)):
-        best = min(time_command(path, *arguments) for _ in range(3))
-        print(f"| report {' '.join(arguments)} | {best:.2f} |")
+        seconds, cpu = map(
+            min, zip(*(time_command(path, *arguments) for _ in range(3)), strict=True)
+        )
+        print(f"| report {' '.join(arguments)} | {seconds:.2f} | {cpu:.2f} |")
 
 
 def main() -> None:

@@ -118,6 +118,12 @@ def apply(
         bool,
         typer.Option("--patch-select", help="Restore only patches that a denoiser changes much."),
     ] = False,
+    clean: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Restore so many clean test images too: those the classifier gets right."
+        ),
+    ] = 0,
     model: ModelOption = "latest",
     source: SourceOption = None,
     size: SizeOption = None,
@@ -132,5 +138,7 @@ def apply(
         from pixguard.runner.subject import open_subject
 
         subject = open_subject(session, request(dataset, source, size, data_dir), model)
-        result = run(session, subject, denoiser or [], pixels, patch_select=patch_select)
+        result = run(
+            session, subject, denoiser or [], pixels, patch_select=patch_select, clean=clean
+        )
     print_result(result, json)

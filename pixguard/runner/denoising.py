@@ -1,7 +1,7 @@
 """Trains denoisers, and lets them restore every successfully attacked image."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -28,6 +28,7 @@ from pixguard.records import (
     Split,
     decode_label_set,
 )
+from pixguard.runner.clean_restoring import clean_sample, restore_clean
 from pixguard.runner.denoisers import choose_denoisers, label, load_denoiser
 from pixguard.runner.patch_selecting import with_patch_select
 from pixguard.runner.registering import (
@@ -191,12 +192,13 @@ def apply(
     pixels: int | None,
     *,
     patch_select: bool = False,
+    clean: int = 0,
 ) -> dict[str, Any]:
     """Restore every successfully attacked image with each denoiser, and judge what comes out.
 
     What the database holds already is left out, so a run that was interrupted goes on. With
     ``patch_select`` each denoiser but the identity stands under a patch selection, which is a
-    denoiser of its own name.
+    denoiser of its own name. ``clean`` is how many clean images each denoiser restores besides.
 
     Returns:
         What ``pixguard denoise apply --json`` prints.
@@ -206,21 +208,29 @@ def apply(
         InterruptedRunError: a stop was requested; the finished restorations are committed.
     """
     name = subject.dataset.info.name
-    config = {"denoisers": list(selectors), "pixels": pixels, "patch_select": patch_select}
+    config = {
+        "denoisers": list(selectors),
+        "pixels": pixels,
+        "patch_select": patch_select,
+        "clean": clean,
+    }
     with session.writer(config, seed=0) as writer:
         attempts = outcomes.successes(writer.engine, subject.model.id, pixels=pixels)
         if not attempts:
             require_attempts(writer.engine, subject)
             session.display.say("no attempt succeeded: there is nothing to restore")
-        results = {}
+        results: dict[str, dict[str, Any]] = {}
+        sample = clean_sample(writer, subject, clean)
         chosen = choose_denoisers(writer, subject, selectors)
         if patch_select:
             chosen = with_patch_select(session, writer, subject, chosen)
         for stored in chosen:
             denoiser = load_denoiser(session, stored, subject.dataset.info.channels)
-            results[label(stored)] = _apply_one(
-                session, writer, subject, stored, denoiser, attempts
-            )
+            own = _apply_one(session, writer, subject, stored, denoiser, attempts)
+            if sample:
+                counts = restore_clean(session, writer, subject, stored, denoiser, sample)
+                own |= {f"clean_{name}": count for name, count in counts.items()}
+            results[label(stored)] = own
     return {
         "dataset": name,
         "classifier": subject.model.id,
@@ -236,7 +246,7 @@ def _apply_one(
     stored: StoredModel,
     denoiser: nn.Module,
     attempts: Sequence[StoredAttempt],
-) -> Mapping[str, int]:
+) -> dict[str, Any]:
     present = outcomes.restoration_keys(writer.engine, subject.model.id, stored.id)
     todo = [a for a in attempts if (a.id, a.image_id) not in present]
     done = recovered = 0

@@ -13,6 +13,7 @@ from pixguard.reports.formats import ENDINGS
 from pixguard.reports.tables import table_specs
 from pixguard.store import tables as t
 from pixguard.store.engine import open_engine
+from support import run
 
 DATASET = {
     "id": 1,
@@ -90,45 +91,38 @@ def test_sql_is_a_script(database: str) -> None:
 
 
 def test_all_tables_go_to_one_stream_in_short(database: str) -> None:
-    done = pixguard("--all", "--db", database)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("Table 1. Overview of the Autoencoder")
-    assert "7009" in done.stdout and "8163" in done.stdout
+    text = run(f"report --all --db {database}").stdout
+    assert text.startswith("Table 1. Overview of the Autoencoder")
+    assert "7009" in text and "8163" in text
     # Tables 1 and 2 need no data; every other one stands in one short table at the end.
-    _, missing = done.stdout.split("Tables Without Data\n")
+    _, missing = text.split("Tables Without Data\n")
     numbers = [line.split()[0] for line in missing.splitlines() if line[:8].strip().isdecimal()]
     assert numbers == [str(n) for n in range(3, 52)]
-    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert max(map(len, text.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("output_format", ["csv", "md"])
-def test_all_tables_go_to_a_folder(database: str, tmp_path: Path, output_format: str) -> None:
+def test_all_tables_go_to_a_folder_or_a_file(database: str, tmp_path: Path) -> None:
     out = tmp_path / "tables"
-    done = pixguard("--all", "--format", output_format, "--out", str(out), "--db", database)
-    assert done.returncode == 0, done.stderr
+    done = run(f"report --all --format csv --out {out} --db {database}")
     assert done.stdout == "" and f"wrote {len(table_specs())} tables to {out}" in done.stderr
-    ending = ENDINGS[output_format]
-    assert {path.name for path in out.iterdir()} == {f"table-{n}.{ending}" for n in table_specs()}
-    assert "2312" in (out / f"table-1.{ending}").read_text()
-    one = tmp_path / "all.json"
-    assert pixguard("--all", "--json", "--out", str(one), "--db", database).returncode == 0
-    assert [table["table"] for table in json.loads(one.read_text())] == [1, 2, "missing"]
+    assert {path.name for path in out.iterdir()} == {f"table-{n}.csv" for n in table_specs()}
+    assert "2312" in (out / f"table-1.{ENDINGS['csv']}").read_text()
+    run(f"report --all --json --out {tmp_path / 'all.json'} --db {database}")
+    found = json.loads((tmp_path / "all.json").read_text())
+    assert [table["table"] for table in found] == [1, 2, "missing"]
 
 
 def test_the_sql_of_all_tables_is_a_script(database: str) -> None:
-    done = pixguard("--all", "--sql", "--db", database)
-    assert done.returncode == 0, done.stderr
-    sqlite3.connect(database).executescript(done.stdout)
+    text = run(f"report --all --sql --db {database}").stdout
+    sqlite3.connect(database).executescript(text)
 
 
 def test_the_audit_needs_no_database(tmp_path: Path) -> None:
-    done = pixguard("--audit", "--json", "--db", str(tmp_path / "none.db"))
-    assert done.returncode == 0, done.stderr
-    findings, summary = json.loads(done.stdout)
+    findings, summary = json.loads(run(f"report --audit --json --db {tmp_path / 'no.db'}").stdout)
     assert len(findings["rows"]) > 50 and len(summary["rows"]) > 15
-    table = pixguard("--audit", "--db", str(tmp_path / "none.db")).stdout
-    assert "387 of 500" in table and max(map(len, table.splitlines())) <= 80
-    assert not (tmp_path / "none.db").exists()
+    text = run(f"report --audit --db {tmp_path / 'no.db'}").stdout
+    assert "387 of 500" in text and max(map(len, text.splitlines())) <= 80
+    assert not (tmp_path / "no.db").exists()
 
 
 @pytest.mark.parametrize(

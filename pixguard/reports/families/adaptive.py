@@ -36,7 +36,7 @@ NOTHING_NOTE = "none: no attempt on the bare classifier succeeded, so there is n
 CLEAN_UNKNOWN = "not run"
 CLEAN_NOTE = (
     "clean broken: not run where the denoiser's restorations of clean images are not stored; "
-    "`pixguard attack --through` says what it costs on the images that it attacks."
+    "`pixguard denoise apply --clean 500` stores those of 500."
 )
 NOTES = (
     "clean broken: of the clean test images that the classifier gets right, wrong once denoised. "

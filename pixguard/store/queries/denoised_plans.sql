@@ -4,9 +4,11 @@
 WITH counted AS (
     SELECT t.model_id, t.attack_id, t.seed, COUNT(DISTINCT t.id) AS images
     -- SQLite joins in this order where it says CROSS; the other way would take hours.
-    FROM restoration r
+    FROM model m
+    CROSS JOIN restoration r
     CROSS JOIN attempt t
-    WHERE t.id = r.attempt_id AND t.model_id = r.classifier_id AND t.success = 1
+    WHERE m.kind = 'classifier' AND r.classifier_id = m.id
+      AND t.id = r.attempt_id AND t.model_id = m.id AND t.success = 1
       AND t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0
     GROUP BY t.model_id, t.attack_id, t.seed
 )

@@ -20,12 +20,12 @@ newest AS (
     WHERE k.version = (SELECT MAX(n.version) FROM metric n WHERE n.name = k.name)
 ),
 scored AS (
-    SELECT r.denoiser_id, k.name AS metric, s.value, s.value_kind
+    SELECT o.denoiser_id, k.name AS metric, s.value, s.value_kind
     -- SQLite joins in this order where it says CROSS; it would look through all scores else.
-    FROM restored r
+    FROM restored o
     CROSS JOIN score s
     CROSS JOIN newest k
-    WHERE s.restoration_id = r.id AND k.id = s.metric_id AND s.value_kind <> 'nan'
+    WHERE s.restoration_id = o.id AND k.id = s.metric_id AND s.value_kind <> 'nan'
 ),
 ranked AS (
     SELECT

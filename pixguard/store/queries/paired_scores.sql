@@ -17,10 +17,10 @@ restored AS (
       AND t.attack_id = :attack_id AND t.seed = :seed AND t.success = 1
       AND t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0
 )
-SELECT k.name AS metric, r.denoiser_id, r.denoiser, r.attempt_id, s.value, s.value_kind
+SELECT k.name AS metric, o.denoiser_id, o.denoiser, o.attempt_id, s.value, s.value_kind
 -- SQLite joins in this order where it says CROSS; it would look through all scores else.
-FROM restored r
+FROM restored o
 CROSS JOIN score s
 CROSS JOIN newest k
-WHERE s.restoration_id = r.id AND k.id = s.metric_id AND s.value_kind <> 'nan'
-ORDER BY k.id, r.denoiser_id, r.attempt_id
+WHERE s.restoration_id = o.id AND k.id = s.metric_id AND s.value_kind <> 'nan'
+ORDER BY k.id, o.denoiser_id, o.attempt_id
