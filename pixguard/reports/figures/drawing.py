@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pixguard.errors import PixguardError
-from pixguard.reports.figures.style import styled
+from pixguard.reports.figures.style import DOTS_PER_INCH, styled
 from pixguard.reports.report_table import Query
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FigureFormat = Literal["png", "svg"]
-DOTS_PER_INCH = 200
 
 
 class NotRunError(PixguardError):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -15,6 +15,8 @@ PALETTE = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
 
 COLUMN_INCHES, PAGE_INCHES = 3.5, 7.1
 """The width of a column and of a page of text in print."""
+DOTS_PER_INCH, MARGIN_INCHES = 200, 0.07
+"""Of a PNG file, for which figures are laid out; and what is left free around what is drawn."""
 TITLE_CHARACTERS, FOOTER_CHARACTERS = 12, 20
 """How many characters fit in an inch of a title and of the text below a figure."""
 
@@ -65,7 +67,7 @@ def styled(**further: Any) -> AbstractContextManager[None]:
 
 def wrapped(text: str, width: int) -> str:
     """Return a text on lines of at most ``width`` characters; only longer words are broken."""
-    return "\n".join(wrap(text, width)) or text
+    return "\n".join(wrap(text, width, break_on_hyphens=False)) or text
 
 
 def new_figure(width: float, height: float, *, square: bool = False) -> "Figure":
@@ -75,7 +77,10 @@ def new_figure(width: float, height: float, *, square: bool = False) -> "Figure"
     """
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="compressed" if square else "constrained")
+    layout: Literal["compressed", "constrained"] = "compressed" if square else "constrained"
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout=layout)
+    figure.get_layout_engine().set(w_pad=MARGIN_INCHES, h_pad=MARGIN_INCHES)  # type: ignore[union-attr]
+    return figure
 
 
 def add_texts(figure: "Figure", title: str, footer: str) -> None:
