@@ -1,6 +1,6 @@
 """Table ``recovery``: labels that denoisers give back, and clean labels that they break."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pixguard.reports import commands
 from pixguard.reports.families.adaptive import CLEAN_NOTE, CLEAN_UNKNOWN, clean_cell
@@ -14,7 +14,6 @@ COLUMNS = (
     Column("data"),
     Column("classifier"),
     Column("attack"),
-    Column("settings"),
     Column("pixels", "count", is_label=True),
     Column("seed", "count", is_label=True),
     Column("denoiser"),
@@ -22,6 +21,7 @@ COLUMNS = (
     Column("recovered %", "percent", show_denominator=True),
     Column("clean broken %", "percent", show_denominator=True),
 )
+ATTACK = [column.name for column in COLUMNS].index("attack")
 NOTES = (
     "images fooled: successful attempts; recovered: of those that the denoiser restored (n), the "
     "classifier gives the true label set back. clean broken: of the clean test images that the "
@@ -47,8 +47,32 @@ def build(request: TableRequest) -> ReportTable:
         command = _command(request, candidates)
         lines = [(None, tuple(Cell(None, not_run=command) for _ in COLUMNS))]
     used = dict.fromkeys(candidate for candidate, _ in lines if candidate)
-    rows = (Row(cells, in_paper=False) for _, cells in lines)
-    return request.table(COLUMNS, rows, used, notes)
+    attacks, told = _told([cells[ATTACK] for _, cells in lines])
+    rows = (
+        Row((*cells[:ATTACK], attack, *cells[ATTACK + 1 :]), in_paper=False)
+        for attack, (_, cells) in zip(attacks, lines, strict=True)
+    )
+    return request.table(COLUMNS, rows, used, [*notes, *told])
+
+
+def _told(attacks: Sequence[Cell]) -> tuple[list[Cell], list[str]]:
+    """Return attacks as a reader needs them: settings in a note, or in the row where they differ.
+
+    Args:
+        attacks: cells with the name, and the settings as their note.
+    """
+    settings: dict[object, set[str]] = {}
+    for cell in attacks:
+        settings.setdefault(cell.value, set()).add(cell.note)
+    cells = [
+        cell
+        if cell.value is None
+        else Cell(cell.value if len(settings[cell.value]) == 1 else f"{cell.value} ({cell.note})")
+        for cell in attacks
+    ]
+    notes = [f"{name}: {own}." for name, found in settings.items() if name and len(found) == 1
+             for own in found if own]  # fmt: skip
+    return cells, notes
 
 
 def _measured(request: TableRequest, candidate: Candidate) -> Iterator[tuple[Cell, ...]]:
@@ -57,8 +81,7 @@ def _measured(request: TableRequest, candidate: Candidate) -> Iterator[tuple[Cel
             Cell(candidate.dataset),
             Cell(candidate.data),
             Cell(candidate.classifier),
-            Cell(row["attack"]),
-            Cell(settings_text(row["parameters"])),
+            Cell(row["attack"], note=settings_text(row["parameters"])),
             Cell(int(row["pixels"])),
             Cell(int(row["seed"])),
             Cell(f"{row['denoiser']} #{row['denoiser_id']}"),
