@@ -142,7 +142,7 @@ def test_names_and_numbers_are_asked_for_together(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert [t["table"] for t in json.loads(done.stdout)] == ["truth", 32, "cost", "adaptive"]
     listed = CliRunner().invoke(app, ["report", "--db", database, "--list", "--json"])
-    found = [row["cells"][0]["value"] for row in json.loads(listed.stdout)["rows"]]
+    found = [row["cells"][0]["value"] for row in json.loads(listed.stdout)[0]["rows"]]
     assert found[-len(NAMES) :] == NAMES
     refused = CliRunner().invoke(app, [*asked, "certainty"])
     assert refused.exit_code == 2

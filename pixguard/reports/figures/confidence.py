@@ -40,7 +40,7 @@ def draw(request: FigureRequest) -> Drawing:
             seed=plan.attack.seed,
         )
         measured.append((pixels_text(plan.attack.pixels), rows))
-    figure = new_figure(COLUMN_INCHES * min(2, len(plans)), 3.9)
+    figure = new_figure(COLUMN_INCHES * min(2, len(plans)), 4.2)
     most = max(int(row["attempts"]) for _, rows in measured for row in rows)
     panels = figure.subplots(1, len(plans), squeeze=False, sharey=True)[0]
     for axes, (title, rows) in zip(panels, measured, strict=True):
@@ -74,7 +74,13 @@ def _panel(axes: "Axes", title: str, rows: Sequence[RowValues], most: int) -> No
     axes.set_yticks(range(0, 101, 25))
     axes.grid()
     axes.set_xlabel("confidence before (%)")
-    axes.set_title(f"{title} changed", loc="left")
-    legend = axes.legend(loc="upper left", handletextpad=0.2, borderaxespad=0.1)
+    legend = axes.legend(
+        title=f"{title} changed",
+        loc="lower left",
+        bbox_to_anchor=(-0.03, 1.02),
+        alignment="left",
+        handletextpad=0.2,
+        borderaxespad=0,
+    )
     for handle in legend.legend_handles:
         handle.set_sizes([22])  # type: ignore[union-attr]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CLEAN, ATTACKED = "clean", "attacked"
 DENOISING_TABLE = 18
 """A published table whose rows are the paper's denoisers."""
-LARGEST_TILE, TEXT_INCHES, CHARACTERS = 1.45, 0.42, 17
+LARGEST_TILE, TEXT_INCHES, CHARACTERS = 1.45, 0.42, 18
 """The side of a tile and the text below it in inches, and how much of the text fits in an inch."""
 RED, HALO = "#FF0000", "white"
 

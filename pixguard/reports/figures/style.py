@@ -79,7 +79,8 @@ def new_figure(width: float, height: float, *, square: bool = False) -> "Figure"
 
     layout: Literal["compressed", "constrained"] = "compressed" if square else "constrained"
     figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout=layout)
-    figure.get_layout_engine().set(w_pad=MARGIN_INCHES, h_pad=MARGIN_INCHES)  # type: ignore[union-attr]
+    engine: Any = figure.get_layout_engine()
+    engine.set(w_pad=MARGIN_INCHES, h_pad=MARGIN_INCHES)
     return figure
 
 

@@ -59,13 +59,15 @@ def _by_class(request: FigureRequest, plan: Candidate) -> dict[str, tuple[int, i
 def _figure(
     plans: Sequence[Candidate], measured: Sequence[dict[str, tuple[int, int]]], names: Sequence[str]
 ) -> "Figure":
-    lines = len(names) * (len(plans) + 0.6)
+    ticks = [wrapped(name, CLASS_CHARACTERS) for name in names]
+    longest = max(text.count("\n") + 1 for text in ticks)
+    lines = len(names) * max(len(plans) + 0.6, 0.75 * longest + 0.3)
     figure = new_figure(COLUMN_INCHES, 1.35 + ROW_INCHES * lines)
     axes = figure.subplots()
     for order, (plan, counts) in enumerate(zip(plans, measured, strict=True)):
         assert plan.attack is not None
         _series(axes, order, len(plans), pixels_text(plan.attack.pixels), names, counts)
-    axes.set_yticks(range(len(names)), [wrapped(name, CLASS_CHARACTERS) for name in names])
+    axes.set_yticks(range(len(names)), ticks)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.axhline(len(names) - 1.5, color=GREY, linewidth=0.6)
     axes.set_xlim(-2, 102)
