@@ -23,6 +23,7 @@ DIRECT_DEPENDENCIES = (
     "rich",
     "safetensors",
     "scikit-image",
+    "scipy",
     "sqlalchemy",
     "torch",
     "torchvision",

@@ -116,6 +116,23 @@ class DatasetInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class DatasetContent:
+    """What a dataset holds (paper, Tables 6 to 10), whichever of its images are registered.
+
+    Attributes:
+        modality: how the images were taken; None where that is not known.
+        heights: least and greatest height of the image files in pixels.
+        widths: the same of their widths.
+        counts: images by split and label set.
+    """
+
+    modality: str | None
+    heights: tuple[int, int]
+    widths: tuple[int, int]
+    counts: Mapping[tuple[Split, LabelSet], int]
+
+
+@dataclass(frozen=True, slots=True)
 class ImageRecord:
     """One image of a dataset. ``sha256`` is of the uint8 pixels as loaded, with their shape."""
 

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from pixguard.cli.common import open_session, request
 from pixguard.cli.display import human_duration
 
 COMMANDS = (
@@ -35,12 +34,12 @@ def demo(
     started = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     database = folder / "demo.db"
-    for command in COMMANDS:
-        arguments = [*shlex.split(command), "--db", str(database)]
+    panel = folder / "panel.png"
+    draw = ["report", "--figure", "15", "--dataset", "oct", "--out", str(panel)]
+    for command in (*map(shlex.split, COMMANDS), draw):
+        arguments = [*command, "--db", str(database)]
         typer.secho(f"\n$ pixguard {shlex.join(arguments)}", bold=True, err=True)
         _run(app, arguments)
-    panel = folder / "panel.png"
-    _draw(database, panel)
     typer.echo(f"\nfinished in {human_duration(time.monotonic() - started)}")
     typer.echo("These are synthetic images and a small network: they show the tool, no more.")
     typer.echo(f"  database  {database.resolve()}  (any SQL tool reads it)")
@@ -59,14 +58,3 @@ def _run(app: typer.Typer, arguments: list[str]) -> None:
             raise typer.Exit(int(ended.code)) from None
     finally:
         sys.argv = typed
-
-
-def _draw(database: Path, panel: Path) -> None:
-    from pixguard.reports.panel import draw_panel
-    from pixguard.runner.gallery import collect
-    from pixguard.runner.subject import open_subject
-
-    with open_session(str(database), "auto") as session:
-        subject = open_subject(session, request("oct", None, None, None), "latest")
-        rows = collect(session, subject, pixels=1, count=4)
-        draw_panel(rows, "One pixel changed: synthetic OCT images (phantoms)", panel)

@@ -1,11 +1,13 @@
 """What a dataset holds, in the columns of the paper's Tables 6 to 10."""
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
 
-from pixguard.datasets.base import ImageDataset
-from pixguard.datasets.catalogue import MEDICAL_MNIST, PAPER_DATASETS
+from pixguard.datasets.base import SPLITS, ImageDataset
+from pixguard.datasets.catalogue import MEDICAL_MNIST, PAPER_DATASETS, CatalogueEntry
+from pixguard.records import DatasetContent
 
 CLASS_TABLES = {"derma": 7, "pathology": 8, "oct": 9, "chest": 10}
 """Numbers of the paper's tables of classes, by dataset."""
@@ -13,8 +15,7 @@ CLASS_TABLES = {"derma": 7, "pathology": 8, "oct": 9, "chest": 10}
 
 def overview(dataset: ImageDataset) -> dict[str, Any]:
     """Return a dataset's row of Table 6; an original size is its width x height in pixels."""
-    about = dataset.info
-    entry = {MEDICAL_MNIST.name: MEDICAL_MNIST, **PAPER_DATASETS}.get(about.name)
+    about, entry = dataset.info, _entry(dataset)
     modality = entry.modality if entry else ""
     return {
         "name": about.name,
@@ -25,6 +26,20 @@ def overview(dataset: ImageDataset) -> dict[str, Any]:
         "colour": "colour" if about.channels == 3 else "grayscale",
         "modality": f"{modality} (synthetic)" if about.is_synthetic else modality or "unknown",
     }
+
+
+def content(dataset: ImageDataset) -> DatasetContent:
+    """Return what a dataset holds, counted over all of its images."""
+    entry = _entry(dataset)
+    counts = Counter(
+        (SPLITS[int(split)], dataset.label_set(index)) for index, split in enumerate(dataset.splits)
+    )
+    if dataset.original_sizes is None or not len(dataset):
+        low = high = (dataset.info.size, dataset.info.size)
+    else:
+        low, high = np.min(dataset.original_sizes, axis=0), np.max(dataset.original_sizes, axis=0)
+    heights, widths = zip(low, high, strict=True)
+    return DatasetContent((entry and entry.modality) or None, heights, widths, counts)
 
 
 def class_table(dataset: ImageDataset) -> list[dict[str, Any]]:
@@ -52,6 +67,10 @@ def class_table(dataset: ImageDataset) -> list[dict[str, Any]]:
         }
         for name, count in counts.items()
     ]
+
+
+def _entry(dataset: ImageDataset) -> CatalogueEntry | None:
+    return {MEDICAL_MNIST.name: MEDICAL_MNIST, **PAPER_DATASETS}.get(dataset.info.name)
 
 
 def size_range(dataset: ImageDataset) -> str:

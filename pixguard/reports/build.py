@@ -1,11 +1,12 @@
 """Builds tables: the door to this package."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from pixguard.reports.families import FAMILIES, training_times
 from pixguard.reports.inventory import Candidate, Inventory, matching
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.request import TableRequest, paper_datasets
+from pixguard.reports.request import LayerSource, TableRequest, paper_datasets
 from pixguard.reports.tables import TableSpec, table_specs
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def build_table(
     model: int | str | None = None,
     size: int | None = None,
     paper: bool = False,
+    layers: LayerSource | None = None,
 ) -> ReportTable:
     """Return a table, regenerated from a database.
 
@@ -30,12 +32,53 @@ def build_table(
         model: id of the classifier to use, or its architecture; by default the newest that fits.
         size: side in pixels of the images; by default that of the chosen classifier.
         paper: put the published values beside the measured ones.
+        layers: what knows the models' layers, for Tables 1 and 2 (the runner does).
 
     Raises:
         UsageError: the database knows no such dataset or classifier.
     """
-    request = TableRequest(Inventory(engine), spec, dataset, model, size, paper)
-    return FAMILIES[spec.family](request)
+    options = {"dataset": dataset, "model": model, "size": size, "paper": paper}
+    return next(build_tables(engine, [spec], layers=layers, **options))
+
+
+def build_tables(
+    engine: "Engine",
+    specs: Iterable[TableSpec],
+    *,
+    layers: LayerSource | None = None,
+    **options: Any,
+) -> Iterator[ReportTable]:
+    """Yield tables as :func:`build_table` returns them, with one look at what the database holds.
+
+    Raises:
+        UsageError: the database knows no such dataset or classifier.
+    """
+    inventory = Inventory(engine)
+    for spec in specs:
+        yield FAMILIES[spec.family](TableRequest(inventory, spec, layers=layers, **options))
+
+
+def with_data_first(tables: Iterable[ReportTable]) -> list[ReportTable]:
+    """Return the tables that hold data, and after them one short table of all others."""
+    found = list(tables)
+    empty = [table for table in found if not table.has_data]
+    if not empty:
+        return found
+    columns = (
+        Column("number", "count"),
+        Column("title"),
+        Column("what would fill it"),
+    )
+    rows = (
+        Row((Cell(t.number), Cell(t.title), Cell(next(iter(t.commands), "no command"))))
+        for t in empty
+    )
+    missing = ReportTable("missing", "Tables Without Data", columns, tuple(rows))
+    return [*(table for table in found if table.has_data), missing]
+
+
+BUILT_TO_BE_LISTED = ("ablation", "training_times", "datasets", "class_counts")
+"""Families whose own gaps say which command fills them."""
 
 
 def list_tables(engine: "Engine") -> ReportTable:
@@ -45,17 +88,26 @@ def list_tables(engine: "Engine") -> ReportTable:
     images; whatever else would be shown in the same form is other data.
     """
     inventory = Inventory(engine)
-    columns = (Column("table", "count"), Column("title"), Column("data"))
+    columns = (Column("number", "count"), Column("title"), Column("data"))
     rows = []
     for spec in table_specs().values():
         request = TableRequest(inventory, spec)
-        own, others = _datasets(request)
-        cell = Cell(_data(spec, own, others))
-        if not own | others:
-            command = _fill_command(request)
-            cell = Cell(None, not_run=command, note="" if command else "none")
-        rows.append(Row((Cell(spec.number), Cell(spec.title), cell)))
+        rows.append(Row((Cell(spec.number), Cell(spec.title), _held(request))))
     return ReportTable("list", "Tables", columns, tuple(rows))
+
+
+def _held(request: TableRequest) -> Cell:
+    """Return what the database holds for a table, or which command would fill it."""
+    spec = request.spec
+    if spec.family == "layers":
+        return Cell("computed from the model")
+    if spec.family == "hardware":
+        return Cell("the computers of all runs")
+    own, others = _datasets(request)
+    if own | others:
+        return Cell(_data(spec, own, others))
+    command = _fill_command(request)
+    return Cell(None, not_run=command, note="" if command else "none")
 
 
 def _datasets(request: TableRequest) -> tuple[set[str], set[str]]:
@@ -69,28 +121,39 @@ def _datasets(request: TableRequest) -> tuple[set[str], set[str]]:
         rows = training_times.trainings(request)
         own = {row["dataset"] for row in rows if training_times.is_papers(request, row)}
         return own, {row["dataset"] for row in rows} - own
+    if spec.family in ("datasets", "class_counts"):
+        contents = [c for c in inventory.contents if spec.dataset in (None, c.dataset)]
+        papers = (spec.dataset,) if spec.dataset else paper_datasets()
+        own = {c.dataset for c in contents if c.dataset in papers and not c.is_synthetic}
+        return own, {c.dataset for c in contents} - own
     fitting = matching(_pool(inventory, spec), dataset=spec.dataset, pixels=spec.pixels)
     own = {c.dataset for c in fitting if request.is_papers(c)}
     return own, {c.dataset for c in fitting} - own
 
 
+_POOLS: Mapping[str, str] = {
+    "denoising": "denoised",
+    "truth": "fully_searched",
+    "adaptive": "defended",
+    "cost": "attempted",
+    "recovery": "restored",
+    "paired": "denoised",
+    "classes": "attacked",
+    "pixels": "attacked",
+    "certified": "certified",
+}
+"""What of the inventory a family chooses from; others take classifiers, judged or attacked."""
+
+
 def _pool(inventory: Inventory, spec: TableSpec) -> list[Candidate]:
-    further = {
-        "denoising": "denoised",
-        "truth": "fully_searched",
-        "adaptive": "defended",
-        "cost": "attempted",
-        "certified": "certified",
-    }
-    if spec.family in further:
-        pool: list[Candidate] = getattr(inventory, further[spec.family])
-        return pool
-    return inventory.judged if spec.pixels is None else inventory.attacked
+    default = "judged" if spec.pixels is None else "attacked"
+    pool: list[Candidate] = getattr(inventory, _POOLS.get(spec.family, default))
+    return pool
 
 
 def _fill_command(request: TableRequest) -> str | None:
     spec = request.spec
-    if isinstance(spec.number, str) or spec.family in ("ablation", "training_times"):
+    if isinstance(spec.number, str) or spec.family in BUILT_TO_BE_LISTED:
         # In colour no command makes truth known.
         return next(iter(FAMILIES[spec.family](request).commands), None)
     dataset = spec.dataset or next(iter(paper_datasets()))

@@ -48,6 +48,11 @@ def denoise(dataset: str, denoiser: str, classifier_id: int | None, *, trained: 
     return f"{train_denoiser(dataset, denoiser)}; {apply}"
 
 
+def apply(dataset: str, classifier_id: int | None) -> str:
+    """Return the command that lets every denoiser restore attacked images."""
+    return f"pixguard denoise apply --dataset {quote(dataset)}{_model(classifier_id)}"
+
+
 def train_denoiser(dataset: str, denoiser: str) -> str:
     """Return the command that trains a denoiser."""
     return f"pixguard denoise train --dataset {quote(dataset)} --model {quote(denoiser)}"

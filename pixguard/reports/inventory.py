@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pixguard.errors import UsageError
 from pixguard.records import NATIVE_SIZE
+from pixguard.reports.contents import Content, content_of
 from pixguard.reports.noise_plans import SYNTHETIC_SOURCE, NoisePlan, noise_plans
 from pixguard.reports.querying import RowValues, fetch, make_query
 
@@ -199,24 +200,30 @@ class Inventory:
         return [c for c in self.searched if c.attack and c.attack.is_complete_search]
 
     @cached_property
-    def _attack_counts(self) -> dict[tuple[int, int], RowValues]:
-        rows = fetch(self.engine, make_query("attack_counts"))
+    def _attacked_pairs(self) -> dict[tuple[int, int], RowValues]:
+        rows = fetch(self.engine, make_query("attacked_pairs"))
         return {(row["classifier_id"], row["dataset_id"]): row for row in rows}
 
-    def _with_attacks(self, count: str) -> list[Candidate]:
-        pairs = {key for key, row in self._attack_counts.items() if row[count]}
+    def _with_attacks(self, *names: str) -> list[Candidate]:
+        found = self._attacked_pairs.items()
+        pairs = {key for key, row in found if not names or any(row[name] for name in names)}
         candidates = map(_candidate, self._classifier_rows)
         return [c for c in candidates if (c.classifier_id, c.dataset_id) in pairs]
 
     @cached_property
     def attempted(self) -> list[Candidate]:
         """The classifiers that any attack was run on."""
-        return self._with_attacks("attempts")
+        return self._with_attacks()
 
     @cached_property
     def defended(self) -> list[Candidate]:
         """The classifiers attacked through a denoiser, or with attempts that one restored."""
-        return self._with_attacks("defended")
+        return self._with_attacks("is_defended", "is_restored")
+
+    @cached_property
+    def restored(self) -> list[Candidate]:
+        """The classifiers with successful attempts on them that a denoiser restored."""
+        return self._with_attacks("is_restored")
 
     @cached_property
     def trained_denoisers(self) -> frozenset[tuple[str, str]]:
@@ -228,6 +235,12 @@ class Inventory:
     def noise_plans(self) -> list[NoisePlan]:
         """The denoisers that were judged on noisy test images, those trained alike together."""
         return noise_plans(fetch(self.engine, make_query("noise_plans")))
+
+    @cached_property
+    def contents(self) -> list[Content]:
+        """The datasets of which it was recorded what they hold."""
+        rows = fetch(self.engine, make_query("datasets"))
+        return [content_of(row) for row in rows if row["images"] is not None]
 
     @cached_property
     def datasets(self) -> frozenset[str]:

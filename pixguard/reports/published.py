@@ -16,7 +16,8 @@ _MODEL_NAMES = {
 
 
 @cache
-def _document() -> Mapping[str, Any]:
+def document() -> Mapping[str, Any]:
+    """Return the whole document: source, tables, and what the text says beside them."""
     text = files("pixguard.reports").joinpath("paper_tables.json").read_text(encoding="utf-8")
     document: Mapping[str, Any] = json.loads(text)
     return document
@@ -24,12 +25,12 @@ def _document() -> Mapping[str, Any]:
 
 def source() -> str:
     """Return the reference of the paper."""
-    return str(_document()["source"])
+    return str(document()["source"])
 
 
 def published_tables() -> list[Mapping[str, Any]]:
     """Return every table of the paper: number, title, columns, rows, and what it is about."""
-    return list(_document()["tables"])
+    return list(document()["tables"])
 
 
 @cache

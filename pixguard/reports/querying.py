@@ -1,5 +1,6 @@
 """Runs the queries of :mod:`pixguard.store.queries`, and writes them out for other clients."""
 
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from pixguard.reports.report_table import Query
@@ -26,11 +27,11 @@ def fetch(engine: "Engine", query: Query) -> list[RowValues]:
 
 
 def literal_sql(query: Query) -> str:
-    """Return a query with its values written in, ready for any SQLite client."""
+    """Return a query with its values written in, ready for any SQL client."""
     from sqlalchemy import Double, Integer, Text, bindparam, text
     from sqlalchemy.dialects import sqlite
 
-    types: dict[type, Any] = {str: Text(), int: Integer(), float: Double()}
+    types: dict[type, Any] = {str: Text(), int: Integer(), float: Double(), NoneType: Integer()}
     bound = text(query.sql).bindparams(
         *(
             bindparam(name, value, type_=types[type(value)])

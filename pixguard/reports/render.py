@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pixguard.errors import UsageError
 from pixguard.reports.formats import FORMATS
 from pixguard.reports.formats.csv_text import render_csv
+from pixguard.reports.formats.html import render_document
 from pixguard.reports.formats.json_text import render_json
 from pixguard.reports.formats.latex import render_latex
 from pixguard.reports.formats.markdown import render_markdown
@@ -23,7 +24,8 @@ def render(
     """Return tables as text that ends with a line break.
 
     Args:
-        tables: at least one; an empty line parts them, in JSON they make an array.
+        tables: at least one; an empty line parts them, in JSON they make an array, in HTML
+            one document.
         output_format: one of :data:`pixguard.reports.formats.FORMATS`.
         width: columns of the terminal, for ``table``.
         color: whether ``table`` may use bold and italic type.
@@ -40,6 +42,8 @@ def render(
             parts = [render_csv(table) for table in tables]
         case "latex":
             parts = [render_latex(table) for table in tables]
+        case "html":
+            return render_document(tables)
         case "json":
             return render_json(list(tables))
         case _:
@@ -56,5 +60,6 @@ def render_sql(tables: Sequence[ReportTable]) -> str:
         parts.append(f"-- {table.heading}\n")
         parts += [literal_sql(query) for query in table.queries]
         if not table.queries:
-            parts.append("-- The database holds nothing that this table could ask for.\n")
+            nothing = "The database holds nothing that this table could ask for."
+            parts.append(f"-- {table.origin or nothing}\n")
     return "\n".join(parts)

@@ -18,11 +18,13 @@ class Column:
         kind: what its values are; decides digits and alignment.
         show_denominator: say in the cell what the figure was taken over, because no other
             column of the table says it.
+        is_label: the figures tell rows apart, and are not measured.
     """
 
     name: str
     kind: Kind = "text"
     show_denominator: bool = False
+    is_label: bool = False
 
     @property
     def is_text(self) -> bool:
@@ -86,6 +88,7 @@ class ReportTable:
         caption: one line for each set of data in it: dataset, source, size, classifier, attack.
         notes: definitions, remarks, and what would fill the gaps.
         queries: what was asked of the database, in order.
+        origin: what it comes from, where that is no query.
         published: whether the paper's values stand beside the measured ones.
     """
 
@@ -96,6 +99,7 @@ class ReportTable:
     caption: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     queries: tuple[Query, ...] = ()
+    origin: str = ""
     published: bool = False
 
     def __post_init__(self) -> None:
@@ -107,6 +111,16 @@ class ReportTable:
     def heading(self) -> str:
         """``Table 32. Adversarial Images ...``; the title alone for a table without a number."""
         return f"Table {self.number}. {self.title}" if isinstance(self.number, int) else self.title
+
+    @property
+    def has_data(self) -> bool:
+        """Whether a cell holds something measured."""
+        return any(
+            cell.value is not None
+            for row in self.rows
+            for cell, column in zip(row.cells, self.columns, strict=True)
+            if not column.is_text and not column.is_label
+        )
 
     @property
     def commands(self) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """What a table was asked for, and what is common to the builders of all families."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from pixguard.errors import UsageError
 from pixguard.records import NATIVE_SIZE
@@ -27,6 +27,47 @@ ATTEMPTS_NOTE = (
 INTERVAL_NOTE = "(low–high): 95 % Wilson interval."
 
 
+class Layer(Protocol):
+    """A layer as it ran: its kind, its output's shape (H, W, C), its parameters."""
+
+    @property
+    def type(self) -> str:
+        """What it is, as the paper's tables name it."""
+
+    @property
+    def output(self) -> tuple[int, ...] | None:
+        """Shape without the batch."""
+
+    @property
+    def parameters(self) -> int:
+        """Trainable and other parameters."""
+
+
+class Layers(Protocol):
+    """A model layer by layer."""
+
+    @property
+    def rows(self) -> Sequence[Layer]:
+        """The layers in order of execution."""
+
+    @property
+    def total_parameters(self) -> int:
+        """Trainable and other parameters."""
+
+    @property
+    def trainable_parameters(self) -> int:
+        """Parameters that training changes."""
+
+    @property
+    def frozen_parameters(self) -> int:
+        """All others."""
+
+
+LayerSource = Callable[[str, int, int], Layers]
+"""Gives a denoiser's layers from its name, the channels and the side of the image. Models are above
+this package: whoever builds a table (the command line) brings it along."""
+
+
 @dataclass
 class TableRequest:
     """One table to build: the spec, the user's choices, and the queries made on the way.
@@ -38,6 +79,7 @@ class TableRequest:
         model: the one classifier to use: its id, or the architecture of the newest to take.
         size: side in pixels of the images to use.
         paper: put the paper's values beside the measured ones.
+        layers: what knows the models, for Tables 1 and 2.
     """
 
     inventory: Inventory
@@ -46,33 +88,11 @@ class TableRequest:
     model: int | str | None = None
     size: int | None = None
     paper: bool = False
+    layers: LayerSource | None = None
     queries: list[Query] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if isinstance(self.model, int):
-            owner = self.inventory.require_classifier(self.model)
-            if self.dataset not in (None, owner.dataset):
-                raise UsageError(
-                    f"classifier {self.model} belongs to {owner.dataset}, not {self.dataset}",
-                    "pixguard report --list",
-                )
-            self.dataset = owner.dataset
-        classifiers = self.inventory.classifiers
-        known = self.inventory.datasets | set(paper_datasets())
-        if self.dataset is not None and self.dataset not in known:
-            raise UsageError(
-                f"the database has no classifier of a dataset named {self.dataset!r}",
-                f"--dataset with one of {', '.join(sorted(known))}; or "
-                f"{commands.train(self.dataset, None)}",
-            )
-        architectures = sorted({c.architecture for c in classifiers})
-        if isinstance(self.model, str) and self.model not in architectures:
-            raise UsageError(
-                f"the database has no {self.model!r} classifier",
-                f"--model with an id, latest, or one of {', '.join(architectures)}"
-                if architectures
-                else commands.train(self.dataset or next(iter(paper_datasets())), self.model),
-            )
+        self.dataset = chosen_dataset(self.inventory, self.dataset, self.model)
 
     @property
     def classifier_size(self) -> int | None:
@@ -127,6 +147,26 @@ class TableRequest:
         command = commands.attack(dataset, pixels, model, attack, through)
         return f"{train}; {command}" if classifier is None else command
 
+    def default_dataset(self) -> str:
+        """Return the dataset of the newest classifier that fits, else the paper's first."""
+        newest = choose(
+            matching(self.inventory.classifiers, size=self.classifier_size, model=self.model),
+            None,
+        )
+        return newest.dataset if newest else next(iter(paper_datasets()))
+
+    def content_command(self, dataset: str, *, real: bool) -> str:
+        """Return the command that records what a dataset holds: its next training or attack."""
+        registered = matching(
+            self.inventory.classifiers, dataset=dataset, size=self.classifier_size
+        )
+        known = choose([c for c in registered if not (real and c.is_synthetic)], None)
+        if known is not None:
+            attack = commands.attack(dataset, 1, known.classifier_id)
+            return f"{attack} --per-class 1 --resume"
+        source_name = "medmnist" if real and registered else None
+        return commands.train(dataset, None, source_name)
+
     def table(
         self,
         columns: Sequence[Column],
@@ -134,12 +174,16 @@ class TableRequest:
         used: Iterable[Candidate],
         notes: Iterable[str],
         title: str | None = None,
+        caption: Sequence[str] = (),
     ) -> ReportTable:
-        """Return the finished table with its caption and the notes that every table has."""
+        """Return the finished table with its caption and the notes that every table has.
+
+        ``caption`` says what the table is about where that is more than the ``used`` candidates.
+        """
         used, rows = list(used), list(rows)
         if self.size == NATIVE_SIZE:
             rows = [commands.at_native_size(row) for row in rows]
-        caption = tuple(dict.fromkeys(c.describe() for c in used)) or ("no data yet",)
+        about = (*caption, *dict.fromkeys(c.describe() for c in used)) or ("no data yet",)
         remarks = list(notes)
         if not used and self.candidates_at_native_size():
             remarks.append("There is data for images attacked at native size: --size native.")
@@ -163,7 +207,7 @@ class TableRequest:
             title=title or self.spec.title,
             columns=tuple(columns),
             rows=tuple(rows),
-            caption=caption,
+            caption=about,
             queries=tuple(self.queries),
             published=self.paper and isinstance(number, int),
         )
@@ -182,6 +226,39 @@ class TableRequest:
             candidate.is_papers(dataset, self.spec.classifier)
             and candidate.dataset in paper_datasets()
         )
+
+
+def chosen_dataset(
+    inventory: Inventory, dataset: str | None, model: int | str | None
+) -> str | None:
+    """Return the dataset that a user's choices mean, which a classifier's id implies; None: any.
+
+    Raises:
+        UsageError: the database knows no such dataset or classifier, or one is not of the other.
+    """
+    if isinstance(model, int):
+        owner = inventory.require_classifier(model)
+        if dataset not in (None, owner.dataset):
+            raise UsageError(
+                f"classifier {model} belongs to {owner.dataset}, not {dataset}",
+                "pixguard report --list",
+            )
+        dataset = owner.dataset
+    known = inventory.datasets | set(paper_datasets())
+    if dataset is not None and dataset not in known:
+        raise UsageError(
+            f"the database has no classifier of a dataset named {dataset!r}",
+            f"--dataset with one of {', '.join(sorted(known))}; or {commands.train(dataset, None)}",
+        )
+    architectures = sorted({c.architecture for c in inventory.classifiers})
+    if isinstance(model, str) and model not in architectures:
+        raise UsageError(
+            f"the database has no {model!r} classifier",
+            f"--model with an id, latest, or one of {', '.join(architectures)}"
+            if architectures
+            else commands.train(dataset or next(iter(paper_datasets())), model),
+        )
+    return dataset
 
 
 def paper_datasets() -> Mapping[str, str]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from pixguard.classifiers.inputs import to_unit_range
 from pixguard.config import DenoiserSettings
 from pixguard.datasets.base import ImageDataset
+from pixguard.datasets.overview import content
 from pixguard.defences.denoisers.variants import TABLE_4, TABLE_5, Variant
 from pixguard.defences.noise import IMPULSE, impulse_noise
 from pixguard.defences.restoring import restore
@@ -84,6 +85,7 @@ def run_plan(
 
     with session.writer(_config(plan, settings, test_limit), settings.seed) as writer:
         dataset_id = writer.dataset(dataset.info)
+        writer.content(dataset_id, content(dataset))
         judge(
             {n: register_untrained(writer, n, dataset.info, dataset_id) for n in UNTRAINED}, writer
         )

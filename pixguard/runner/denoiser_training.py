@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pixguard.config import DenoiserSettings
 from pixguard.datasets.base import ImageDataset
+from pixguard.datasets.overview import content
 from pixguard.datasets.patches import PATCH_SIDE, patches
 from pixguard.defences.denoisers import NAMES, TRAINED, build_denoiser
 from pixguard.defences.denoisers.variants import variant_parameters
@@ -109,6 +110,7 @@ def train(
             fit,
             parameters,
         )
+        writer.content(stored.dataset_id, content(dataset))
     training.checkpoint.unlink(missing_ok=True)
     return {
         "model": stored.id,

@@ -9,7 +9,7 @@ from torch import Tensor
 from pixguard.classifiers.evaluation import canonical_logits
 from pixguard.defences.restoring import restore
 from pixguard.errors import UsageError
-from pixguard.runner.denoisers import applied_denoisers, load_denoiser
+from pixguard.runner.denoisers import applied_denoisers, label, load_denoiser
 from pixguard.runner.denoising import adversarial_images
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
@@ -31,28 +31,43 @@ class Tile:
 class PanelRow:
     """One attempt: its tiles by column name, and the (row, col) of its changed pixels."""
 
+    image_index: int
     tiles: dict[str, Tile]
     pixels: tuple[tuple[int, int], ...]
 
 
-def collect(session: Session, subject: Subject, pixels: int, count: int) -> list[PanelRow]:
-    """Return panel rows for successful attempts, going round the true classes.
+def collect(
+    session: Session, subject: Subject, *, attack_id: int, seed: int, count: int
+) -> list[PanelRow]:
+    """Return panel rows for successful attempts of one attack, going round the true classes.
+
+    Non-targeted attempts count, the first repeat of each, as in the tables.
+
+    Args:
+        session: where the denoisers lie, and what computes.
+        subject: the classifier and its images.
+        attack_id: of the attack.
+        seed: of its attempts.
+        count: of rows, at most.
 
     Raises:
-        UsageError: there is no successful attempt.
+        UsageError: there is no such attempt.
     """
     engine = open_engine(session.database)
     try:
-        successes = outcomes.successes(
-            engine, subject.model.id, pixels=pixels, dataset_id=subject.dataset_id
-        )
+        successes = [
+            a
+            for a in outcomes.successes(engine, subject.model.id, dataset_id=subject.dataset_id)
+            if (a.attack_id, a.seed, a.target, a.repeat) == (attack_id, seed, None, 0)
+        ]
         denoisers = applied_denoisers(engine, subject)
     finally:
         engine.dispose()
     if not successes:
         raise UsageError(
-            f"classifier {subject.model.id} has no successful attempt with {pixels} pixels",
-            f"pixguard attack --dataset {subject.dataset.info.name} --pixels {pixels}",
+            f"classifier {subject.model.id} has no successful attempt of attack {attack_id} with "
+            f"the seed {seed}",
+            f"pixguard attack --dataset {subject.dataset.info.name}",
         )
     by_class: dict[str, list[outcomes.StoredAttempt]] = {}
     for attempt in successes:
@@ -69,9 +84,10 @@ def collect(session: Session, subject: Subject, pixels: int, count: int) -> list
     for stored in denoisers:
         if stored.record.architecture != "identity":
             denoiser = load_denoiser(session, stored, subject.dataset.info.channels)
-            columns[stored.record.architecture] = restore(denoiser, attacked, batch=len(chosen))
+            columns[label(stored)] = restore(denoiser, attacked, batch=len(chosen))
     return [
         PanelRow(
+            attempt.image_index,
             {
                 name: _tile(subject, images[position], attempt.label_code)
                 for name, images in columns.items()

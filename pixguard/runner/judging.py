@@ -3,6 +3,7 @@
 from sqlalchemy import Engine
 
 from pixguard.classifiers.evaluation import predict
+from pixguard.datasets.overview import content
 from pixguard.records import PredictionRecord
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
@@ -28,6 +29,7 @@ def judge_test_images(
     dataset, model_id = subject.dataset, subject.model.id
     known = reader.predictions(writer.engine, model_id, subject.dataset_id)
     indices = dataset.indices("test").tolist()
+    writer.content(subject.dataset_id, content(dataset))
     with session.display.track("checking the test images", len(indices), "images") as progress:
         for start in range(0, len(indices), CHUNK):
             chunk = indices[start : start + CHUNK]

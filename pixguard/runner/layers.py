@@ -11,6 +11,7 @@ from pixguard.classifiers.builders import build_classifier
 from pixguard.classifiers.weights import parameter_counts
 from pixguard.datasets.patches import PATCH_SIDE
 from pixguard.defences.certified import is_vote, phase_side, registered_voter
+from pixguard.defences.denoisers import build_denoiser
 from pixguard.defences.denoisers.layers import MedianLayer
 from pixguard.defences.denoisers.median import Median
 from pixguard.errors import UsageError
@@ -76,7 +77,7 @@ class LayerTable:
         return self.trainable_parameters + self.frozen_parameters
 
 
-def layer_table(module: nn.Module, channels: int, size: int) -> LayerTable:
+def layer_table(module: nn.Module, channels: int, size: int, *, device: str = "meta") -> LayerTable:
     """Return the layers that an image runs through.
 
     Activations without parameters are part of the layer before them. What is no module (sums,
@@ -86,9 +87,10 @@ def layer_table(module: nn.Module, channels: int, size: int) -> LayerTable:
         module: maps float32 images (N, C, H, W) in [0, 1]; it is copied, not run.
         channels: of the image.
         size: its side in pixels.
+        device: where the image runs. Nothing is computed on the meta device: at 224 the median CNN
+            takes half a minute to run. But torch loads its compiler for it, which takes seconds.
     """
-    # Nothing is computed on the meta device: at 224 the median CNN takes half a minute to run.
-    probe = copy.deepcopy(module).to("meta").eval()
+    probe = copy.deepcopy(module).to(device).eval()
     rows = [LayerRow("Input", (size, size, channels), 0)]
     counted: set[nn.Module] = set()
 
@@ -103,7 +105,7 @@ def layer_table(module: nn.Module, channels: int, size: int) -> LayerTable:
     for layer in _layers(probe):
         layer.register_forward_hook(note)
     with torch.inference_mode():
-        probe(torch.zeros(1, channels, size, size, device="meta"))
+        probe(torch.zeros(1, channels, size, size, device=device))
     trainable, frozen = parameter_counts(probe)
     rest = trainable + frozen - sum(row.parameters for row in rows)
     if rest:
@@ -132,6 +134,15 @@ def layers_of_model(stored: StoredModel, info: DatasetInfo) -> LayerTable:
         return layer_table(build_classifier(record.architecture, info), info.channels, info.size)
     side = PATCH_SIDE if info.is_native else info.size
     return layer_table(build_registered(record, info.channels), info.channels, side)
+
+
+def layers_of_denoiser(name: str, channels: int, size: int) -> LayerTable:
+    """Return the layers of a denoiser that runs in no time, with its default parameters.
+
+    Raises:
+        UsageError: no denoiser has that name.
+    """
+    return layer_table(build_denoiser(name, channels), channels, size, device="cpu")
 
 
 def _layers(module: nn.Module) -> list[nn.Module]:

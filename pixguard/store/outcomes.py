@@ -25,6 +25,7 @@ class StoredAttempt:
     label_code: str
     target: int | None
     repeat: int
+    seed: int
     predicted_before: LabelSet
     predicted_after: LabelSet
     confidence_before: float
@@ -118,6 +119,7 @@ def successes(
                 label_code=row.label_set,
                 target=row.target,
                 repeat=row.repeat,
+                seed=row.seed,
                 predicted_before=decode_label_set(row.predicted_before),
                 predicted_after=decode_label_set(row.predicted_after),
                 confidence_before=row.confidence_before,

@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from pixguard.errors import DataError, PixguardError
 from pixguard.records import (
     AttackRecord,
+    DatasetContent,
     DatasetInfo,
     EpochRecord,
     ImageRecord,
@@ -19,9 +20,12 @@ from pixguard.records import (
     PredictionRecord,
     digest,
 )
+from pixguard.store import tables
 from pixguard.store.rows import (
     Values,
     class_values,
+    content_values,
+    count_values,
     dataset_key,
     dataset_values,
     epoch_values,
@@ -35,6 +39,7 @@ from pixguard.store.tables import (
     Base,
     Dataset,
     DatasetClass,
+    DatasetCount,
     Environment,
     Image,
     Metric,
@@ -97,6 +102,16 @@ def dataset_id(connection: Connection, info: DatasetInfo) -> int:
             update(Dataset).where(Dataset.id == found).values(location=info.location)
         )
     return found
+
+
+def store_content(connection: Connection, dataset: int, content: DatasetContent) -> None:
+    """Store what a dataset holds, unless it is there: a registered dataset does not change."""
+    row = content_values(content, dataset)
+    known = select(tables.DatasetContent.id).where(tables.DatasetContent.dataset_id == dataset)
+    if connection.scalar(known) is not None:
+        return
+    connection.execute(insert_new(connection, tables.DatasetContent), row)
+    connection.execute(insert_new(connection, DatasetCount), count_values(content, dataset))
 
 
 def image_ids(

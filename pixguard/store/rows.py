@@ -16,6 +16,7 @@ from pixguard.records import (
     AttemptRecord,
     CertificateRecord,
     ClassInfo,
+    DatasetContent,
     DatasetInfo,
     DenoisingRecord,
     EpochRecord,
@@ -69,6 +70,32 @@ def dataset_values(info: DatasetInfo) -> Values:
 def class_values(info: ClassInfo, dataset_id: int) -> Values:
     """Return the row of a class."""
     return {"dataset_id": dataset_id, "code": info.code, **dataclasses.asdict(info)}
+
+
+def content_values(content: DatasetContent, dataset_id: int) -> Values:
+    """Return the row of what a dataset's files are."""
+    (least_height, greatest_height), (least_width, greatest_width) = content.heights, content.widths
+    return {
+        "dataset_id": dataset_id,
+        "modality": content.modality,
+        "least_height": int(least_height),
+        "greatest_height": int(greatest_height),
+        "least_width": int(least_width),
+        "greatest_width": int(greatest_width),
+    }
+
+
+def count_values(content: DatasetContent, dataset_id: int) -> list[Values]:
+    """Return the rows of a dataset's counts."""
+    return [
+        {
+            "dataset_id": dataset_id,
+            "split": split,
+            "label_set": encode_label_set(label_set),
+            "images": int(images),
+        }
+        for (split, label_set), images in content.counts.items()
+    ]
 
 
 def dataset_info(row: Row[Any], classes: Iterable[DatasetClass | Row[Any]]) -> DatasetInfo:

@@ -16,6 +16,7 @@ from pixguard.records import (
     AttackRecord,
     AttemptRecord,
     CertificateRecord,
+    DatasetContent,
     DatasetInfo,
     DenoisingRecord,
     EpochRecord,
@@ -164,6 +165,11 @@ class Writer:
         """Return the id of a dataset, registered with its classes if it is new."""
         with self.engine.begin() as connection:
             return registry.dataset_id(connection, info)
+
+    def content(self, dataset_id: int, content: DatasetContent) -> None:
+        """Store what a registered dataset holds, unless that is there already."""
+        with self.engine.begin() as connection:
+            registry.store_content(connection, dataset_id, content)
 
     def images(self, dataset_id: int, records: Sequence[ImageRecord]) -> dict[int, int]:
         """Register images; return dataset index -> image id.

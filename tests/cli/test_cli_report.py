@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
+from pixguard.reports.formats import ENDINGS
+from pixguard.reports.tables import table_specs
 from pixguard.store import tables as t
 from pixguard.store.engine import open_engine
+from support import run
 
 DATASET = {
     "id": 1,
@@ -26,6 +29,17 @@ DATASET = {
     "licence": "",
     "citation": "",
 }
+
+A_TRAINING = """
+INSERT INTO environment (id, fingerprint, pixguard_version, python_version, torch_version, cpu,
+    cpu_threads, memory_mib, packages) VALUES (1, 'f', '0', '3', '2', 'a cpu', 1, 1, '{}');
+INSERT INTO run (id, uuid, command, config, config_hash, seed, environment_id, host, pid, status,
+    started_ms, heartbeat_ms) VALUES (1, 'u', 'c', '{}', 'h', 0, 1, 'h', 1, 'finished', 0, 0);
+INSERT INTO model (id, kind, architecture, dataset_id, weights_file, weights_sha256, run_id,
+    parameters, hyperparameters, trainable_parameters, frozen_parameters, training_seconds, epochs,
+    created_ms)
+    VALUES (1, 'classifier', 'resnet50', 1, 'w', 's', 1, '{}', '{}', 1, 0, 125.0, 3, 0);
+"""
 
 
 @pytest.fixture
@@ -75,8 +89,10 @@ def test_the_list_and_a_file(database: str, tmp_path: Path) -> None:
     done = pixguard("--list", "--format", "csv", "--out", str(out), "--db", database)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "" and "wrote" in done.stderr
-    rows = list(csv.reader(io.StringIO(out.read_text())))
-    assert len(rows) == 1 + 41 + 3
+    tables, figures = out.read_text().split("\n\n")
+    assert len(list(csv.reader(io.StringIO(tables)))) == 1 + len(table_specs())
+    listed = list(csv.reader(io.StringIO(figures)))
+    assert len(listed) == 1 + 18 + 5 and listed[1][2] == "9"
 
 
 def test_sql_is_a_script(database: str) -> None:
@@ -85,18 +101,63 @@ def test_sql_is_a_script(database: str) -> None:
     sqlite3.connect(database).executescript(done.stdout)
 
 
+def test_all_tables_go_to_one_stream_in_short(database: str) -> None:
+    text = run(f"report --all --db {database}").stdout
+    assert text.startswith("Table 1. Overview of the Autoencoder")
+    assert "7009" in text and "8163" in text
+    # Tables 1 and 2 need no data; every other one stands in one short table at the end.
+    _, missing = text.split("Tables Without Data\n")
+    numbers = [line.split()[0] for line in missing.splitlines() if line[:8].strip().isdecimal()]
+    assert numbers == [str(n) for n in range(3, 52)]
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_all_tables_go_to_a_folder_or_a_file(database: str, tmp_path: Path) -> None:
+    out = tmp_path / "tables"
+    done = run(f"report --all --format csv --out {out} --db {database}")
+    assert done.stdout == "" and f"wrote {len(table_specs())} tables to {out}" in done.stderr
+    assert {path.name for path in out.iterdir()} == {f"table-{n}.csv" for n in table_specs()}
+    assert "2312" in (out / f"table-1.{ENDINGS['csv']}").read_text()
+    run(f"report --all --json --out {tmp_path / 'all.json'} --db {database}")
+    found = json.loads((tmp_path / "all.json").read_text())
+    assert [table["table"] for table in found] == [1, 2, "missing"]
+
+
+def test_the_sql_of_all_tables_is_a_script(database: str) -> None:
+    text = run(f"report --all --sql --db {database}").stdout
+    sqlite3.connect(database).executescript(text)
+
+
+def test_the_audit_needs_no_database(tmp_path: Path) -> None:
+    findings, summary = json.loads(run(f"report --audit --json --db {tmp_path / 'no.db'}").stdout)
+    assert len(findings["rows"]) > 50 and len(summary["rows"]) > 15
+    text = run(f"report --audit --db {tmp_path / 'no.db'}").stdout
+    assert "387 of 500" in text and max(map(len, text.splitlines())) <= 80
+    assert not (tmp_path / "no.db").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["--table", "99"], 2, "table 99 is not in the paper"),
-        (["--table", "7"], 2, "table 7 states facts"),
         (["--table", "x"], 2, "'x' is not the number of a table"),
         ([], 2, "no table was named"),
         (["--table", "32", "--dataset", "brain"], 2, "no classifier of a dataset named 'brain'"),
         (["--table", "32", "--model", "9"], 2, "no classifier with the id 9"),
+        (["--figure", "3"], 2, "figure 3 is a schematic"),
+        (["--figure", "99"], 2, "figure 99 is not in the paper"),
+        (["--figure", "heat"], 2, "'heat' is not the number of a figure"),
+        (["--figure", "25", "--table", "32"], 2, "tables and figures were asked for at once"),
+        (["--figure", "25,26", "--out", "one.png"], 2, "2 figures were asked for"),
+        (["--figure", "25", "--out", "one.pdf"], 2, "cannot be written as '.pdf'"),
+        (["--figure", "25", "--dataset", "brain"], 2, "no classifier of a dataset named 'brain'"),
+        (["--figure", "9"], 1, "figure 9: not run"),
+        (["--figure", "9", "--sql"], 2, "figure 9 is made from images"),
+        (["--figure", "25"], 1, "figure 25: not run"),
+        (["--figure", "success"], 1, "figure 'success': not run"),
     ],
 )
-def test_mistakes_have_a_hint_and_exit_code_2(
+def test_mistakes_have_a_hint_and_an_exit_code(
     database: str, arguments: list[str], code: int, message: str
 ) -> None:
     done = pixguard(*arguments, "--db", database)
@@ -112,3 +173,26 @@ def test_without_a_database_it_says_what_to_do(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "none.db" in done.stderr and "next: " in done.stderr
     assert not (tmp_path / "none.db").exists()
+
+
+def test_figures_that_can_be_drawn_are_and_the_others_are_told(
+    database: str, tmp_path: Path
+) -> None:
+    with sqlite3.connect(database) as connection:
+        connection.executescript(A_TRAINING)
+    out = tmp_path / "figures"
+    done = pixguard("--figure", "25,26", "--out", str(out), "--db", database)
+    assert done.returncode == 1
+    assert sorted(path.name for path in out.iterdir()) == ["figure-25.png", "figure-25.svg"]
+    assert done.stdout.startswith("Figure 25. Training Times of Classification Models\n")
+    assert "figure 26: not run" in done.stderr and "next: pixguard denoise train" in done.stderr
+    assert f"wrote {out / 'figure-25.svg'}" in done.stderr
+    svg = tmp_path / "one.svg"
+    one = pixguard("--figure", "25", "--out", str(svg), "--json", "--db", database)
+    result = json.loads(one.stdout)
+    assert (result["figure"], result["files"]) == (25, [str(svg)])
+    assert result["caption"] == ["oct (phantom 28, phantom data): resnet50 #1"]
+    assert svg.read_bytes() == (out / "figure-25.svg").read_bytes()
+    sql = pixguard("--figure", "25", "--sql", "--db", database)
+    sqlite3.connect(database).executescript(sql.stdout)
+    assert "m.kind = 'classifier'" in sql.stdout

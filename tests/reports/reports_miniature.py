@@ -175,6 +175,30 @@ class Miniature:
             },
         )
 
+    def pixel(
+        self,
+        attempt: int,
+        row: int,
+        col: int,
+        before: str = "[10]",
+        after: str = "[255]",
+        ordinal: int = 0,
+    ) -> None:
+        colours = {"before": before, "after": after}
+        self.add(t.Pixel, attempt_id=attempt, ordinal=ordinal, row=row, col=col, **colours)
+
+    def content(self, dataset: int, counts: dict[tuple[str, str], int], **values: Any) -> None:
+        """Record what a dataset holds: (split, label set) -> images."""
+        sides = ("least_height", "greatest_height", "least_width", "greatest_width")
+        self.add(
+            t.DatasetContent,
+            dataset_id=dataset,
+            **{"modality": None, **dict.fromkeys(sides, 28), **values},
+        )
+        for (split, label_set), images in counts.items():
+            own = {"split": split, "label_set": label_set, "images": images}
+            self.add(t.DatasetCount, dataset_id=dataset, **own)
+
     def metrics(self) -> dict[str, int]:
         names = ("psnr", "ssim", "mse", "gmsd", "fsim")
         return {n: self.add(t.Metric, name=n, version=1, parameters="{}") for n in names}

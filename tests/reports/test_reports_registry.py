@@ -8,28 +8,40 @@ import pytest
 from pixguard.errors import UsageError
 from pixguard.reports.families import FAMILIES
 from pixguard.reports.published import published_rows, published_table, published_tables, row_key
-from pixguard.reports.tables import TableSpec, register, table_spec, table_specs
+from pixguard.reports.tables import BEYOND_THE_PAPER, TableSpec, register, table_spec, table_specs
 from pixguard.store.queries import load
 
 QUERIES = Path(__file__).parents[2] / "pixguard" / "store" / "queries"
 
 
-def test_every_table_of_measured_rows_is_registered() -> None:
-    numbers = [3, 4, 5, *range(12, 46), *range(48, 52)]
-    assert list(table_specs()) == [*numbers, "truth", "adaptive", "cost", "certified"]
+def test_every_table_is_registered() -> None:
+    names = [spec.number for spec in BEYOND_THE_PAPER]
+    assert list(table_specs()) == [*range(1, 52), *names]
+    assert {
+        "recovery",
+        "paired",
+        "truth",
+        "adaptive",
+        "classes",
+        "pixels",
+        "cost",
+        "certified",
+    } <= set(names)
     families = {number: spec.family for number, spec in table_specs().items()}
+    assert set(families.values()) == set(FAMILIES)
     by_family = {f: [n for n, own in families.items() if own == f] for f in FAMILIES}
-    assert by_family == {
+    assert {f: numbers for f, numbers in by_family.items() if numbers != [f]} == {
+        "layers": [1, 2],
+        "datasets": [6],
+        "class_counts": [7, 8, 9, 10],
+        "hardware": [11],
+        "attack_times": [46, 47],
         "classification": [12, 34],
         "capability": [13, 14, 15, 16],
         "attack_by_class": [17, 19, 21, 22, 24, 26, 28, 30, 35, 37, 39, 41],
         "denoising": [18, 20, 23, 25, 27, 29, 31, 36, 38, 40, 42],
         "attack_overview": [32, 33],
         "comparison": [43],
-        "truth": ["truth"],
-        "adaptive": ["adaptive"],
-        "cost": ["cost"],
-        "certified": ["certified"],
         "ablation": [3, 4, 5],
         "training_times": [44, 45, 48, 49, 50, 51],
     }
@@ -38,11 +50,14 @@ def test_every_table_of_measured_rows_is_registered() -> None:
 @pytest.mark.parametrize(
     ("number", "expected"),
     [
+        (8, ("pathology", None, None)),
         (12, (None, None, "resnet50")),
         (24, ("oct", 1, "resnet50")),
         (33, (None, 2, "resnet50")),
         (41, ("chest", 2, "densenet121")),
         (43, (None, 2, None)),
+        (45, (None, None, "densenet121")),
+        (46, (None, 1, "resnet50")),
     ],
 )
 def test_specs_name_dataset_pixels_and_classifier(number: int, expected: tuple) -> None:
@@ -52,9 +67,9 @@ def test_specs_name_dataset_pixels_and_classifier(number: int, expected: tuple) 
 
 @pytest.mark.parametrize(
     ("number", "reason"),
-    [(7, "facts or times"), (99, "not in the paper"), ("trut", "nor a name")],
+    [(0, "not in the paper"), (99, "not in the paper"), ("trut", "nor a name")],
 )
-def test_a_table_that_no_query_fills_is_refused_with_a_hint(number: int | str, reason: str) -> None:
+def test_a_table_that_is_not_there_is_refused_with_a_hint(number: int | str, reason: str) -> None:
     with pytest.raises(UsageError, match=reason) as caught:
         table_spec(number)
     assert caught.value.hint == "pixguard report --list"

@@ -43,7 +43,7 @@ def test_no_table_is_wider_than_80_columns_or_cuts_a_word(mini: Miniature, paper
         assert not too_wide, table.number
         assert "…" not in text and "\x1b" not in text
         for row in table.rows:
-            for word in str(row.cells[0].value).split():
+            for word in str(row.cells[0].value or "").split():
                 assert word in text
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 from pixguard.errors import PixguardError, SchemaMismatchError
@@ -47,6 +48,8 @@ def test_migrated_schema_is_the_declared_one(tmp_path: Path) -> None:
 def test_head_is_what_a_new_database_gets(tmp_path: Path) -> None:
     open_engine(str(tmp_path / "a.db"), create=True).dispose()
     assert schema.known_revisions()[0] == HEAD
+    scripts = ScriptDirectory(str(schema.migrations_folder()))
+    assert schema.known_revisions() == tuple(s.revision for s in scripts.walk_revisions())
     assert all(revision.isdecimal() for revision in schema.known_revisions())
     assert maintenance.info(str(tmp_path / "a.db")).schema_revision == HEAD
 
@@ -64,7 +67,7 @@ def test_migrations_beside_the_package_win_over_the_repository(
 @pytest.mark.parametrize(
     ("revision", "words", "hint"),
     [
-        ("9999", "newer than this pixguard's 0006", "upgrade pixguard"),
+        ("9999", f"newer than this pixguard's {HEAD}", "upgrade pixguard"),
         ("abcd", "not made by pixguard", "--db"),
     ],
 )

@@ -21,8 +21,8 @@ COLUMNS = (
     Column("denoiser"),
     Column("attack"),
     Column("settings"),
-    Column("pixels", "count"),
-    Column("seed", "count"),
+    Column("pixels", "count", is_label=True),
+    Column("seed", "count", is_label=True),
     Column("clean broken %", "percent", show_denominator=True),
     Column("transfer recovered %", "percent", show_denominator=True),
     Column("adaptive success %", "percent", show_denominator=True),
@@ -35,8 +35,8 @@ NOTHING_TO_RESTORE = "none"
 NOTHING_NOTE = "none: no attempt on the bare classifier succeeded, so there is nothing to restore."
 CLEAN_UNKNOWN = "not run"
 CLEAN_NOTE = (
-    "clean broken: not run where the denoiser's restorations of clean images are not stored; "
-    "`pixguard attack --through` says what it costs on the images that it attacks."
+    "clean broken: not run where the denoiser's restorations of clean images are not "
+    "stored; `pixguard denoise apply` stores those of every attacked image."
 )
 NOTES = (
     "clean broken: of the clean test images that the classifier gets right, wrong once denoised. "
@@ -105,7 +105,7 @@ def _cells(
         Cell(settings_text(row["parameters"]) if row["parameters"] else None),
         Cell(pixels),
         Cell(row["seed"]),
-        _clean(row),
+        clean_cell(row),
         _transfer(candidate, row, selector, bare_command),
         *_attempts(row, "adaptive", adaptive_command),
         *_attempts(row, "bare", bare_command),
@@ -113,7 +113,8 @@ def _cells(
     )
 
 
-def _clean(row: RowValues) -> Cell:
+def clean_cell(row: RowValues) -> Cell:
+    """Return the share of right clean images that a denoiser breaks, from the queries' columns."""
     if row["clean_restored"] is None:
         return Cell(None, note=CLEAN_UNKNOWN)
     return rate_cell(int(row["clean_broken"]), int(row["clean_restored"]), None)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from pixguard.reports import commands
 from pixguard.reports.inventory import Candidate, choose, matching
-from pixguard.reports.request import TableRequest, paper_datasets
+from pixguard.reports.request import TableRequest
 
 IMPLIED_SETTINGS = frozenset({"goal"})
 """Parameters that all rows of a table share: it shows non-targeted attacks alone."""
@@ -18,6 +18,21 @@ def find_candidate(request: TableRequest, *pools: Sequence[Candidate]) -> Candid
         if candidate is not None:
             return candidate
     return None
+
+
+def plans_by_pixels(request: TableRequest, pool: Sequence[Candidate]) -> list[Candidate]:
+    """Return the attacks that a table shows: on one classifier, one for each number of pixels."""
+    shown = find_candidate(request, pool)
+    if shown is None:
+        return []
+    own = [
+        c
+        for c in request.candidates(pool, request.dataset)
+        if c.attack is not None and c.classifier_id == shown.classifier_id
+    ]
+    counts = sorted({c.attack.pixels for c in own if c.attack is not None})
+    chosen = (choose(matching(own, pixels=pixels), None) for pixels in counts)
+    return [c for c in chosen if c is not None]
 
 
 def attack_command(
@@ -34,14 +49,7 @@ def attack_command(
     if candidate is not None:
         dataset, classifier_id = candidate.dataset, candidate.classifier_id
         return commands.attack(dataset, pixels, classifier_id, attack, through)
-    fitting = matching(
-        request.inventory.classifiers,
-        dataset=request.dataset,
-        size=request.classifier_size,
-        model=request.model,
-    )
-    newest = choose(fitting, None)
-    dataset = request.dataset or (newest.dataset if newest else next(iter(paper_datasets())))
+    dataset = request.dataset or request.default_dataset()
     return request.fill_command(dataset, None, real=False, attack=attack, through=through)
 
 

@@ -2,7 +2,7 @@
 
 from pixguard.reports.families.one_dataset import find_topic, in_papers_order, known_classes
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.request import TableRequest
+from pixguard.reports.request import INTERVAL_NOTE, TableRequest, rate_cell
 
 COLUMNS = (
     Column("class"),
@@ -15,6 +15,7 @@ NOTES = (
     "images: test images that carry the class. Precision: the share of the images given the "
     "class (n) that carry it; recall: the share of the images that carry it that are given it; "
     "F1: their harmonic mean, over the images that carry the class or are given it.",
+    INTERVAL_NOTE,
 )
 NOT_DEFINED = "not defined"
 
@@ -46,16 +47,25 @@ def build(request: TableRequest) -> ReportTable:
                 Cell(carried),
                 _share(hits, given, paper["precision %"]),
                 _share(hits, carried, paper["recall %"]),
-                _share(2 * hits, carried + given, paper["F1 %"], carried + given - hits),
+                _f1(hits, carried + given, paper["F1 %"]),
             ]
         rows.append(Row((Cell(row["class"]), *cells), in_paper))
     title = topic.title(request, "Prediction Capability of a Classification Model")
     return request.table(COLUMNS, rows, [candidate] if candidate else [], NOTES, title)
 
 
-def _share(part: int, whole: int, published: int | float | None, images: int | None = None) -> Cell:
-    """Return a percentage; ``images`` is its denominator where that is not ``whole``."""
-    count = whole if images is None else images
+def _share(part: int, whole: int, published: int | float | None) -> Cell:
+    """Return a percentage of images with its interval."""
     if whole == 0:
-        return Cell(None, count, published=published, note=NOT_DEFINED)
-    return Cell(100 * part / whole, count, published=published)
+        return Cell(None, 0, published=published, note=NOT_DEFINED)
+    return rate_cell(part, whole, published)
+
+
+def _f1(hits: int, both: int, published: int | float | None) -> Cell:
+    """Return F1, which is no share of images and has no such interval.
+
+    ``both`` counts the images that carry the class and those that are given it, some twice.
+    """
+    if both == 0:
+        return Cell(None, 0, published=published, note=NOT_DEFINED)
+    return Cell(200 * hits / both, both - hits, published=published)

@@ -5,7 +5,7 @@ import json
 from pixguard.reports.families.all_datasets import COLUMNS as HEAD
 from pixguard.reports.families.all_datasets import Entry, entries
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.request import TableRequest
+from pixguard.reports.request import INTERVAL_NOTE, TableRequest, rate_cell
 
 COLUMNS = (
     *HEAD,
@@ -15,7 +15,7 @@ COLUMNS = (
 )
 NOTES = (
     "n: images that the accuracy was taken over. A multi-label image is correct when all its "
-    "labels are.",
+    "labels are. " + INTERVAL_NOTE,
 )
 N_UNKNOWN_NOTE = "n unknown: the number of training images was not recorded."
 
@@ -48,6 +48,6 @@ def _cells(request: TableRequest, entry: Entry) -> list[Cell]:
             published=paper[0],
             note="not recorded" if accuracy is None else "" if trained else "n unknown",
         ),
-        Cell(100 * correct / tested if tested else None, tested, published=paper[1]),
+        rate_cell(correct, tested, paper[1]),
         Cell(correct, tested, published=paper[2]),
     ]

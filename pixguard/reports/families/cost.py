@@ -13,7 +13,7 @@ COLUMNS = (
     Column("data"),
     Column("classifier"),
     Column("attack"),
-    Column("pixels", "count"),
+    Column("pixels", "count", is_label=True),
     Column("through"),
     Column("evaluator"),
     Column("precision"),

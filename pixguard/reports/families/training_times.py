@@ -108,14 +108,15 @@ def _line(request: TableRequest, row: RowValues, key: str | None) -> Row:
         Cell(images, published=published("count"), note="" if images else "not recorded"),
         Cell(int(row["epochs"])),
         Cell(row["computer"]),
-        Cell(_words(seconds)),
+        Cell(words_of_time(seconds)),
         Cell(seconds, published=published("seconds")),
         Cell(seconds / int(row["epochs"])),
     )
     return Row(cells, in_paper=key is not None)
 
 
-def _words(seconds: float) -> str:
+def words_of_time(seconds: float) -> str:
+    """Return a time as the paper writes it: ``182 min 16 s``."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 

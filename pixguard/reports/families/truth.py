@@ -21,7 +21,7 @@ from pixguard.reports.statistics import wilson_interval
 COLUMNS = (
     Column("attack"),
     Column("settings"),
-    Column("seed", "count"),
+    Column("seed", "count", is_label=True),
     Column("images", "count"),
     Column("vulnerable", "count"),
     Column("found", "count"),

@@ -1,10 +1,12 @@
-"""Tables in LaTeX: a plain ``tabular`` that needs no package."""
+"""Tables in LaTeX: a plain ``tabular`` that needs no package but, for letters, inputenc."""
 
 from collections.abc import Iterable
 
 from pixguard.reports.formats.text import cell_parts, clean, sections
 from pixguard.reports.report_table import ReportTable
 
+LONG, LINE = 32, "4cm"
+"""From how many characters on words are broken into lines, and how long these are."""
 _ESCAPES = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -19,9 +21,15 @@ _ESCAPES = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': "''",
     "–": "--",
     "×": r"$\times$",
+    # The symbols of the paper's Table 4.
+    "√": r"$\surd$",
+    "★": r"$\star$",
+    "▲": r"$\triangle$",
+    "●": r"$\bullet$",
+    "♦": r"$\diamondsuit$",
     # After \\ a bracket would open an optional argument and a star a variant.
     "[": "{[}",
     "]": "{]}",
@@ -36,7 +44,7 @@ def escape_latex(words: str) -> str:
 
 def render_latex(table: ReportTable) -> str:
     """Return a ``table`` environment; caption and notes are set below the figures."""
-    spec = "".join("l" if c.is_text else "r" for c in table.columns)
+    spec = "".join(_alignment(table, position) for position in range(len(table.columns)))
     width = len(table.columns)
     lines = [
         f"% {clean(table.heading)}",
@@ -65,6 +73,18 @@ def render_latex(table: ReportTable) -> str:
         lines += ["", rf"\par\smallskip{{\footnotesize {remarks}\par}}"]
     lines.append(r"\end{table}")
     return "\n".join(lines) + "\n"
+
+
+def _alignment(table: ReportTable, position: int) -> str:
+    """Return how a column is set; long words in lines, which ``l`` would not break."""
+    column = table.columns[position]
+    if not column.is_text:
+        return "r"
+    parts = (
+        cell_parts(row.cells[position], column, published=table.published) for row in table.rows
+    )
+    longest = max((len(" ".join(own)) for own in parts), default=0)
+    return rf"p{{{LINE}}}" if longest > LONG else "l"
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -5,16 +5,22 @@
 -- The dataset is that of the attacked images, the classifier's own or the same images at native
 -- size. Where pixels are changed is a parameter of the attack, so that any image tells which.
 WITH counted AS (
+    -- SQLite joins in this order where it says CROSS; it would look through all attempts else. The
+    -- name is joined to '' so that its index is not used, for then the rows come in groups already.
     SELECT
-        t.model_id,
-        t.attack_id,
+        m.id AS model_id,
+        a.id AS attack_id,
         t.seed,
         COUNT(*) AS images,
         SUM(t.success) AS successes,
         MIN(t.image_id) AS image_id
-    FROM attempt t
-    WHERE t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0
-    GROUP BY t.model_id, t.attack_id, t.seed
+    FROM model m
+    CROSS JOIN attack a
+    CROSS JOIN attempt t
+    WHERE m.kind = 'classifier' AND a.name || '' = :attack_name
+      AND t.model_id = m.id AND t.attack_id = a.id
+      AND t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0
+    GROUP BY m.id, a.id, t.seed
 )
 SELECT
     d.id AS dataset_id,
@@ -44,7 +50,6 @@ JOIN model m ON m.id = c.model_id
 JOIN dataset o ON o.id = m.dataset_id
 JOIN image i ON i.id = c.image_id
 JOIN dataset d ON d.id = i.dataset_id
-WHERE a.name = :attack_name
 GROUP BY
     d.id, d.name, d.source, d.size, d.version, d.split_scheme, d.split_seed,
     m.id, m.architecture, m.weights_sha256, m.created_ms,

@@ -3,16 +3,23 @@
 -- A label set is text such as '0,5'. Between two commas (',0,5,') it holds the class of code 5
 -- when it contains ',5,'. The class without a label has the code '' and the text ',,': the same
 -- comparison finds it, and nothing else does. Multi-class sets hold exactly one class.
-WITH decided AS (
-    SELECT ',' || i.label_set || ',' AS carried, ',' || p.predicted || ',' AS predicted
+WITH counted AS (
+    -- Alike images are counted first: then few texts have to be looked through.
+    SELECT i.label_set, p.predicted, COUNT(*) AS images
     FROM prediction p
     JOIN image i ON i.id = p.image_id
     WHERE p.model_id = :classifier_id AND i.dataset_id = :dataset_id AND i.split = 'test'
+    GROUP BY i.label_set, p.predicted
+),
+decided AS (
+    SELECT ',' || label_set || ',' AS carried, ',' || predicted || ',' AS predicted, images
+    FROM counted
 ),
 judged AS (
     SELECT
         c.ordinal,
         c.name AS class,
+        x.images,
         CASE WHEN x.carried LIKE '%,' || c.code || ',%' THEN 1 ELSE 0 END AS is_carried,
         CASE WHEN x.predicted LIKE '%,' || c.code || ',%' THEN 1 ELSE 0 END AS is_predicted
     FROM dataset_class c
@@ -22,9 +29,9 @@ judged AS (
 SELECT
     ordinal,
     class,
-    SUM(is_carried) AS carried,
-    SUM(is_predicted) AS predicted,
-    SUM(is_carried * is_predicted) AS both_agree
+    SUM(images * is_carried) AS carried,
+    SUM(images * is_predicted) AS predicted,
+    SUM(images * is_carried * is_predicted) AS both_agree
 FROM judged
 GROUP BY ordinal, class
 ORDER BY ordinal

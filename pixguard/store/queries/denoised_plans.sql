@@ -9,9 +9,12 @@ WITH counted AS (
         t.seed,
         COUNT(DISTINCT t.id) AS images,
         MIN(t.image_id) AS image_id
-    FROM restoration r
-    JOIN attempt t ON t.id = r.attempt_id AND t.model_id = r.classifier_id
-    WHERE t.success = 1
+    -- SQLite joins in this order where it says CROSS; the other way would take hours.
+    FROM model m
+    CROSS JOIN restoration r
+    CROSS JOIN attempt t
+    WHERE m.kind = 'classifier' AND r.classifier_id = m.id
+      AND t.id = r.attempt_id AND t.model_id = m.id AND t.success = 1
       AND t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0
     GROUP BY t.model_id, t.attack_id, t.seed
 )

@@ -14,29 +14,41 @@ WITH restored AS (
       AND t.attack_id = :attack_id AND t.seed = :seed AND i.dataset_id = :dataset_id
       AND t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0
 ),
-scored AS (
-    SELECT
-        r.denoiser_id,
-        k.name AS metric,
-        s.value,
-        s.value_kind,
-        ROW_NUMBER() OVER (
-            PARTITION BY r.denoiser_id, k.name
-            ORDER BY CASE WHEN s.value_kind = 'finite' THEN 0 ELSE 1 END, s.value
-        ) AS place,
-        COUNT(*) OVER (PARTITION BY r.denoiser_id, k.name) AS places
-    FROM restored r
-    JOIN score s ON s.restoration_id = r.id
-    JOIN metric k ON k.id = s.metric_id
-    WHERE s.value_kind <> 'nan'
-      AND k.version = (SELECT MAX(n.version) FROM metric n WHERE n.name = k.name)
+newest AS (
+    SELECT k.id, k.name
+    FROM metric k
+    WHERE k.version = (SELECT MAX(n.version) FROM metric n WHERE n.name = k.name)
 ),
-placed AS (
+scored AS (
+    SELECT o.denoiser_id, k.name AS metric, s.value, s.value_kind
+    -- SQLite joins in this order where it says CROSS; it would look through all scores else.
+    FROM restored o
+    CROSS JOIN score s
+    CROSS JOIN newest k
+    WHERE s.restoration_id = o.id AND k.id = s.metric_id AND s.value_kind <> 'nan'
+),
+ranked AS (
+    SELECT
+        denoiser_id,
+        value,
+        value_kind,
+        ROW_NUMBER() OVER (
+            PARTITION BY denoiser_id
+            ORDER BY CASE WHEN value_kind = 'finite' THEN 0 ELSE 1 END, value
+        ) AS place,
+        COUNT(*) OVER (PARTITION BY denoiser_id) AS places
+    FROM scored
+    WHERE metric = 'psnr'
+),
+middle AS (
     -- The middle value, or the middle two of an even number.
     SELECT
-        denoiser_id, metric, value, value_kind,
-        CASE WHEN 2 * place BETWEEN places AND places + 2 THEN 1 ELSE 0 END AS is_middle
-    FROM scored
+        denoiser_id,
+        AVG(value) AS psnr_median,
+        COUNT(CASE WHEN value_kind = 'inf' THEN 1 END) AS psnr_median_infinite
+    FROM ranked
+    WHERE 2 * place BETWEEN places AND places + 2
+    GROUP BY denoiser_id
 ),
 summary AS (
     SELECT
@@ -44,9 +56,6 @@ summary AS (
         AVG(CASE WHEN metric = 'psnr' THEN value END) AS psnr,
         COUNT(CASE WHEN metric = 'psnr' THEN value END) AS psnr_finite,
         COUNT(CASE WHEN metric = 'psnr' AND value_kind = 'inf' THEN 1 END) AS psnr_infinite,
-        AVG(CASE WHEN metric = 'psnr' AND is_middle = 1 THEN value END) AS psnr_median,
-        COUNT(CASE WHEN metric = 'psnr' AND is_middle = 1 AND value_kind = 'inf' THEN 1 END)
-            AS psnr_median_infinite,
         AVG(CASE WHEN metric = 'ssim' THEN value END) AS ssim,
         COUNT(CASE WHEN metric = 'ssim' THEN value END) AS ssim_finite,
         AVG(CASE WHEN metric = 'mse' THEN value END) AS mse,
@@ -55,7 +64,7 @@ summary AS (
         COUNT(CASE WHEN metric = 'gmsd' THEN value END) AS gmsd_finite,
         AVG(CASE WHEN metric = 'fsim' THEN value END) AS fsim,
         COUNT(CASE WHEN metric = 'fsim' THEN value END) AS fsim_finite
-    FROM placed
+    FROM scored
     GROUP BY denoiser_id
 ),
 recovery AS (
@@ -71,8 +80,8 @@ SELECT
     y.psnr,
     y.psnr_finite,
     y.psnr_infinite,
-    y.psnr_median,
-    y.psnr_median_infinite,
+    h.psnr_median,
+    h.psnr_median_infinite,
     y.ssim,
     y.ssim_finite,
     y.mse,
@@ -84,4 +93,5 @@ SELECT
 FROM recovery v
 JOIN model m ON m.id = v.denoiser_id
 LEFT JOIN summary y ON y.denoiser_id = v.denoiser_id
+LEFT JOIN middle h ON h.denoiser_id = v.denoiser_id
 ORDER BY m.id

@@ -13,6 +13,8 @@ from pixguard.store.tables.runs import Environment, Failure, Run
 from pixguard.store.tables.subjects import (
     Dataset,
     DatasetClass,
+    DatasetContent,
+    DatasetCount,
     Image,
     Model,
     Prediction,
@@ -26,6 +28,8 @@ __all__ = [
     "Certificate",
     "Dataset",
     "DatasetClass",
+    "DatasetContent",
+    "DatasetCount",
     "Denoising",
     "DenoisingScore",
     "Environment",

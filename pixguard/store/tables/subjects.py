@@ -44,6 +44,35 @@ class DatasetClass(Base):
     disease_type: Mapped[str | None]
 
 
+class DatasetContent(Base):
+    """What the files of a dataset are: modality, and the range of their sides in pixels."""
+
+    __tablename__ = "dataset_content"
+    __table_args__ = strict(UniqueConstraint("dataset_id"))
+    id: Mapped[int] = mapped_column(primary_key=True)
+    dataset_id: Mapped[int] = reference("dataset", index=False)
+    modality: Mapped[str | None]
+    least_height: Mapped[int]
+    greatest_height: Mapped[int]
+    least_width: Mapped[int]
+    greatest_width: Mapped[int]
+
+
+class DatasetCount(Base):
+    """How many images of a split have a label set; of all images, registered or not."""
+
+    __tablename__ = "dataset_count"
+    __table_args__ = strict(
+        UniqueConstraint("dataset_id", "split", "label_set"),
+        CheckConstraint("split IN ('train', 'val', 'test')", name="split"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    dataset_id: Mapped[int] = reference("dataset", index=False)
+    split: Mapped[str]
+    label_set: Mapped[str]
+    images: Mapped[int]
+
+
 class Image(Base):
     """One image; ``label_set`` is its true label set's code."""
 

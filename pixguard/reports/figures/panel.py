@@ -1,0 +1,160 @@
+"""Figures 9 to 24: examples of attacked images, and what each denoiser makes of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pixguard.reports import commands
+from pixguard.reports.figures.drawing import Drawing
+from pixguard.reports.figures.request import FigureRequest
+from pixguard.reports.figures.style import (
+    BLUE,
+    COLUMN_INCHES,
+    GREY,
+    PAGE_INCHES,
+    VERMILLION,
+    new_figure,
+    wrapped,
+)
+from pixguard.reports.inventory import Candidate, choose
+from pixguard.reports.published import published_rows
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+CLEAN, ATTACKED = "clean", "attacked"
+DENOISING_TABLE = 18
+"""A published table whose rows are the paper's denoisers."""
+LARGEST_TILE, TEXT_INCHES, CHARACTERS = 1.45, 0.42, 18
+"""The side of a tile and the text below it in inches, and how much of the text fits in an inch."""
+RED, HALO = "#FF0000", "white"
+
+
+class PanelTile(Protocol):
+    """One image with the classifier's decision on it."""
+
+    @property
+    def image(self) -> Any:
+        """The image, uint8 (H, W, C)."""
+
+    @property
+    def decision(self) -> str:
+        """What the classifier says."""
+
+    @property
+    def confidence(self) -> float:
+        """How sure it is, in [0, 1]."""
+
+    @property
+    def right(self) -> bool:
+        """Whether that is the image's true label."""
+
+
+class PanelRow(Protocol):
+    """One attempt."""
+
+    @property
+    def image_index(self) -> int:
+        """The image's index in its dataset."""
+
+    @property
+    def tiles(self) -> Mapping[str, PanelTile]:
+        """The tiles by column name: clean, attacked, and the denoisers'."""
+
+    @property
+    def pixels(self) -> Sequence[tuple[int, int]]:
+        """(row, col) of the changed pixels."""
+
+
+def panel_subject(request: FigureRequest) -> Candidate:
+    """Return the classifier and the attack that a panel takes its images from.
+
+    Raises:
+        NotRunError: no attack was run, or none succeeded.
+    """
+    chosen = choose(request.attacked(successfully=True), request.spec.classifier)
+    assert chosen is not None
+    return chosen
+
+
+def draw(request: FigureRequest, shown: Candidate, rows: Sequence[PanelRow]) -> Drawing:
+    """Return the panel: a row an attempt, a column a kind of image.
+
+    A red circle marks each changed pixel wherever it was changed or restored.
+
+    Args:
+        request: what was asked for.
+        shown: what the rows are of.
+        rows: at least one; all with the same columns.
+    """
+    columns = [name for name in rows[0].tiles if request.spec.denoised or name in (CLEAN, ATTACKED)]
+    tile = min(LARGEST_TILE, (PAGE_INCHES - 0.3) / len(columns))
+    width = max(COLUMN_INCHES, tile * len(columns) + 0.3)
+    figure = new_figure(width, (tile + TEXT_INCHES) * len(rows) + 0.9, square=True)
+    grid = figure.subplots(len(rows), len(columns), squeeze=False)
+    for row, line in zip(rows, grid, strict=True):
+        for name, axes in zip(columns, line, strict=True):
+            _tile(axes, row.tiles[name], int(tile * CHARACTERS))
+            if name != CLEAN:
+                _circles(axes, row)
+            if row is rows[0]:
+                axes.set_title(wrapped(name, int(tile * CHARACTERS * 0.8)))
+        line[0].set_ylabel(f"image {row.image_index}", fontsize=6, color=GREY)
+    assert shown.attack is not None
+    notes = [
+        "Red circles: the changed pixels. Below each image what the classifier says and how sure "
+        "it is: right (✓, blue) or wrong (✗, vermillion). Image: index in the dataset.",
+        f"{len(rows)} of {shown.attack.successes} successful attempts, the first of each class in "
+        "turn: examples, not a sample to judge by.",
+        *_missing(request, shown, columns),
+    ]
+    return request.finish(figure, [shown], [shown.describe()], notes)
+
+
+def _missing(request: FigureRequest, shown: Candidate, columns: Sequence[str]) -> list[str]:
+    """Return what would fill the columns that the paper's figure has and this one lacks."""
+    if not request.spec.denoised:
+        return []
+    names = [name for name in published_rows(DENOISING_TABLE) if name not in columns]
+    trained = request.inventory.trained_denoisers
+    return [
+        "not run: "
+        + commands.denoise(
+            shown.dataset, name, shown.classifier_id, trained=(shown.dataset, name) in trained
+        )
+        for name in names
+    ]
+
+
+def _tile(axes: "Axes", tile: PanelTile, characters: int) -> None:
+    show_image(axes, tile.image)
+    mark = "✓" if tile.right else "✗"
+    lines = wrapped(tile.decision, characters).split("\n")
+    name = "\n".join(lines if len(lines) <= 2 else [lines[0], f"{lines[1][: characters - 1]}…"])
+    color = BLUE if tile.right else VERMILLION
+    axes.set_xlabel(f"{name}\n{mark} {100 * tile.confidence:.0f} %", fontsize=6, color=color)
+
+
+def show_image(axes: "Axes", image: Any) -> None:
+    """Show an image uint8 (H, W, C), every pixel a square, without axes."""
+    pixels = image[..., 0] if image.shape[2] == 1 else image
+    axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _circles(axes: "Axes", row: PanelRow) -> None:
+    """Circle the changed pixels: red in white, seen on dark, bright and red alike."""
+    from matplotlib.patches import Circle
+    from matplotlib.patheffects import withStroke
+
+    height = row.tiles[CLEAN].image.shape[0]
+    for pixel_row, pixel_col in row.pixels:
+        circle = Circle(
+            (pixel_col, pixel_row), max(1.5, height / 18), fill=False, edgecolor=RED, linewidth=1.1
+        )
+        circle.set_path_effects([withStroke(linewidth=2.2, foreground=HALO)])
+        # A pixel at the edge keeps its whole circle.
+        circle.set_clip_on(False)
+        axes.add_patch(circle)

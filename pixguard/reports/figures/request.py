@@ -1,0 +1,195 @@
+"""What a figure was asked for, and what is common to the figures of all kinds."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pixguard.reports import commands
+from pixguard.reports.figures.drawing import Drawing, NotRunError
+from pixguard.reports.figures.registry import FigureSpec
+from pixguard.reports.figures.style import add_texts
+from pixguard.reports.inventory import Candidate, Inventory, choose, matching
+from pixguard.reports.querying import RowValues, fetch, make_query
+from pixguard.reports.report_table import Query
+from pixguard.reports.request import chosen_dataset, paper_datasets
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ATTEMPTS_NOTE = (
+    "Attempts: differential evolution, non-targeted, on the bare classifier, first repeat "
+    "(repeat = 0), on correctly classified test images; for each number of pixels the attack and "
+    "seed with most images."
+)
+
+
+@dataclass
+class FigureRequest:
+    """One figure to draw: the spec, the user's choices, and the queries made on the way.
+
+    Attributes:
+        inventory: what the database holds.
+        spec: which figure.
+        dataset: takes the place of the paper's.
+        model: the one classifier to use: its id, or the architecture of the newest to take.
+        size: side in pixels of the images to use.
+    """
+
+    inventory: Inventory
+    spec: FigureSpec
+    dataset: str | None = None
+    model: int | str | None = None
+    size: int | None = None
+    queries: list[Query] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.dataset = chosen_dataset(self.inventory, self.dataset, self.model)
+
+    def fetch(self, name: str, **parameters: Any) -> list[RowValues]:
+        """Run a query and remember it for ``--sql``."""
+        query = make_query(name, **parameters)
+        self.queries.append(query)
+        return fetch(self.inventory.engine, query)
+
+    def candidates(self, pool: Sequence[Candidate]) -> list[Candidate]:
+        """Return those of a pool that fit the figure and the user's choices."""
+        return matching(
+            pool,
+            dataset=self.dataset or self.spec.dataset,
+            pixels=self.spec.pixels,
+            size=self.size,
+            model=self.model,
+        )
+
+    def attacked(self, *, successfully: bool = False) -> list[Candidate]:
+        """Return the attacks that fit the figure and the user's choices.
+
+        Raises:
+            NotRunError: there is none, or none of them succeeded on any image.
+        """
+        fitting = self.candidates(self.inventory.attacked)
+        if not fitting:
+            raise self.not_run(self.attack_command())
+        if not successfully:
+            return fitting
+        successful = [c for c in fitting if c.attack and c.attack.successes]
+        if not successful:
+            raise self.not_run(self.attack_command(), "no attack has succeeded")
+        return successful
+
+    def plans(self, *, successfully: bool = False) -> list[Candidate]:
+        """Return one classifier's attacks, for each number of pixels the largest.
+
+        Raises:
+            NotRunError: as :meth:`attacked`.
+        """
+        fitting = self.attacked(successfully=successfully)
+        chosen = choose(fitting, self.spec.classifier)
+        assert chosen is not None
+        own = [c for c in fitting if c.classifier_id == chosen.classifier_id]
+        numbers = sorted({c.attack.pixels for c in own if c.attack})
+        largest = (choose(matching(own, pixels=number), None) for number in numbers)
+        return [plan for plan in largest if plan is not None]
+
+    def attack_command(self) -> str:
+        """Return the command that would attack, after training where that is needed."""
+        classifier = choose(
+            matching(
+                self.inventory.classifiers,
+                dataset=self.dataset or self.spec.dataset,
+                size=self.size,
+                model=self.model,
+            ),
+            self.spec.classifier,
+        )
+        dataset = self.dataset or self.spec.dataset
+        if classifier is not None:
+            dataset, model = classifier.dataset, classifier.classifier_id
+            return commands.attack(dataset, self.spec.pixels or 1, model)
+        dataset = dataset or next(iter(paper_datasets()))
+        return f"{self.train_command()}; {commands.attack(dataset, self.spec.pixels or 1, None)}"
+
+    def train_command(self) -> str:
+        """Return the command that would train a classifier for the figure."""
+        dataset = self.dataset or self.spec.dataset or next(iter(paper_datasets()))
+        return commands.train(dataset, self.spec.classifier)
+
+    def not_run(self, command: str, reason: str = "the database has no data for it") -> NotRunError:
+        """Return the error that there is nothing to draw, with what would change that."""
+        number = self.spec.number
+        name = f"figure {number}" if isinstance(number, int) else f"figure {number!r}"
+        chosen = {"dataset": self.dataset, "model": self.model, "size": self.size}
+        asked = ", ".join(f"{key} {value}" for key, value in chosen.items() if value is not None)
+        where = f" for {asked}" if asked else ""
+        return NotRunError(f"{name}: not run: {reason}{where}", command)
+
+    def is_papers(self, candidate: Candidate) -> bool:
+        """Whether a candidate stands for the paper's dataset and classifier in this figure."""
+        return candidate.is_papers(
+            self.spec.dataset or candidate.dataset, self.spec.classifier
+        ) and (candidate.dataset in paper_datasets())
+
+    def title(self, candidate: Candidate) -> str:
+        """Return the paper's title for its own data, else one that says what is shown instead."""
+        phantom = ", phantom data" if candidate.is_synthetic else ""
+        shown = f"{candidate.dataset}{phantom}, {candidate.architecture}"
+        if isinstance(self.spec.number, str):
+            return f"{self.spec.title}: {shown}"
+        if self.is_papers(candidate):
+            return self.spec.title
+        return f"{self.spec.form}: {shown} (form of Figure {self.spec.number})"
+
+    def finish(
+        self,
+        figure: "Figure",
+        used: Sequence[Candidate],
+        caption: Iterable[str],
+        notes: Iterable[str],
+    ) -> Drawing:
+        """Return the figure with its texts; ``used`` is what it shows, of one classifier."""
+        return self.drawing(figure, self.title(used[0]), footer(used), caption, notes)
+
+    def drawing(
+        self,
+        figure: "Figure",
+        title: str,
+        made_from: str,
+        caption: Iterable[str],
+        notes: Iterable[str],
+    ) -> Drawing:
+        """Return the finished figure with its title, a footer, and the notes that all have."""
+        remarks = (*notes, *([self.spec.remark] if self.spec.remark else []))
+        drawing = Drawing(
+            number=self.spec.number,
+            title=title,
+            caption=tuple(dict.fromkeys(caption)),
+            notes=tuple(dict.fromkeys(remarks)),
+            queries=tuple(self.queries),
+            figure=figure,
+        )
+        add_texts(figure, drawing.heading, made_from)
+        # Laid out once, and not anew for every file: that would move things by a hair.
+        figure.draw_without_rendering()
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        return drawing
+
+
+def pixels_text(pixels: int) -> str:
+    """Return ``1 pixel`` or ``2 pixels``."""
+    return f"{pixels} pixel{'' if pixels == 1 else 's'}"
+
+
+def footer(used: Sequence[Candidate]) -> str:
+    """Return in one sentence what a figure about one classifier was made from."""
+    first = used[0]
+    parts = [f"{first.dataset}, {first.source} {first.size} x {first.size}", first.classifier]
+    parts += [
+        f"{plan.attack.name}, {pixels_text(plan.attack.pixels)}, seed {plan.attack.seed}, "
+        f"{plan.attack.counted}: {plan.attack.images}"
+        for plan in used
+        if plan.attack is not None
+    ]
+    if first.is_synthetic:
+        parts.append("phantom data: synthetic, not the paper's")
+    return "; ".join(parts)

@@ -1,0 +1,99 @@
+"""How figures look: one palette, one type size, no junk."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+PURPLE, SKY, INK, GREY, PALE = "#CC79A7", "#56B4E9", "#222222", "#767676", "#DDDDDD"
+PALETTE = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
+"""Okabe and Ito's colours, which people of every colour vision tell apart, in the order of use."""
+
+COLUMN_INCHES, PAGE_INCHES = 3.5, 7.1
+"""The width of a column and of a page of text in print."""
+DOTS_PER_INCH, MARGIN_INCHES = 200, 0.07
+"""Of a PNG file, for which figures are laid out; and what is left free around what is drawn."""
+TITLE_CHARACTERS, FOOTER_CHARACTERS = 12, 20
+"""How many characters fit in an inch of a title and of the text below a figure."""
+
+STYLE: Mapping[str, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica"],
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 7.5,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": GREY,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "grid.color": PALE,
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.3,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    # Words and names may hold a dollar sign, which is not the beginning of a formula.
+    "text.parse_math": False,
+    # Labels stay text in an SVG: to be searched, copied, and read aloud.
+    "svg.fonttype": "none",
+}
+"""Settings of matplotlib under which every figure is drawn and saved."""
+
+
+def styled(**further: Any) -> AbstractContextManager[None]:
+    """Return a context in which matplotlib has the style of the figures, and ``further`` settings.
+
+    Afterwards its settings are what they were.
+    """
+    from matplotlib import rc_context
+
+    settings: Any = {**STYLE, **further}
+    return rc_context(settings)
+
+
+def wrapped(text: str, width: int) -> str:
+    """Return a text on lines of at most ``width`` characters; only longer words are broken."""
+    return "\n".join(wrap(text, width, break_on_hyphens=False)) or text
+
+
+def new_figure(width: float, height: float, *, square: bool = False) -> "Figure":
+    """Return an empty figure of a size in inches, whose parts keep out of each other's way.
+
+    ``square``: its panels keep their proportions, whatever room there is.
+    """
+    from matplotlib.figure import Figure
+
+    layout: Literal["compressed", "constrained"] = "compressed" if square else "constrained"
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout=layout)
+    engine: Any = figure.get_layout_engine()
+    engine.set(w_pad=MARGIN_INCHES, h_pad=MARGIN_INCHES)
+    return figure
+
+
+def add_texts(figure: "Figure", title: str, footer: str) -> None:
+    """Write the title above a figure and, small, what it was made from below it."""
+    width = figure.get_figwidth()
+    figure.suptitle(
+        wrapped(title, int(width * TITLE_CHARACTERS)),
+        x=0.01,
+        ha="left",
+        fontsize=9,
+        fontweight="bold",
+    )
+    figure.supxlabel(
+        wrapped(footer, int(width * FOOTER_CHARACTERS)), x=0.01, ha="left", fontsize=6, color=GREY
+    )
