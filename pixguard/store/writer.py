@@ -17,6 +17,7 @@ from pixguard.records import (
     AttemptRecord,
     DatasetInfo,
     DenoisingRecord,
+    DetectionRecord,
     EpochRecord,
     FailureRecord,
     ImageRecord,
@@ -44,8 +45,8 @@ RunStatus = Literal["running", "finished", "interrupted", "failed"]
 class Writer:
     """Writes the results of one run; a context manager, made anew for each run.
 
-    Attempts, failures, restorations, scores and denoisings are buffered and committed every 64
-    rows or 2 seconds, judged when a row arrives: call :meth:`flush` before a long pause.
+    Attempts, failures, restorations, scores, denoisings and detections are buffered and committed
+    every 64 rows or 2 seconds, judged when a row arrives: call :meth:`flush` before a long pause.
     Everything else is committed at once. Leaving the context commits what waits and gives the run
     its status: finished, interrupted (KeyboardInterrupt or InterruptedRunError) or failed, with
     the error.
@@ -257,6 +258,11 @@ class Writer:
         ``metric_ids``: metric name -> id, for each of the record's scores.
         """
         self._buffer.add_denoising(record, metric_ids, image_id=image_id, denoiser_id=denoiser_id)
+        self.flush_if_due()
+
+    def detection(self, record: DetectionRecord, *, image_id: int, detector_id: int) -> None:
+        """Store what a detector says of an image, unless it is there already."""
+        self._buffer.add_detection(record, image_id=image_id, detector_id=detector_id)
         self.flush_if_due()
 
     def flush(self) -> None:
