@@ -21,8 +21,8 @@ def report(
     table: Annotated[
         list[str] | None,
         typer.Option(
-            help="Number of a table of the paper, or truth, adaptive, cost; repeat, or join by "
-            "commas: 32,33,truth."
+            help="Number of a table of the paper, or truth, adaptive, cost, detection; repeat, or "
+            "join by commas: 32,33,truth."
         ),
     ] = None,
     list_tables: Annotated[

@@ -69,6 +69,8 @@ def _datasets(request: TableRequest) -> tuple[set[str], set[str]]:
         rows = training_times.trainings(request)
         own = {row["dataset"] for row in rows if training_times.is_papers(request, row)}
         return own, {row["dataset"] for row in rows} - own
+    if spec.family == "detection":
+        return set(), {row["dataset"] for row in inventory.detectors if row["scored"]}
     fitting = matching(_pool(inventory, spec), dataset=spec.dataset, pixels=spec.pixels)
     own = {c.dataset for c in fitting if request.is_papers(c)}
     return own, {c.dataset for c in fitting} - own

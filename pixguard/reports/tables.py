@@ -18,6 +18,7 @@ Family = Literal[
     "truth",
     "adaptive",
     "cost",
+    "detection",
     "ablation",
     "training_times",
 ]
@@ -74,6 +75,14 @@ BEYOND_THE_PAPER = (
         None,
     ),
     TableSpec("cost", "What the Attacks Cost", "cost", None, None, None),
+    TableSpec(
+        "detection",
+        "What Detectors Trained on One Class Tell from It",
+        "detection",
+        None,
+        None,
+        None,
+    ),
 )
 """The tables that the paper lacks."""
 

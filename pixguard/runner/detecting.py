@@ -59,6 +59,11 @@ def apply(
         dataset = open_registered(engine, chosen[0].dataset_id, request, session.display)
     finally:
         engine.dispose()
+    if not len(dataset.indices("test")):
+        raise UsageError(
+            f"{dataset.info.name!r} has no test images",
+            "--split paper, in training, keeps one image in five for the test",
+        )
     session.display.say(f"dataset {describe(dataset.info)}; {len(chosen)} detectors")
     config = {"detectors": [m.id for m in chosen], "classifier": attacked and attacked.id}
     with session.writer(config, seed=0) as writer:

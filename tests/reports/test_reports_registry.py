@@ -16,7 +16,7 @@ QUERIES = Path(__file__).parents[2] / "pixguard" / "store" / "queries"
 
 def test_every_table_of_measured_rows_is_registered() -> None:
     numbers = [3, 4, 5, *range(12, 46), *range(48, 52)]
-    assert list(table_specs()) == [*numbers, "truth", "adaptive", "cost"]
+    assert list(table_specs()) == [*numbers, "truth", "adaptive", "cost", "detection"]
     families = {number: spec.family for number, spec in table_specs().items()}
     by_family = {f: [n for n, own in families.items() if own == f] for f in FAMILIES}
     assert by_family == {
@@ -29,6 +29,7 @@ def test_every_table_of_measured_rows_is_registered() -> None:
         "truth": ["truth"],
         "adaptive": ["adaptive"],
         "cost": ["cost"],
+        "detection": ["detection"],
         "ablation": [3, 4, 5],
         "training_times": [44, 45, 48, 49, 50, 51],
     }

@@ -118,7 +118,7 @@ def test_a_database_of_the_first_schema_keeps_its_rows(filled: Filled, tmp_path:
             connection.execute(f"INSERT INTO {name} SELECT * FROM new.{name}")
     shutil.copy(old, tmp_path / "before.db")
     done = maintenance.upgrade(str(old))
-    assert (done.before, done.after) == ("0001", "0002")
+    assert (done.before, done.after) == ("0001", schema.known_revisions()[0])
     for name in copied:
         assert rows(old, f"SELECT * FROM {name}") == rows(
             tmp_path / "before.db", f"SELECT * FROM {name}"

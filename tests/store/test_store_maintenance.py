@@ -20,7 +20,7 @@ def _damage(path: Path, statement: str) -> None:
 
 def test_info_counts_rows_and_runs(filled: Filled) -> None:
     summary = maintenance.info(str(filled.path))
-    assert (summary.schema_revision, summary.schema_state) == ("0002", "current")
+    assert (summary.schema_revision, summary.schema_state) == ("0004", "current")
     assert summary.rows["attempt"] == 4
     assert summary.rows["pixel"] == 8
     assert "alembic_version" not in summary.rows

@@ -14,7 +14,7 @@ from pixguard.store import maintenance, schema
 from pixguard.store.engine import open_engine
 from pixguard.store.tables import Base
 
-HEAD = "0002"
+HEAD = "0004"
 
 
 def _sql(path: Path) -> dict[str, str]:
@@ -64,7 +64,7 @@ def test_migrations_beside_the_package_win_over_the_repository(
 @pytest.mark.parametrize(
     ("revision", "words", "hint"),
     [
-        ("9999", "newer than this pixguard's 0002", "upgrade pixguard"),
+        ("9999", "newer than this pixguard's 0004", "upgrade pixguard"),
         ("abcd", "not made by pixguard", "--db"),
     ],
 )

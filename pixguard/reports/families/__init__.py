@@ -12,6 +12,7 @@ from pixguard.reports.families import (
     comparison,
     cost,
     denoising,
+    detection,
     training_times,
     truth,
 )
@@ -29,6 +30,7 @@ FAMILIES: Mapping[Family, Callable[[TableRequest], ReportTable]] = {
     "truth": truth.build,
     "adaptive": adaptive.build,
     "cost": cost.build,
+    "detection": detection.build,
     "ablation": ablation.build,
     "training_times": training_times.build,
 }
