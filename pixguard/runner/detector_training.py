@@ -56,26 +56,28 @@ def plan(
             f"nu is {settings.nu:g}, and must be a share between 0 and 1, neither included",
             "--nu 0.05 lets one normal image in twenty raise an alarm",
         )
-    counts = {
-        name: count if settings.limit is None else min(count, settings.limit)
-        for name, count in dataset.class_counts("train").items()
-    }
+    there = dataset.class_counts("train")
+    limit = settings.limit
+    counts = {name: n if limit is None else min(n, limit) for name, n in there.items()}
+    enough = [name for name, count in counts.items() if count >= FEWEST_IMAGES]
+    names = [settings.normal]
     if settings.normal == EVERY_CLASS and EVERY_CLASS not in counts:
-        enough = [name for name, count in counts.items() if count >= FEWEST_IMAGES]
         rare = [f"{name} ({counts[name]})" for name in counts if name not in enough]
         if rare:
             session.display.say(f"too few training images to be normal: {', '.join(rare)}")
-        if enough:
-            return [replace(settings, normal=name) for name in enough]
-        raise _too_few(counts, "any class")
-    if settings.normal not in counts:
+        names = enough
+    elif settings.normal not in counts:
         raise UsageError(
             f"{dataset.info.name!r} has no class {settings.normal!r}",
             f"--normal {EVERY_CLASS}, or one of: {', '.join(counts)}",
         )
-    if counts[settings.normal] < FEWEST_IMAGES:
-        raise _too_few(counts, repr(settings.normal))
-    return [settings]
+    if not names or not set(names) <= set(enough):
+        raise _too_few(counts, repr(*names) if names else "any class")
+    # A limit that leaves nothing out makes no other detector.
+    return [
+        replace(settings, normal=name, limit=None if counts[name] == there[name] else limit)
+        for name in names
+    ]
 
 
 def _too_few(counts: Mapping[str, int], whose: str) -> UsageError:
