@@ -83,7 +83,7 @@ def test_every_figure_of_a_class(scored: Miniature) -> None:
     about, trained = table.caption
     assert "source medmnist, 28 x 28" in about
     assert trained.endswith(
-        "normal Healthy, 50 training images, 3 epochs, nu 0.05, seed 7"
+        "normal class Healthy, 50 training images, 3 epochs, nu 0.05, seed 7"
     ) and trained.startswith("one-class-svm #2 (weights ")
     assert any(note.startswith("too few to compare: ") for note in table.notes)
 
@@ -187,6 +187,7 @@ def test_datasets_are_not_mixed_and_phantoms_are_named(scored: Miniature) -> Non
     assert table.title.endswith(": lungs")
     assert "There is data for derma, phantom (--dataset derma --size 28) too." in table.notes
     shown = build(scored, dataset="derma")
+    assert list(by_aim(shown)) == ["Nodule"]  # all others are that class
     assert shown.title.endswith(": derma, phantom data")
     assert shown.caption[0].endswith("phantom data: synthetic, not the paper's")
     (listed,) = [r for r in list_tables(scored.engine).rows if r.cells[0].value == "detection"]

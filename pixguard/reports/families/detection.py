@@ -121,7 +121,7 @@ def _caption(chosen: Sequence[RowValues]) -> tuple[str, ...]:
 def _training(row: RowValues) -> str:
     trained = json.loads(row["hyperparameters"])
     return (
-        f"{_name(row)} (weights {row['weights_sha256'][:8]}): normal {trained['normal']}, "
+        f"{_name(row)} (weights {row['weights_sha256'][:8]}): normal class {trained['normal']}, "
         f"{trained['training_images']} training images, {trained['epochs']} epochs, "
         f"nu {trained['nu']:g}, seed {trained['seed']}"
     )
@@ -147,6 +147,8 @@ def _rows(request: TableRequest, detector: RowValues) -> Iterator[tuple[Cell, ..
     if not classes:
         nothing = (Cell(None, 0, note=NO_OTHERS) for _ in COLUMNS[5:])
         yield (*head, Cell(EVERYTHING_ELSE), Cell(0), *nothing)
+    if len(classes) == 2:  # one class and all others, which are that class
+        del classes[1]
     for row in classes:
         yield (*head, Cell(row["class"] or EVERYTHING_ELSE), *_figures(row))
     for row in request.fetch("detection_attacks", detector_id=detector["detector_id"]):
