@@ -47,7 +47,8 @@ def find_detectors(
 
     Args:
         engine: an open database.
-        request: the dataset; of several that fit, the one with the newest detector counts.
+        request: the dataset; of several that fit, the one counts that has the newest
+            detector, or the newest that is named by its id.
         selectors: ids or names of normal classes; by default every class and nu, the newest of
             each.
 
@@ -72,7 +73,8 @@ def find_detectors(
             )
     if not own:
         raise UsageError(f"no detector of dataset {request.name!r} is registered", command)
-    own = [m for m in own if m.dataset_id == own[-1].dataset_id]
+    meant = [m for m in own if str(m.id) in selectors] or own
+    own = [m for m in own if m.dataset_id == meant[-1].dataset_id]
     newest = {(normal_class(m), m.record.hyperparameters["nu"]): m for m in own}
     if not selectors:
         return sorted(newest.values(), key=lambda m: m.id)

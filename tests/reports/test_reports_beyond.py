@@ -25,13 +25,18 @@ NAMES = [str(spec.number) for spec in BEYOND_THE_PAPER]
 
 @pytest.fixture
 def mini_phantom(mini: Miniature) -> Miniature:
-    """The miniature with an exhaustive search and a defended attempt on its phantoms."""
+    """The miniature with an exhaustive search, a defended attempt and a detector of phantoms."""
     derma, phantom = 4, 6
     denoiser = mini.model("denoiser", "dae", derma)
     search = mini.attack(1, "exhaustive", parameters='{"space":"all-values"}')
+    trained = {"normal": "Melanoma", "nu": 0.05, "epochs": 1, "seed": 0, "training_images": 9}
+    svm = mini.model("detector", "one-class-svm", derma, hyperparameters=json.dumps(trained))
+    mini.detection(svm, mini.image(derma, "5"), 0.5, 1)
     for success in (1, 0):
         image = mini.image(derma, "4")
-        mini.attempt(search, phantom, image, success, through_model_id=None)
+        attempt = mini.attempt(search, phantom, image, success, through_model_id=None)
+        mini.detection(svm, image, -0.5, 0)
+        mini.detection(svm, image, 0.5, 1, attempt)
         mini.attempt(search, phantom, image, success, through_model_id=denoiser)
     return mini
 
@@ -136,6 +141,6 @@ def test_names_and_numbers_are_asked_for_together(tmp_path: Path) -> None:
     assert [t["table"] for t in json.loads(done.stdout)] == ["truth", 32, "cost", "adaptive"]
     listed = CliRunner().invoke(app, ["report", "--db", database, "--list", "--json"])
     found = [row["cells"][0]["value"] for row in json.loads(listed.stdout)["rows"]]
-    assert found[-3:] == NAMES
+    assert found[-len(NAMES) :] == NAMES
     refused = CliRunner().invoke(app, [*asked, "certainty"])
     assert refused.exit_code == 2

@@ -27,6 +27,7 @@ COLUMNS = (
 )
 PAPER_DATASET = "chest"
 """The one whose imbalance the paper would meet with such a detector (section 5)."""
+PAPER_DETECTOR = "one-class-svm"
 EVERYTHING_ELSE = "all others"
 NO_OTHERS = "no test images"
 FEWEST_COMPARED = {1: 100, 5: 20}
@@ -65,7 +66,8 @@ def build(request: TableRequest) -> ReportTable:
     rows = [Row(cells, in_paper=False) for row in chosen for cells in _rows(request, row)]
     if not chosen:
         command = commands.train_detector(_wanted_dataset(request))
-        rows = [Row(_gaps((Cell(None),) * 4, command), in_paper=False)]
+        head = (Cell(PAPER_DETECTOR), Cell(None), Cell(None), Cell(EVERYTHING_ELSE))
+        rows = [Row(_gaps(head, command), in_paper=False)]
     said = {cell.note for row in rows for cell in row.cells}
     notes = [*NOTES, *([TOO_FEW_NOTE] if TOO_FEW in said else [])]
     notes += [ATTACKS_NOTE] if _has_attacks(rows) else []
@@ -147,8 +149,8 @@ def _rows(request: TableRequest, detector: RowValues) -> Iterator[tuple[Cell, ..
     if not classes:
         nothing = (Cell(None, 0, note=NO_OTHERS) for _ in COLUMNS[5:])
         yield (*head, Cell(EVERYTHING_ELSE), Cell(0), *nothing)
-    if len(classes) == 2:  # one class and all others, which are that class
-        del classes[1]
+    if len(classes) == 2 and classes[0]["images"] == classes[1]["images"]:
+        del classes[1]  # all others are that one class
     for row in classes:
         yield (*head, Cell(row["class"] or EVERYTHING_ELSE), *_figures(row))
     for row in request.fetch("detection_attacks", detector_id=detector["detector_id"]):
