@@ -76,7 +76,7 @@ def test_the_list_and_a_file(database: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout == "" and "wrote" in done.stderr
     rows = list(csv.reader(io.StringIO(out.read_text())))
-    assert len(rows) == 1 + 41 + 3
+    assert len(rows) == 1 + 41 + 4
 
 
 def test_sql_is_a_script(database: str) -> None:
