@@ -108,6 +108,22 @@ class DenoiserSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DetectorSettings:
+    """Training of a detector on one class (paper, section 5, which states no value).
+
+    ``normal`` names the class; ``nu`` is the share of its images that may raise an alarm; the
+    rest trains the autoencoder, as :class:`DenoiserSettings` does.
+    """
+
+    normal: str
+    name: str = "one-class-svm"
+    nu: float = 0.05
+    epochs: int = 100
+    limit: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class DifferentialEvolutionSettings:
     """Differential evolution; the defaults are the paper's (section 4.1.2; Su et al. 2019)."""
 

@@ -23,6 +23,7 @@ DIRECT_DEPENDENCIES = (
     "rich",
     "safetensors",
     "scikit-image",
+    "scikit-learn",
     "scipy",
     "sqlalchemy",
     "torch",

@@ -19,7 +19,7 @@ LabelSet = tuple[int, ...]
 Task = Literal["multi-class", "multi-label"]
 Split = Literal["train", "val", "test"]
 SplitScheme = Literal["paper", "official"]
-ModelKind = Literal["classifier", "denoiser"]
+ModelKind = Literal["classifier", "denoiser", "detector"]
 ValueKind = Literal["finite", "inf", "nan"]
 
 NATIVE = "native"
@@ -146,7 +146,7 @@ class ImageRecord:
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
-    """A trained classifier or denoiser. ``parameters`` rebuilds the module (builder arguments)."""
+    """A trained model. ``parameters`` rebuilds the module (builder arguments)."""
 
     kind: ModelKind
     architecture: str
@@ -300,3 +300,18 @@ class DenoisingRecord:
     seed: int
     elapsed_ms: float
     scores: tuple[ScoreRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionRecord:
+    """What a detector says of an attempt's image (or, with ``attempt_id`` None, a clean image).
+
+    ``score`` is finite and grows with the distance from what the detector was trained on;
+    ``flagged``: it raised an alarm. ``elapsed_ms`` is the image's share of scoring its chunk.
+    """
+
+    image_index: int
+    attempt_id: int | None
+    score: float
+    flagged: bool
+    elapsed_ms: float

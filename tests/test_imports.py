@@ -18,7 +18,7 @@ ALLOWED["reports"] = {"store", "reports"}
 ALLOWED["runner"] = {*FLOW, "store", "runner"}
 ALLOWED["cli"] = {*FLOW, "store", "reports", "runner", "cli"}
 SHARED = {"config", "errors", "files", "progress", "provenance", "records", "training"}
-HEAVY = ("torch", "torchvision", "sqlalchemy", "matplotlib", "medmnist", "numpy")
+HEAVY = ("torch", "torchvision", "sqlalchemy", "matplotlib", "medmnist", "numpy", "sklearn")
 
 
 def imported_parts(path: Path) -> set[str]:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pixguard import __version__
-from pixguard.cli import certify, data, db, denoise, denoise_plans, models
+from pixguard.cli import certify, data, db, denoise, denoise_plans, detect, models
 from pixguard.cli.attack import attack
 from pixguard.cli.common import PixguardGroup, apply_config_file
 from pixguard.cli.demo import demo
@@ -53,6 +53,7 @@ app.command()(train)
 app.command()(attack)
 denoise_plans.add_to(denoise.app)
 app.add_typer(denoise.app, name="denoise")
+app.add_typer(detect.app, name="detect")
 app.command()(score)
 app.add_typer(certify.app, name="certify")
 app.command()(report)

@@ -1,4 +1,4 @@
-"""``pixguard models``: the registry of classifiers and denoisers."""
+"""``pixguard models``: the registry of classifiers, denoisers and detectors."""
 
 import dataclasses
 from pathlib import Path
@@ -20,7 +20,7 @@ from pixguard.cli.tables import print_rows
 if TYPE_CHECKING:
     from pixguard.store.reader import StoredDataset, StoredModel
 
-app = new_app("The registry of trained classifiers and denoisers.")
+app = new_app("The registry of trained classifiers, denoisers and detectors.")
 app.command()(add)
 
 ModelArgument = Annotated[
@@ -32,7 +32,7 @@ ModelArgument = Annotated[
 def list_models(
     dataset: Annotated[str | None, typer.Option(help="Only models of this dataset.")] = None,
     kind: Annotated[
-        Literal["classifier", "denoiser"] | None, typer.Option(help="Only this kind.")
+        Literal["classifier", "denoiser", "detector"] | None, typer.Option(help="Only this kind.")
     ] = None,
     db: DatabaseOption = "pixguard.db",
     json: JsonOption = False,

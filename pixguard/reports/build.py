@@ -126,6 +126,8 @@ def _datasets(request: TableRequest) -> tuple[set[str], set[str]]:
         papers = (spec.dataset,) if spec.dataset else paper_datasets()
         own = {c.dataset for c in contents if c.dataset in papers and not c.is_synthetic}
         return own, {c.dataset for c in contents} - own
+    if spec.family == "detection":
+        return set(), {row["dataset"] for row in inventory.detectors if row["scored"]}
     fitting = matching(_pool(inventory, spec), dataset=spec.dataset, pixels=spec.pixels)
     own = {c.dataset for c in fitting if request.is_papers(c)}
     return own, {c.dataset for c in fitting} - own

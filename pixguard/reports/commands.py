@@ -58,6 +58,19 @@ def train_denoiser(dataset: str, denoiser: str) -> str:
     return f"pixguard denoise train --dataset {quote(dataset)} --model {quote(denoiser)}"
 
 
+def train_detector(dataset: str) -> str:
+    """Return the command that trains a detector on the most common class, and applies it."""
+    return (
+        f"pixguard detect train --dataset {quote(dataset)}; "
+        f"pixguard detect apply --dataset {quote(dataset)}"
+    )
+
+
+def apply_detector(dataset: str, detector_id: int) -> str:
+    """Return the command that lets a detector score images."""
+    return f"pixguard detect apply --dataset {quote(dataset)} --detector {detector_id}"
+
+
 _PLAN_OPTIONS = (
     "source", "size", "split", "only_class", "epochs", "batch_size", "learning_rate", "noise",
     "limit", "seed",

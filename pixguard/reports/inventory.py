@@ -232,6 +232,11 @@ class Inventory:
         return frozenset((row["dataset"], row["architecture"]) for row in rows)
 
     @cached_property
+    def detectors(self) -> list[RowValues]:
+        """The row of the query ``detectors`` for each, oldest first."""
+        return fetch(self.engine, make_query("detectors"))
+
+    @cached_property
     def noise_plans(self) -> list[NoisePlan]:
         """The denoisers that were judged on noisy test images, those trained alike together."""
         return noise_plans(fetch(self.engine, make_query("noise_plans")))
@@ -244,9 +249,11 @@ class Inventory:
 
     @cached_property
     def datasets(self) -> frozenset[str]:
-        """Every dataset that a classifier or a denoiser is registered for."""
+        """Every dataset that a classifier, a denoiser or a detector is registered for."""
         return frozenset(
-            {c.dataset for c in self.classifiers} | {name for name, _ in self.trained_denoisers}
+            {c.dataset for c in self.classifiers}
+            | {name for name, _ in self.trained_denoisers}
+            | {row["dataset"] for row in self.detectors}
         )
 
     def require_classifier(self, classifier_id: int) -> Candidate:

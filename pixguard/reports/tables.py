@@ -30,6 +30,7 @@ Family = Literal[
     "pixels",
     "cost",
     "certified",
+    "detection",
 ]
 
 _NUMBERS: Mapping[Family, Sequence[int]] = {
@@ -85,6 +86,7 @@ BEYOND_THE_PAPER = (
     _beyond("pixels", "Where the Successful Pixels Are, and Their Colours"),
     _beyond("cost", "What the Attacks Cost"),
     _beyond("certified", "Certified Accuracy at Changed Pixels"),
+    _beyond("detection", "What Detectors Trained on One Class Tell from It"),
 )
 """The tables that the paper lacks."""
 

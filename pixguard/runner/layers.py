@@ -17,6 +17,7 @@ from pixguard.defences.denoisers.median import Median
 from pixguard.errors import UsageError
 from pixguard.records import DatasetInfo
 from pixguard.runner.denoisers import build_registered
+from pixguard.runner.detectors import build_registered_detector
 from pixguard.store.reader import StoredModel
 
 TYPE_NAMES: dict[type[nn.Module], str] = {
@@ -132,6 +133,10 @@ def layers_of_model(stored: StoredModel, info: DatasetInfo) -> LayerTable:
         return layer_table(voter, info.channels, phase_side(info.size, stride))
     if record.kind == "classifier":
         return layer_table(build_classifier(record.architecture, info), info.channels, info.size)
+    if record.kind == "detector":
+        return layer_table(
+            build_registered_detector(record, info.channels), info.channels, info.size
+        )
     side = PATCH_SIDE if info.is_native else info.size
     return layer_table(build_registered(record, info.channels), info.channels, side)
 

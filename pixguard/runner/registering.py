@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from torch import nn
 
 from pixguard.classifiers.weights import parameter_counts, save_weights
-from pixguard.config import DenoiserSettings, TrainSettings, VoteSettings
+from pixguard.config import DenoiserSettings, DetectorSettings, TrainSettings, VoteSettings
 from pixguard.errors import DatabaseBusyError, UsageError
 from pixguard.records import DatasetInfo, ModelKind, ModelRecord, digest
 from pixguard.runner.session import Session
@@ -19,7 +19,7 @@ from pixguard.store.reader import StoredModel
 from pixguard.store.writer import Writer
 from pixguard.training.loop import Fit
 
-Settings = TypeVar("Settings", TrainSettings, VoteSettings, DenoiserSettings)
+Settings = TypeVar("Settings", TrainSettings, VoteSettings, DenoiserSettings, DetectorSettings)
 
 
 @dataclass(frozen=True, slots=True)

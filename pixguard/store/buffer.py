@@ -15,6 +15,7 @@ from pixguard.records import (
     AttemptRecord,
     CertificateRecord,
     DenoisingRecord,
+    DetectionRecord,
     PixelRecord,
     RestorationRecord,
     digest,
@@ -25,6 +26,7 @@ from pixguard.store.rows import (
     attempt_values,
     certificate_values,
     denoising_values,
+    detection_values,
     pixel_values,
     restoration_values,
     score_values,
@@ -35,6 +37,7 @@ from pixguard.store.tables import (
     Dataset,
     Denoising,
     DenoisingScore,
+    Detection,
     Failure,
     Image,
     Model,
@@ -55,6 +58,7 @@ class Buffer:
     failures: list[Values] = field(default_factory=list)
     denoisings: list[tuple[Values, list[Values]]] = field(default_factory=list)
     certificates: list[Values] = field(default_factory=list)
+    detections: list[Values] = field(default_factory=list)
 
     def __len__(self) -> int:
         return sum(map(len, self._parts()))
@@ -67,6 +71,7 @@ class Buffer:
             self.failures,
             self.denoisings,
             self.certificates,
+            self.detections,
         )
 
     def add_attempt(self, record: AttemptRecord, **references: int | None) -> None:
@@ -97,12 +102,17 @@ class Buffer:
             {**certificate_values(record), **references, "run_id": self.run_id}
         )
 
+    def add_detection(self, record: DetectionRecord, **references: int) -> None:
+        """Add a detection, with its foreign keys by column name."""
+        self.detections.append({**detection_values(record), **references, "run_id": self.run_id})
+
     def write(self, connection: Connection) -> None:
         """Insert everything inside the caller's transaction; what is there already stays."""
         if self.attempts:
             self._write_attempts(connection)
         if self.restorations:
-            keys = restoration_keys(connection, self.restorations)
+            models = ("classifier_id", "denoiser_id")
+            keys = image_keys(connection, self.restorations, models)
             rows = [
                 {**row, "restoration_key": key}
                 for row, key in zip(self.restorations, keys, strict=True)
@@ -116,6 +126,13 @@ class Buffer:
             self._write_denoisings(connection)
         if self.certificates:
             connection.execute(insert_new(connection, Certificate), self.certificates)
+        if self.detections:
+            keys = image_keys(connection, self.detections, ("detector_id",))
+            rows = [
+                {**row, "detection_key": key}
+                for row, key in zip(self.detections, keys, strict=True)
+            ]
+            connection.execute(insert_new(connection, Detection), rows)
 
     def _write_attempts(self, connection: Connection) -> None:
         statement = insert_new(connection, Attempt).returning(Attempt.id, Attempt.attempt_key)
@@ -154,26 +171,23 @@ class Buffer:
             rows.clear()
 
 
-def restoration_keys(connection: Connection, rows: Sequence[Values]) -> list[str]:
-    """Return the key of each restoration: what was restored, by which denoiser, judged by whom.
+def image_keys(connection: Connection, rows: Sequence[Values], models: Sequence[str]) -> list[str]:
+    """Return the key of each row: which image, of an attempt or clean, went through which models.
 
-    Made of digests, not of row ids, so that the same restoration has the same key in every
-    database.
+    ``models`` are the columns that refer to them. Made of digests, not of row ids, so that the
+    same restoration or detection has the same key in every database.
     """
-    models = {row[name] for row in rows for name in ("classifier_id", "denoiser_id")}
-    weights = _by_id(connection, Model.id, Model.weights_sha256, models)
+    model_ids = {row[name] for row in rows for name in models}
+    weights = _by_id(connection, Model.id, Model.weights_sha256, model_ids)
     attempt_ids = {row["attempt_id"] for row in rows} - {None}
     attempts = _by_id(connection, Attempt.id, Attempt.attempt_key, attempt_ids)
     images = _images(connection, {row["image_id"] for row in rows if row["attempt_id"] is None})
 
-    def restored(row: Values) -> str | list[object]:
+    def image(row: Values) -> str | list[object]:
         clean = row["attempt_id"] is None
         return images[row["image_id"]] if clean else attempts[row["attempt_id"]]
 
-    return [
-        digest([weights[row["classifier_id"]], weights[row["denoiser_id"]], restored(row)])
-        for row in rows
-    ]
+    return [digest([*(weights[row[name]] for name in models), image(row)]) for row in rows]
 
 
 def denoising_keys(connection: Connection, rows: Sequence[Values]) -> list[str]:

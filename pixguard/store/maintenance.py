@@ -84,6 +84,17 @@ CHECKS = {
         JOIN image ON image.id = denoising.image_id
         WHERE image.dataset_id <> model.dataset_id
     """,
+    "detection {0} is of an image of another dataset than its detector {1}": """
+        SELECT detection.id, model.id FROM detection
+        JOIN model ON model.id = detection.detector_id
+        JOIN image ON image.id = detection.image_id
+        WHERE image.dataset_id <> model.dataset_id
+    """,
+    "detection {0} is of another image than its attempt {1}": """
+        SELECT detection.id, attempt.id FROM detection
+        JOIN attempt ON attempt.id = detection.attempt_id
+        WHERE attempt.image_id <> detection.image_id
+    """,
     "certificate {0} is of an image of another dataset than its model {1}": """
         SELECT certificate.id, model.id FROM certificate
         JOIN model ON model.id = certificate.model_id

@@ -102,7 +102,7 @@ def find_model(
     noun = kind or "model"
     place = f" of dataset {dataset_name}" if dataset_name else ""
     if not found:
-        command = "denoise train" if kind == "denoiser" else "train"
+        command = {"denoiser": "denoise train", "detector": "detect train"}.get(noun, "train")
         dataset = dataset_name or "..."
         raise UsageError(
             f"no {noun}{place} is stored in this database",

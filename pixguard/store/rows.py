@@ -19,6 +19,7 @@ from pixguard.records import (
     DatasetContent,
     DatasetInfo,
     DenoisingRecord,
+    DetectionRecord,
     EpochRecord,
     ImageRecord,
     ModelKind,
@@ -250,6 +251,22 @@ def denoising_values(record: DenoisingRecord) -> Values:
         "noise": record.noise,
         "level": float(record.level),
         "seed": int(record.seed),
+        "elapsed_ms": float(record.elapsed_ms),
+    }
+
+
+def detection_values(record: DetectionRecord) -> Values:
+    """Return the row of a detection, less its key and foreign keys.
+
+    Raises:
+        ValueError: the score is not finite.
+    """
+    if not math.isfinite(record.score):
+        raise ValueError(f"a detector gave image {record.image_index} the score {record.score}")
+    return {
+        "attempt_id": record.attempt_id,
+        "score": float(record.score),
+        "flagged": int(record.flagged),
         "elapsed_ms": float(record.elapsed_ms),
     }
 

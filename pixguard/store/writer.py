@@ -19,6 +19,7 @@ from pixguard.records import (
     DatasetContent,
     DatasetInfo,
     DenoisingRecord,
+    DetectionRecord,
     EpochRecord,
     FailureRecord,
     ImageRecord,
@@ -46,9 +47,9 @@ RunStatus = Literal["running", "finished", "interrupted", "failed"]
 class Writer:
     """Writes the results of one run; a context manager, made anew for each run.
 
-    Attempts, failures, restorations, scores, denoisings and certificates are buffered and
-    committed every 64 rows or 2 seconds, judged when a row arrives: call :meth:`flush` before a
-    long pause. Everything else is committed at once. Leaving the context commits what waits and
+    Attempts, failures, restorations, scores, denoisings, detections and certificates are buffered
+    and committed every 64 rows or 2 seconds, judged when a row arrives: call :meth:`flush` before
+    a long pause. Everything else is committed at once. Leaving the context commits what waits and
     gives the run its status: finished, interrupted (KeyboardInterrupt or InterruptedRunError) or
     failed, with the error.
 
@@ -269,6 +270,11 @@ class Writer:
     def certificate(self, record: CertificateRecord, *, model_id: int, image_id: int) -> None:
         """Store a certificate, unless the model has one of this method for the image."""
         self._buffer.add_certificate(record, model_id=model_id, image_id=image_id)
+        self.flush_if_due()
+
+    def detection(self, record: DetectionRecord, *, image_id: int, detector_id: int) -> None:
+        """Store what a detector says of an image, unless it is there already."""
+        self._buffer.add_detection(record, image_id=image_id, detector_id=detector_id)
         self.flush_if_due()
 
     def flush(self) -> None:

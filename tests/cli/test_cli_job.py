@@ -281,7 +281,7 @@ def test_bad_input_ends_with_a_message_and_loses_nothing(
     assert told in error["message"] + error["hint"]
     if prepare is newer_schema:
         with sqlite3.connect("pixguard.db") as database:
-            database.execute("UPDATE alembic_version SET version_num = '0006'")
+            database.execute("UPDATE alembic_version SET version_num = '0005'")
     assert count("attempt") == before
     assert "is sound" in run("db check").stdout
 

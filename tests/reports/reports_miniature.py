@@ -221,6 +221,22 @@ class Miniature:
             elapsed_ms=1.0,
         )
 
+    def detection(
+        self, detector: int, image: int, score: float, flagged: int, attempt: int | None = None
+    ) -> int:
+        number = self._ids.get("detection", 0) + 1
+        return self.add(
+            t.Detection,
+            detection_key=f"{number:064x}",
+            attempt_id=attempt,
+            image_id=image,
+            detector_id=detector,
+            run_id=1,
+            score=score,
+            flagged=flagged,
+            elapsed_ms=1.0,
+        )
+
     def score(self, restoration: int, metric: int, value: float | str) -> None:
         kind = value if isinstance(value, str) else "finite"
         number = None if isinstance(value, str) else value

@@ -43,9 +43,14 @@ def mini_phantom(mini: Miniature) -> Miniature:
         denoiser = mini.model("denoiser", name, derma)
         mini.score(mini.restoration(fooled, 1, phantom, denoiser, 1), metric, 30.0)
     search = mini.attack(1, "exhaustive", parameters='{"space":"all-values"}')
+    trained = {"normal": "Melanoma", "nu": 0.05, "epochs": 1, "seed": 0, "training_images": 9}
+    svm = mini.model("detector", "one-class-svm", derma, hyperparameters=json.dumps(trained))
+    mini.detection(svm, mini.image(derma, "5"), 0.5, 1)
     for success in (1, 0):
         image = mini.image(derma, "4")
-        mini.attempt(search, phantom, image, success, through_model_id=None)
+        attempt = mini.attempt(search, phantom, image, success, through_model_id=None)
+        mini.detection(svm, image, -0.5, 0)
+        mini.detection(svm, image, 0.5, 1, attempt)
         mini.attempt(search, phantom, image, success, through_model_id=denoiser)
     parameters = '{"voter":"small-cnn","stride":2}'
     vote = mini.model("classifier", "polyphase-vote", derma, parameters=parameters)

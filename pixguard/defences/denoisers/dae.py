@@ -110,6 +110,7 @@ class DenoisingAutoencoder(nn.Module):
                 layers.append(_Attention(width))
             self.encoder.append(nn.Sequential(*layers))
             before = width
+        self.bottleneck_width = before
         self.pool = nn.MaxPool2d(2)
         self.decoder = nn.ModuleList()
         for width in reversed(widths):
@@ -123,15 +124,20 @@ class DenoisingAutoencoder(nn.Module):
             before = 2 * width if skips == "concatenated" else width
         self.last = nn.Conv2d(before, channels, 3, padding=1)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return images in (0, 1), (N, C, H, W), for images (N, C, H, W) in [0, 1]."""
-        height, width = images.shape[-2:]
+    def encode(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return each level's features before pooling, and the bottleneck (N, last width, h, w)."""
         features = pad_to_multiple(images, 2 ** len(self.encoder))
         levels = []
         for encode in self.encoder:
             features = encode(features)
             levels.append(features)
             features = self.pool(features)
+        return levels, features
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return images in (0, 1), (N, C, H, W), for images (N, C, H, W) in [0, 1]."""
+        height, width = images.shape[-2:]
+        levels, features = self.encode(images)
         for decode, level in zip(self.decoder, reversed(levels), strict=True):
             features = decode(features)
             if self.skips == "additive":

@@ -8,6 +8,7 @@ Foreign keys never cascade: nothing is deleted behind a researcher's back.
 from pixguard.store.tables.attempts import Attack, Attempt, Pixel
 from pixguard.store.tables.base import Base
 from pixguard.store.tables.certificates import Certificate
+from pixguard.store.tables.detections import Detection
 from pixguard.store.tables.restorations import Denoising, DenoisingScore, Metric, Restoration, Score
 from pixguard.store.tables.runs import Environment, Failure, Run
 from pixguard.store.tables.subjects import (
@@ -32,6 +33,7 @@ __all__ = [
     "DatasetCount",
     "Denoising",
     "DenoisingScore",
+    "Detection",
     "Environment",
     "Failure",
     "Image",

@@ -92,7 +92,7 @@ class Image(Base):
 
 
 class Model(Base):
-    """A classifier or denoiser; the weights lie in a file beside the database."""
+    """A classifier, denoiser or detector; the weights lie in a file beside the database."""
 
     __tablename__ = "model"
     __table_args__ = strict(

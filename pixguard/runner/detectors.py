@@ -1,0 +1,92 @@
+"""The detectors that a database knows: which ones are meant, and how they come back to life."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Engine
+from torch import nn
+
+from pixguard.classifiers.weights import load_weights
+from pixguard.defences.detectors import build_detector
+from pixguard.errors import UsageError
+from pixguard.records import ModelRecord
+from pixguard.runner.session import Session
+from pixguard.runner.subject import DatasetRequest, registered_name
+from pixguard.store import reader
+from pixguard.store.reader import StoredModel
+
+
+def build_registered_detector(record: ModelRecord, channels: int) -> nn.Module:
+    """Return a registered detector that awaits its weights."""
+    return build_detector(record.architecture, channels, **record.parameters)
+
+
+def load_detector(session: Session, stored: StoredModel, channels: int) -> nn.Module:
+    """Return a registered detector on the session's device, in evaluation mode."""
+    record = stored.record
+    detector = build_registered_detector(record, channels)
+    load_weights(detector, session.weights / record.weights_file, record.weights_sha256)
+    return detector.to(session.device).eval()
+
+
+def normal_class(stored: StoredModel) -> str:
+    """Return the name of the class that a detector was trained on."""
+    return str(stored.record.hyperparameters["normal"])
+
+
+def label(stored: StoredModel) -> str:
+    """Return a detector's name, id, normal class and nu in a few words."""
+    record = stored.record
+    nu = record.hyperparameters["nu"]
+    return f"{record.architecture} #{stored.id} (normal: {normal_class(stored)}, nu {nu:g})"
+
+
+def find_detectors(
+    engine: Engine, request: DatasetRequest, selectors: Sequence[str]
+) -> list[StoredModel]:
+    """Return the detectors that a user means, all of one dataset, by their ids.
+
+    Args:
+        engine: an open database.
+        request: the dataset; of several that fit, the one counts that has the newest
+            detector, or the newest that is named by its id.
+        selectors: ids or names of normal classes; by default every class and nu, the newest of
+            each.
+
+    Raises:
+        UsageError: there is none, or one that was named belongs to another dataset.
+    """
+    fitting = {
+        stored.id
+        for stored in reader.datasets(engine, name=registered_name(request.name))
+        if request.source in (None, "auto", stored.info.source)
+        and request.size in (None, stored.info.size)
+    }
+    everywhere = reader.models(engine, kind="detector")
+    own = [m for m in everywhere if m.dataset_id in fitting]
+    command = f"pixguard detect train --dataset {request.name}"
+    for selector in selectors:
+        for stranger in (m for m in everywhere if str(m.id) == selector and m not in own):
+            raise UsageError(
+                f"detector {stranger.id} was trained on {stranger.dataset_name!r}, not on this "
+                f"{request.name!r}",
+                f"pixguard detect apply --dataset {stranger.dataset_name} --detector {stranger.id}",
+            )
+    if not own:
+        raise UsageError(f"no detector of dataset {request.name!r} is registered", command)
+    meant = [m for m in own if str(m.id) in selectors] or own
+    own = [m for m in own if m.dataset_id == meant[-1].dataset_id]
+    newest = {(normal_class(m), m.record.hyperparameters["nu"]): m for m in own}
+    if not selectors:
+        return sorted(newest.values(), key=lambda m: m.id)
+    chosen = {}
+    for selector in selectors:
+        named = [m for m in newest.values() if selector == normal_class(m)]
+        matching = named or [m for m in own if selector == str(m.id)]
+        if not matching:
+            known = ", ".join(label(m) for m in own)
+            raise UsageError(
+                f"no detector {selector!r} is registered for {request.name!r}; there is {known}",
+                f"{command} --normal {selector}",
+            )
+        chosen.update({m.id: m for m in matching})
+    return [chosen[number] for number in sorted(chosen)]
