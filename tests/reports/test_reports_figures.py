@@ -109,7 +109,10 @@ def test_success_shows_every_class_with_its_counts(mini: Miniature) -> None:
     assert "Normal" in shown and "all classes" in shown and "Drusen" not in shown
     assert "Not attacked: Drusen." in drawing.notes
     assert len(drawing.caption) == 2 and "classifier resnet50 #2" in drawing.caption[0]
-    assert "attack differential-evolution v1, 1 pixel, population=100" in drawing.caption[0]
+    assert (
+        "attack differential-evolution v1, 1 pixel changed at 28 x 28, population=100"
+        in drawing.caption[0]
+    )
     assert [query.name for query in drawing.queries] == ["attack_by_class"] * 2
 
 

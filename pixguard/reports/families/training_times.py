@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+from pixguard.records import NATIVE
 from pixguard.reports import commands
 from pixguard.reports.noise_plans import SYNTHETIC_SOURCE
 from pixguard.reports.published import published_rows
@@ -104,7 +105,7 @@ def _line(request: TableRequest, row: RowValues, key: str | None) -> Row:
 
     cells = (
         Cell(name),
-        Cell(f"{row['source']} {row['size']}{phantom}"),
+        Cell(f"{row['source']} {row['size'] or NATIVE}{phantom}"),
         Cell(images, published=published("count"), note="" if images else "not recorded"),
         Cell(int(row["epochs"])),
         Cell(row["computer"]),

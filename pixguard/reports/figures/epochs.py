@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pixguard.records import NATIVE_SIZE
 from pixguard.reports import commands
 from pixguard.reports.figures.drawing import Drawing
 from pixguard.reports.figures.request import FigureRequest
@@ -40,7 +41,7 @@ def epochs_of_dataset(request: FigureRequest) -> list[RowValues]:
     rows = request.fetch(
         "training_epochs",
         dataset=request.dataset or "",
-        size=request.size or 0,
+        size=-1 if request.size is None else request.size,
         classifier_id=_classifier_id(request),
     )
     if not rows:
@@ -69,9 +70,11 @@ def draw(request: FigureRequest) -> Drawing:
     for axes in panels[len(models) :]:
         axes.set_visible(False)
     phantom = data["source"] == SYNTHETIC_SOURCE
-    size = f"{data['size']} x {data['size']}"
+    size = (
+        "native sizes" if data["size"] == NATIVE_SIZE else f"{data['size']} x {data['size']} pixels"
+    )
     made_from = f"{data['dataset']}, {data['source']} {size}"
-    caption = f"{data['dataset']}: source {data['source']}, {size} pixels, version "
+    caption = f"{data['dataset']}: source {data['source']}, {size}, version "
     caption += f"{data['version']}; models " + ", ".join(_name(epochs) for epochs in models)
     remark = "; phantom data: synthetic, not the paper's" if phantom else ""
     title = f"{request.spec.title}: {data['dataset']}{', phantom data' if phantom else ''}"

@@ -183,7 +183,7 @@ def pixels_text(pixels: int) -> str:
 def footer(used: Sequence[Candidate]) -> str:
     """Return in one sentence what a figure about one classifier was made from."""
     first = used[0]
-    parts = [f"{first.dataset}, {first.source} {first.size} x {first.size}", first.classifier]
+    parts = [f"{first.dataset}, {first.source}, {first.images}", first.classifier]
     parts += [
         f"{plan.attack.name}, {pixels_text(plan.attack.pixels)}, seed {plan.attack.seed}, "
         f"{plan.attack.counted}: {plan.attack.images}"

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pixguard.records import NATIVE
 from pixguard.reports import commands
 from pixguard.reports.figures.drawing import Drawing
 from pixguard.reports.figures.request import FigureRequest
@@ -44,7 +45,7 @@ def trainings(request: FigureRequest) -> list[RowValues]:
         kind=kind,
         dataset=request.dataset or "",
         architecture=_architecture(request),
-        size=request.size or 0,
+        size=-1 if request.size is None else request.size,
     )
     rows = [row for row in rows if not isinstance(request.model, int) or _is_meant(request, row)]
     if not rows:
@@ -93,7 +94,7 @@ def _is_meant(request: FigureRequest, row: RowValues) -> bool:
 
 def _data(row: RowValues) -> str:
     phantom = ", phantom data" if row["source"] == SYNTHETIC_SOURCE else ""
-    return f"{row['dataset']} ({row['source']} {row['size']}{phantom})"
+    return f"{row['dataset']} ({row['source']} {row['size'] or NATIVE}{phantom})"
 
 
 def _network(row: RowValues) -> str:
