@@ -215,7 +215,7 @@ def test_restoring_scoring_and_reporting(trained: Path) -> None:
     assert again["denoisers"]["autoencoder"]["restored"] == result["succeeded"], "its own is new"
     run_json("denoise apply --dataset mine --attack-at native --denoiser median --patch-select")
     scored = run_json("score --dataset mine --attack-at native")["scored"]
-    assert set(scored.values()) == {result["succeeded"]}
+    assert set(scored.values()) == {result["succeeded"] + applied["clean"]}
     assert len(scored) == 5
     assert select(
         "SELECT COUNT(*) FROM score s JOIN restoration r ON r.id = s.restoration_id "
