@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """How fast images are loaded from a folder, a zip and an npz. Reports times, asserts none.
 
-    scripts/bench_loading.py --data-dir medical-mnist.zip --size 64 --images 5000
+    scripts/bench_loading.py --data-dir medical-mnist.zip --size 64 --images 5000 --model small-cnn
     scripts/bench_loading.py --kind PNG --side 1024 --size 224 --images 300
 
 The first takes its images from a dataset of files of yours, the second draws phantoms (oct) and
 saves them. The same files are written to a temporary folder and to a zip, and their pixels at
 ``--size`` to an npz. "Open" is the look at every file that comes before all else, "read" the first
 time that images are decoded, "again" the second, out of memory. The disk's cache is warm.
+
+With ``--model`` a classifier is trained on each for an epoch, twice; "waiting" is the share of that
+time in which the training loop waits for its next batch, decoding first and then out of memory.
 
 The table is Markdown, on stdout.
 """
@@ -17,15 +20,24 @@ import io
 import tempfile
 import time
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor
 
-from pixguard.config import DatasetSettings
+from pixguard.classifiers.builders import build_classifier
+from pixguard.classifiers.device import pick_device
+from pixguard.classifiers.training import train_classifier
+from pixguard.config import DatasetSettings, TrainSettings
 from pixguard.datasets import open_dataset
+from pixguard.datasets.base import ImageDataset
 from pixguard.datasets.files import open_tree
 from pixguard.progress import Silent
+from pixguard.training import loop
 
 CLASSES = ("even", "odd")
 
@@ -93,6 +105,43 @@ def rates(settings: DatasetSettings) -> list[float]:
     return [len(dataset) / (b - a) for a, b in zip([started, *times], times, strict=False)]
 
 
+class Waiting:
+    """Iterates over batches as the training loop does, and adds up the time that they take."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._read = loop.batches_on
+
+    def __call__(self, *arguments: Any) -> Iterator[tuple[Tensor, ...]]:
+        """Yield the loop's batches."""
+        batches = self._read(*arguments)
+        while True:
+            started = time.perf_counter()
+            batch = next(batches, None)
+            self.seconds += time.perf_counter() - started
+            if batch is None:
+                return
+            yield batch
+
+
+def waiting(settings: DatasetSettings, model: str, device: torch.device) -> list[float]:
+    """Return the shares of a first and of a second epoch that are spent waiting for data."""
+    dataset = open_dataset(settings, Silent())
+    return [_share_of_an_epoch(dataset, model, device) for _ in range(2)]
+
+
+def _share_of_an_epoch(dataset: ImageDataset, model: str, device: torch.device) -> float:
+    original, loop.batches_on = loop.batches_on, (watch := Waiting())
+    try:
+        fit = train_classifier(
+            build_classifier(model, dataset.info), dataset, TrainSettings(model, epochs=1),
+            device=device, checkpoint=None, display=Silent(), stop=Silent(),
+        )  # fmt: skip
+    finally:
+        loop.batches_on = original
+    return watch.seconds / fit.epochs[0].seconds
+
+
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -101,13 +150,22 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=512, help="side of the phantoms")
     parser.add_argument("--size", type=int, default=64, help="side that images are loaded at")
     parser.add_argument("--images", type=int, default=2000)
+    parser.add_argument("--model", help="also train this classifier: small-cnn, resnet50, ...")
+    parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
+    device = pick_device(arguments.device)
+    columns = ["open, images/s", "read, images/s", "again, images/s"]
+    if arguments.model:
+        columns += [f"waiting, {arguments.model}, first epoch", "second epoch"]
     with tempfile.TemporaryDirectory() as folder:
         ways = write(files_of(arguments), Path(folder), arguments.size)
-        print("| source | open, images/s | read, images/s | again, images/s |")
-        print("|---|---:|---:|---:|")
+        print(f"| source | {' | '.join(columns)} |")
+        print("|---|" + "---:|" * len(columns))
         for way, settings in ways.items():
-            print(f"| {way} | " + " | ".join(f"{rate:,.0f}" for rate in rates(settings)) + " |")
+            cells = [f"{rate:,.0f}" for rate in rates(settings)]
+            if arguments.model:
+                cells += [f"{share:.2%}" for share in waiting(settings, arguments.model, device)]
+            print(f"| {way} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ NOTES = (
     "range 0 to 1, PSNR in dB. An infinite PSNR (restored without a trace) is counted beside the "
     "mean of the others, and is the largest value of the median.",
     "recovered: the classifier gives the true label set back. " + INTERVAL_NOTE,
+    "What a denoiser breaks of clean images that the classifier gets right: --table recovery.",
     "identity: the attacked image untouched. One changed pixel of 224 x 224 leaves at least "
     "47.0 dB, two at least 44.0 dB: read every denoiser's PSNR and MSE against that row.",
     "Attempts: differential evolution, non-targeted, on the bare classifier, first repeat "
