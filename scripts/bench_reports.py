@@ -39,7 +39,7 @@ from pixguard.store.engine import open_engine
 LARGE = ("attempt", "pixel", "restoration", "score", "image", "prediction")
 CHOOSING = (
     *(make_query(name, attack_name=PAPER_ATTACK) for name in ("attack_plans", "denoised_plans")),
-    make_query("attack_counts"),
+    make_query("attacked_pairs"),
 )
 """What is asked to choose what a table is about, before it is built."""
 
