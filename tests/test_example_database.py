@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from pixguard.cli.app import app
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "pixguard.db.example"
-REAL = {"pneumoniamnist", "bloodcells", "bloodcells28", "medicalmnist"}
+REAL = {"pneumoniamnist", "bloodcells", "medicalmnist"}
 
 
 def run(*arguments: str) -> str:
