@@ -43,7 +43,11 @@ def train(
         ),
     ] = None,
     nu: Annotated[
-        float, typer.Option(help="Share of normal images that may raise an alarm, in (0, 1).")
+        float,
+        typer.Option(
+            help="Share of the images that it is fitted to that may raise an alarm, in (0, 1); of "
+            "new images more do."
+        ),
     ] = DEFAULTS.nu,
     source: SourceOption = None,
     size: SizeOption = None,

@@ -82,5 +82,6 @@ def _panel(axes: "Axes", title: str, rows: Sequence[RowValues], most: int) -> No
         handletextpad=0.2,
         borderaxespad=0,
     )
+    # matplotlib's stubs do not know that a legend of a scatter holds what a scatter is.
     for handle in legend.legend_handles:
         handle.set_sizes([22])  # type: ignore[union-attr]
