@@ -34,8 +34,8 @@ from benchmarks.contenders import Budget, best_batch, contenders
 from benchmarks.subjects import Source, Subject, open_subject
 from benchmarks.timing import within_memory
 
-from pixguard.classifiers.device import describe, pick_device
 from pixguard.errors import PixguardError
+from pixguard.models.device import describe, pick_device
 
 UNTRAINED = (
     "The weights are untrained: a query costs what it costs on trained ones, but a search "

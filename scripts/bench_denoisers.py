@@ -25,13 +25,13 @@ from benchmarks.timing import synchronised
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from pixguard.classifiers.device import describe, pick_device
-from pixguard.classifiers.weights import parameter_counts
 from pixguard.config import DenoiserSettings
 from pixguard.datasets.base import Images
 from pixguard.defences.denoisers import NAMES, TRAINED, build_denoiser
 from pixguard.defences.training import annealed_l0, train_denoiser
 from pixguard.errors import PixguardError
+from pixguard.models.device import describe, pick_device
+from pixguard.models.weights import parameter_counts
 from pixguard.progress import Silent
 
 MODELS = [name for name in NAMES if name in TRAINED]

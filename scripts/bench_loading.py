@@ -30,14 +30,14 @@ from PIL import Image
 from torch import Tensor
 
 from pixguard.classifiers.builders import build_classifier
-from pixguard.classifiers.device import pick_device
 from pixguard.classifiers.training import train_classifier
 from pixguard.config import DatasetSettings, TrainSettings
 from pixguard.datasets import open_dataset
 from pixguard.datasets.base import ImageDataset
 from pixguard.datasets.files import open_tree
+from pixguard.models import training_loop as loop
+from pixguard.models.device import pick_device
 from pixguard.progress import Silent
-from pixguard.training import loop
 
 CLASSES = ("even", "odd")
 

@@ -27,12 +27,12 @@ from benchmarks.report_database import make
 from sqlalchemy import Engine, text
 
 from pixguard.reports.build import build_table
-from pixguard.reports.families import FAMILIES
 from pixguard.reports.inventory import PAPER_ATTACK, Inventory
 from pixguard.reports.querying import make_query
 from pixguard.reports.report_table import Query
 from pixguard.reports.request import TableRequest
-from pixguard.reports.tables import table_specs
+from pixguard.reports.specs import table_specs
+from pixguard.reports.tables import FAMILIES
 from pixguard.runner.layers import layers_of_denoiser
 from pixguard.store.engine import open_engine
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from pixguard.classifiers.classifier import Classifier
-from pixguard.classifiers.weights import save_weights
+from pixguard.models.weights import save_weights
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "scripts"))
 bench_attack = importlib.import_module("bench_attack")

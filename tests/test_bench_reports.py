@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, func, select
 
-from pixguard.reports.families import FAMILIES
 from pixguard.reports.inventory import Inventory
 from pixguard.reports.request import TableRequest
-from pixguard.reports.tables import table_spec, table_specs
+from pixguard.reports.specs import table_spec, table_specs
+from pixguard.reports.tables import FAMILIES
 from pixguard.runner.layers import layers_of_denoiser
 from pixguard.store import tables as t
 from pixguard.store.engine import open_engine

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from pixguard.errors import PixguardError, UsageError
 from pixguard.files import write_atomically
+from pixguard.models.prefetching import read_ahead
+from pixguard.models.training_loop import Fit, fit, stalled
 from pixguard.progress import Silent
 from pixguard.records import EpochRecord
-from pixguard.training.loop import Fit, fit, stalled
-from pixguard.training.prefetching import read_ahead
 
 
 class Learner:

@@ -21,12 +21,12 @@ from pixguard.attacks.api import (
     SigmaZero,
     SparseRS,
 )
-from pixguard.attacks.api_result import AttackResult
-from pixguard.attacks.base import Search
 from pixguard.attacks.corner import CornerSearch
 from pixguard.attacks.differential_evolution import DifferentialEvolutionSearch
+from pixguard.attacks.engine.search import Search
 from pixguard.attacks.exhaustive import ExhaustiveSearch
 from pixguard.attacks.random_search import RandomSearch
+from pixguard.attacks.result import AttackResult
 from pixguard.attacks.sigma_zero import SigmaZeroSearch
 from pixguard.attacks.sparse_rs import SparseRSSearch
 from pixguard.config import AttackSettings

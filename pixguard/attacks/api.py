@@ -8,7 +8,7 @@ options into settings, and has a row in :data:`pixguard.attacks.SEARCHES`; no mo
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from pixguard.attacks.api_attack import Attack
+from pixguard.attacks.attack import Attack
 from pixguard.config import AttackSettings, DifferentialEvolutionSettings
 
 _DEFAULT = AttackSettings()

@@ -13,15 +13,15 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from pixguard.attacks.base import Arena, Candidates, Fitness
-from pixguard.attacks.incumbents import Incumbents
-from pixguard.attacks.sampling import (
+from pixguard.attacks.engine.incumbents import Incumbents
+from pixguard.attacks.engine.sampling import (
     check_room,
     corner_colours,
     corners_of,
     positions_of,
     words_for,
 )
+from pixguard.attacks.engine.search import Arena, Candidates, Fitness
 from pixguard.attacks.sparse_rs import draw_pixels, replace_pixels
 from pixguard.records import AttackRecord
 

@@ -12,8 +12,8 @@ from dataclasses import asdict
 import torch
 from torch import Tensor
 
-from pixguard.attacks.base import Arena, Candidates, Fitness
-from pixguard.attacks.philox import below, philox, standard_normal, unit_interval
+from pixguard.attacks.engine.philox import below, philox, standard_normal, unit_interval
+from pixguard.attacks.engine.search import Arena, Candidates, Fitness
 from pixguard.config import DifferentialEvolutionSettings
 from pixguard.errors import UsageError
 from pixguard.records import AttackRecord

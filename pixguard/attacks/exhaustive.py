@@ -9,9 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from pixguard.attacks.base import Arena, Candidates, Fitness
-from pixguard.attacks.incumbents import Incumbents
-from pixguard.attacks.sampling import corner_colours, positions_of
+from pixguard.attacks.engine.incumbents import Incumbents
+from pixguard.attacks.engine.sampling import corner_colours, positions_of
+from pixguard.attacks.engine.search import Arena, Candidates, Fitness
 from pixguard.errors import UsageError
 from pixguard.records import AttackRecord
 

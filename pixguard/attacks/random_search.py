@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from pixguard.attacks.base import Arena, Candidates, Fitness
-from pixguard.attacks.incumbents import Incumbents
-from pixguard.attacks.sampling import check_room, draw_places, positions_of, words_for
+from pixguard.attacks.engine.incumbents import Incumbents
+from pixguard.attacks.engine.sampling import check_room, draw_places, positions_of, words_for
+from pixguard.attacks.engine.search import Arena, Candidates, Fitness
 from pixguard.records import AttackRecord
 
 NAME = "random"

@@ -20,9 +20,9 @@ import math
 import torch
 from torch import Tensor
 
-from pixguard.attacks.base import Arena, Candidates, Fitness
-from pixguard.attacks.incumbents import Incumbents
-from pixguard.attacks.sampling import check_room, positions_of
+from pixguard.attacks.engine.incumbents import Incumbents
+from pixguard.attacks.engine.sampling import check_room, positions_of
+from pixguard.attacks.engine.search import Arena, Candidates, Fitness
 from pixguard.records import AttackRecord
 
 NAME = "sigma-zero"

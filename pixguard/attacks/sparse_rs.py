@@ -12,9 +12,8 @@ candidate changes k pixels.
 import torch
 from torch import Tensor
 
-from pixguard.attacks.base import Arena, Candidates, Fitness
-from pixguard.attacks.incumbents import Incumbents
-from pixguard.attacks.sampling import (
+from pixguard.attacks.engine.incumbents import Incumbents
+from pixguard.attacks.engine.sampling import (
     check_room,
     corner_colours,
     draw_corners,
@@ -22,6 +21,7 @@ from pixguard.attacks.sampling import (
     positions_of,
     words_for,
 )
+from pixguard.attacks.engine.search import Arena, Candidates, Fitness
 from pixguard.records import AttackRecord
 
 NAME = "sparse-rs"

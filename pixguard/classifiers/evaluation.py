@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pixguard.classifiers.classifier import Classifier, Decision
-from pixguard.classifiers.inputs import plain_layout, to_unit_range
 from pixguard.datasets.base import ImageDataset, Images
+from pixguard.models.inputs import plain_layout, to_unit_range
 from pixguard.records import PredictionRecord
 
 CHUNK = 256

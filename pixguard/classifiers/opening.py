@@ -14,8 +14,8 @@ from pixguard.classifiers.external import (
     read_file,
     source_sha256,
 )
-from pixguard.classifiers.weights import load_weights
 from pixguard.errors import PixguardError, UsageError
+from pixguard.models.weights import load_weights
 from pixguard.records import DatasetInfo, ModelRecord
 
 

@@ -12,16 +12,16 @@ from torch import Tensor, nn
 from pixguard.classifiers.augmentation import moved, with_random_pixels
 from pixguard.classifiers.balance import BalancedSampler, loss_weights
 from pixguard.classifiers.classifier import Classifier
-from pixguard.classifiers.device import trains_in_bfloat16
-from pixguard.classifiers.inputs import unit_range
 from pixguard.classifiers.losses import classification_loss
 from pixguard.config import LossName, TrainSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.errors import DataError, UsageError
+from pixguard.models.checkpoint import Stateful
+from pixguard.models.device import trains_in_bfloat16
+from pixguard.models.inputs import unit_range
+from pixguard.models.training_loop import Fit, fit
 from pixguard.progress import Display, StopSignal
 from pixguard.records import EpochRecord, Split, Task, digest
-from pixguard.training.checkpoint import Stateful
-from pixguard.training.loop import Fit, fit
 
 VALIDATION_BATCH = 256
 
@@ -53,7 +53,7 @@ def train_classifier(
         device: where to train.
         checkpoint: where to keep and find the finished epochs; None for nowhere.
         display: where progress is shown.
-        stop: looked at between batches; see :func:`pixguard.training.loop.fit`.
+        stop: looked at between batches; see :func:`pixguard.models.training_loop.fit`.
 
     Raises:
         DataError: there is nothing to train on.
@@ -87,7 +87,7 @@ def train_classifier(
 
 
 class _Trainee:
-    """A classifier, its data and the paper's recipe, for :func:`pixguard.training.loop.fit`."""
+    """A classifier, its data and the paper's recipe, for the training loop."""
 
     def __init__(
         self,

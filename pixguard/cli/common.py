@@ -166,9 +166,9 @@ def files_folder(database: str) -> Path:
 @contextmanager
 def open_session(database: str, device: str) -> Iterator["Session"]:
     """Yield a session that shows progress on stderr and stops gracefully on Ctrl-C."""
-    from pixguard.classifiers.device import pick_device
     from pixguard.cli.display import TerminalDisplay
     from pixguard.cli.signals import graceful_stop
+    from pixguard.models.device import pick_device
     from pixguard.runner.session import Session
 
     display = TerminalDisplay()

@@ -65,7 +65,7 @@ def _torch_pair() -> str:
 def _device(name: str) -> str:
     import torch
 
-    from pixguard.classifiers.device import describe, pick_device
+    from pixguard.models.device import describe, pick_device
 
     device = pick_device(name)
     if device.type != "cuda":

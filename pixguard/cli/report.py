@@ -158,7 +158,7 @@ def _build(
     """Return tables; ``names`` None: all of them."""
     from pixguard.reports import build
     from pixguard.reports.figures.listing import list_figures
-    from pixguard.reports.tables import table_spec, table_specs
+    from pixguard.reports.specs import table_spec, table_specs
     from pixguard.store.engine import open_engine
 
     specs = table_specs().values() if names is None else [table_spec(name) for name in names]

@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from pixguard.classifiers.device import trains_in_bfloat16
-from pixguard.classifiers.inputs import unit_range
 from pixguard.config import DenoiserSettings
 from pixguard.datasets.base import Images
 from pixguard.defences.noise import add_noise, check_noise
 from pixguard.errors import UsageError
+from pixguard.models.device import trains_in_bfloat16
+from pixguard.models.inputs import unit_range
+from pixguard.models.training_loop import Fit, fit
 from pixguard.progress import Display, StopSignal
 from pixguard.records import EpochRecord, digest
-from pixguard.training.loop import Fit, fit
 
 EPSILON = 1e-8
 """Of the annealed loss (paper, section 3.1.2, equation of the Noise2Noise framework)."""

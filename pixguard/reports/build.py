@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pixguard.reports.families import FAMILIES, training_times
 from pixguard.reports.inventory import Candidate, Inventory, matching
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.request import LayerSource, TableRequest, paper_datasets
-from pixguard.reports.tables import TableSpec, table_specs
+from pixguard.reports.specs import TableSpec, table_specs
+from pixguard.reports.tables import FAMILIES, training_times
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -27,7 +27,7 @@ def build_table(
 
     Args:
         engine: a database with the schema of :mod:`pixguard.store.tables`.
-        spec: which table (:func:`pixguard.reports.tables.table_spec`).
+        spec: which table (:func:`pixguard.reports.specs.table_spec`).
         dataset: shown in place of the paper's dataset, or of its four.
         model: id of the classifier to use, or its architecture; by default the newest that fits.
         size: side in pixels of the images; by default that of the chosen classifier.

@@ -17,8 +17,8 @@ from pixguard.reports.published import (
 )
 from pixguard.reports.querying import RowValues, fetch, make_query
 from pixguard.reports.report_table import Cell, Column, Query, ReportTable, Row
+from pixguard.reports.specs import TableSpec
 from pixguard.reports.statistics import wilson_interval
-from pixguard.reports.tables import TableSpec
 
 ATTEMPTS_NOTE = (
     "Attempts: differential evolution, non-targeted, on the bare classifier, first repeat "

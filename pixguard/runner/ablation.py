@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pixguard.classifiers.inputs import to_unit_range
 from pixguard.config import DenoiserSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.datasets.overview import content
@@ -19,6 +18,7 @@ from pixguard.defences.noise import IMPULSE, impulse_noise
 from pixguard.defences.restoring import restore
 from pixguard.errors import UsageError
 from pixguard.metrics import METRICS
+from pixguard.models.inputs import to_unit_range
 from pixguard.records import DenoisingRecord, digest
 from pixguard.runner.denoiser_training import indices_of_class, train
 from pixguard.runner.denoisers import load_denoiser, register_untrained

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from pixguard.attacks import SEARCHES
-from pixguard.attacks.base import Search
+from pixguard.attacks.engine.search import Search
 from pixguard.config import AttackSettings
 from pixguard.errors import UsageError
 from pixguard.records import AttackRecord, DatasetInfo, PredictionRecord, RestorationRecord

@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixguard.classifiers.inputs import to_unit_range
 from pixguard.classifiers.training import train_classifier
-from pixguard.classifiers.weights import load_weights
 from pixguard.config import VoteSettings
 from pixguard.datasets.base import ImageDataset
-from pixguard.defences.certified import (
+from pixguard.defences.certificates.polyphase_vote import (
     as_classifier,
     build_voter,
     canonical_votes,
@@ -24,6 +22,8 @@ from pixguard.defences.certified import (
     plurality,
 )
 from pixguard.errors import UsageError
+from pixguard.models.inputs import to_unit_range
+from pixguard.models.weights import load_weights
 from pixguard.records import POLYPHASE_VOTE, CertificateRecord
 from pixguard.runner.registering import begin_training
 from pixguard.runner.session import Session

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from sqlalchemy import Engine
 from torch import nn
 
-from pixguard.classifiers.weights import load_weights, parameter_counts
 from pixguard.defences.denoisers import NAMES, TRAINED, build_denoiser
 from pixguard.defences.patch_select import SUFFIX, PatchSelect
 from pixguard.errors import UsageError
+from pixguard.models.weights import load_weights, parameter_counts
 from pixguard.records import DatasetInfo, ModelRecord, digest
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject

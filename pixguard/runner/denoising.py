@@ -9,11 +9,11 @@ from sqlalchemy import Engine
 from torch import Tensor
 
 from pixguard.classifiers.evaluation import canonical_logits
-from pixguard.classifiers.inputs import to_unit_range
 from pixguard.datasets.base import ImageDataset
 from pixguard.defences.restoring import restore
 from pixguard.errors import UsageError
 from pixguard.inference.images import with_pixels
+from pixguard.models.inputs import to_unit_range
 from pixguard.records import NATIVE, PixelRecord, RestorationRecord, decode_label_set
 from pixguard.runner.denoisers import choose_denoisers, label, load_denoiser
 from pixguard.runner.patch_selecting import with_patch_select

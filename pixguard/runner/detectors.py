@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from sqlalchemy import Engine
 from torch import nn
 
-from pixguard.classifiers.weights import load_weights
 from pixguard.defences.detectors import build_detector
 from pixguard.errors import UsageError
+from pixguard.models.weights import load_weights
 from pixguard.records import ModelRecord
 from pixguard.runner.session import Session
 from pixguard.runner.subject import DatasetRequest, registered_name

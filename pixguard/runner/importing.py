@@ -20,11 +20,11 @@ from pixguard.classifiers.external import (
     source_sha256,
 )
 from pixguard.classifiers.fitting import check_fit, looks_like_probabilities
-from pixguard.classifiers.inputs import to_unit_range
-from pixguard.classifiers.weights import load_weights, parameter_counts, save_weights
 from pixguard.datasets.base import ImageDataset
 from pixguard.errors import DataError, UsageError
 from pixguard.files import write_atomically
+from pixguard.models.inputs import to_unit_range
+from pixguard.models.weights import load_weights, parameter_counts, save_weights
 from pixguard.records import POLYPHASE_VOTE, DatasetInfo, ModelRecord, digest
 from pixguard.runner.judging import judge_test_images
 from pixguard.runner.session import Session

@@ -10,17 +10,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pixguard.attacks.base import Search
-from pixguard.attacks.jobs import Job, Outcome
-from pixguard.attacks.objectives import choose_objective
-from pixguard.attacks.packing import pack, search_precision
-from pixguard.attacks.scheduler import Scheduler
+from pixguard.attacks.engine.jobs import Job, Outcome
+from pixguard.attacks.engine.objectives import choose_objective
+from pixguard.attacks.engine.packing import pack, search_precision
+from pixguard.attacks.engine.scheduler import Scheduler
+from pixguard.attacks.engine.search import Search
 from pixguard.classifiers.evaluation import canonical_logits
-from pixguard.classifiers.inputs import to_unit_range
 from pixguard.config import AttackSettings
 from pixguard.errors import PixguardError
 from pixguard.inference.base import Evaluator
 from pixguard.inference.choice import choose_evaluator
+from pixguard.models.inputs import to_unit_range
 from pixguard.records import AttemptRecord, FailureRecord, PixelRecord, PredictionRecord
 from pixguard.runner.defended import store_defence
 from pixguard.runner.plan import Plan, PlannedAttempt, by_shape

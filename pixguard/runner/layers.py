@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from pixguard.classifiers.builders import build_classifier
-from pixguard.classifiers.weights import parameter_counts
 from pixguard.datasets.patches import PATCH_SIDE
-from pixguard.defences.certified import is_vote, phase_side, registered_voter
+from pixguard.defences.certificates.polyphase_vote import is_vote, phase_side, registered_voter
 from pixguard.defences.denoisers import build_denoiser
 from pixguard.defences.denoisers.layers import MedianLayer
 from pixguard.defences.denoisers.median import Median
 from pixguard.errors import UsageError
+from pixguard.models.weights import parameter_counts
 from pixguard.records import DatasetInfo
 from pixguard.runner.denoisers import build_registered
 from pixguard.runner.detectors import build_registered_detector

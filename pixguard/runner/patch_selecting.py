@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from pixguard.classifiers.inputs import to_unit_range
 from pixguard.defences.patch_select import (
     PERCENTILE,
     SUFFIX,
@@ -15,6 +14,7 @@ from pixguard.defences.patch_select import (
 )
 from pixguard.defences.restoring import restore
 from pixguard.errors import UsageError
+from pixguard.models.inputs import to_unit_range
 from pixguard.records import ModelRecord, digest
 from pixguard.runner.denoisers import is_patch_select, load_denoiser
 from pixguard.runner.session import Session

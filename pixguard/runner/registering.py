@@ -8,16 +8,16 @@ from typing import Any, TypeVar
 
 from torch import nn
 
-from pixguard.classifiers.weights import parameter_counts, save_weights
 from pixguard.config import DenoiserSettings, DetectorSettings, TrainSettings, VoteSettings
 from pixguard.errors import DatabaseBusyError, UsageError
+from pixguard.models.training_loop import Fit
+from pixguard.models.weights import parameter_counts, save_weights
 from pixguard.records import DatasetInfo, ModelKind, ModelRecord, digest
 from pixguard.runner.session import Session
 from pixguard.store import reader
 from pixguard.store.engine import open_engine
 from pixguard.store.reader import StoredModel
 from pixguard.store.writer import Writer
-from pixguard.training.loop import Fit
 
 Settings = TypeVar("Settings", TrainSettings, VoteSettings, DenoiserSettings, DetectorSettings)
 

@@ -17,7 +17,7 @@ from pixguard.datasets.catalogue import paper_entry
 from pixguard.datasets.opening import NATIVE_SOURCES
 from pixguard.datasets.overview import size_range
 from pixguard.datasets.registered import settings_of
-from pixguard.defences.certified import is_vote, open_vote
+from pixguard.defences.certificates.polyphase_vote import is_vote, open_vote
 from pixguard.errors import DataError, UsageError
 from pixguard.progress import Display
 from pixguard.records import NATIVE, NATIVE_SIZE, POLYPHASE_VOTE, DatasetInfo

@@ -7,9 +7,10 @@ from typing import Any
 from pixguard.classifiers.builders import build_classifier
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.training import train_classifier
-from pixguard.classifiers.weights import load_weights
 from pixguard.config import TrainSettings
 from pixguard.datasets.base import ImageDataset
+from pixguard.models.training_loop import Fit
+from pixguard.models.weights import load_weights
 from pixguard.runner.judging import judge_test_images
 from pixguard.runner.registering import (
     Training,
@@ -20,7 +21,6 @@ from pixguard.runner.registering import (
 )
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
-from pixguard.training.loop import Fit
 
 
 def train(

@@ -16,15 +16,15 @@ from torch import nn
 from benchmarks.subjects import Subject
 from benchmarks.timing import counted, random_candidates, seconds_of, synchronised
 from pixguard.attacks.differential_evolution import DifferentialEvolutionSearch
-from pixguard.attacks.jobs import Job, Outcome
-from pixguard.attacks.objectives import misclassify
-from pixguard.attacks.packing import pack
-from pixguard.attacks.scheduler import Scheduler
-from pixguard.classifiers.inputs import to_unit_range
+from pixguard.attacks.engine.jobs import Job, Outcome
+from pixguard.attacks.engine.objectives import misclassify
+from pixguard.attacks.engine.packing import pack
+from pixguard.attacks.engine.scheduler import Scheduler
 from pixguard.config import DifferentialEvolutionSettings, EvaluatorName, PrecisionName
 from pixguard.inference.base import Evaluator
 from pixguard.inference.choice import choose_evaluator
 from pixguard.inference.dense import DenseEvaluator
+from pixguard.models.inputs import to_unit_range
 from pixguard.progress import Silent
 from pixguard.records import digest
 

@@ -14,9 +14,9 @@ from benchmarks.comparison import OCT_IMAGES
 from benchmarks.contenders import make_evaluator
 from benchmarks.subjects import Subject
 from benchmarks.timing import random_candidates, seconds_of, within_memory
-from pixguard.classifiers.inputs import to_unit_range
 from pixguard.config import EvaluatorName, PrecisionName
 from pixguard.inference.base import Evaluator
+from pixguard.models.inputs import to_unit_range
 
 ROUND_SECONDS = 0.5
 """A round lasts at least this long: a shorter one would measure the clock."""

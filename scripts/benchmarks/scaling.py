@@ -13,8 +13,8 @@ import torch
 from benchmarks.contenders import Budget, fit, make_evaluator, schedule, warm_up
 from benchmarks.subjects import Subject
 from benchmarks.timing import Clock, synchronised
-from pixguard.attacks import scheduler
 from pixguard.attacks.differential_evolution import DifferentialEvolutionSearch
+from pixguard.attacks.engine import scheduler
 from pixguard.cli.app import app
 from pixguard.config import EvaluatorName, PrecisionName
 from pixguard.errors import PixguardError

@@ -13,13 +13,13 @@ from torch import nn
 from pixguard.classifiers.builders import build_classifier
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import judge
-from pixguard.classifiers.inputs import to_unit_range
-from pixguard.classifiers.weights import load_weights
 from pixguard.cli.common import files_folder
 from pixguard.config import DatasetSettings
 from pixguard.datasets import ImageDataset, open_dataset
 from pixguard.datasets.base import Images
 from pixguard.errors import UsageError
+from pixguard.models.inputs import to_unit_range
+from pixguard.models.weights import load_weights
 from pixguard.progress import Silent
 from pixguard.runner.session import Session
 from pixguard.runner.subject import DatasetRequest

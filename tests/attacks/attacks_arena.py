@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from pixguard.attacks.base import Arena
+from pixguard.attacks.engine.search import Arena
 
 
 def flat_gradient(slots: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:

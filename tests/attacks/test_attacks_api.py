@@ -20,7 +20,7 @@ from pixguard.attacks import (
     SigmaZero,
     SparseRS,
 )
-from pixguard.attacks.api_attack import Attack
+from pixguard.attacks.attack import Attack
 from pixguard.classifiers.classifier import Classifier
 from pixguard.errors import UsageError
 

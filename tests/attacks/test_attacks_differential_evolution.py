@@ -7,7 +7,7 @@ from attacks_arena import arena
 from scipy import optimize, stats
 
 from pixguard.attacks.differential_evolution import DifferentialEvolutionSearch, distinct_others
-from pixguard.attacks.philox import philox
+from pixguard.attacks.engine.philox import philox
 from pixguard.config import DifferentialEvolutionSettings
 from pixguard.errors import UsageError
 

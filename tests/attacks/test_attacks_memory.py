@@ -2,8 +2,8 @@
 
 import torch
 
-from pixguard.attacks.base import Candidates
-from pixguard.attacks.memory import Memory, candidate_keys
+from pixguard.attacks.engine.memory import Memory, candidate_keys
+from pixguard.attacks.engine.search import Candidates
 from pixguard.inference.images import with_pixels
 
 WIDTH = 3

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from pixguard.attacks.objectives import (
+from pixguard.attacks.engine.objectives import (
     change_argmax,
     change_label_set,
     flip_label,

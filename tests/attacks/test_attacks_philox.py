@@ -2,7 +2,7 @@ import pytest
 import torch
 from scipy import stats
 
-from pixguard.attacks.philox import below, key_words, philox, standard_normal, unit_interval
+from pixguard.attacks.engine.philox import below, key_words, philox, standard_normal, unit_interval
 
 # Known answers of Philox4x32-10, published with Random123 (Salmon et al. 2011).
 KNOWN = [

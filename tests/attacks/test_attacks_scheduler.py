@@ -6,11 +6,11 @@ import torch
 from attacks_arena import arena
 from torch import Tensor, nn
 
-from pixguard.attacks.base import Candidates
 from pixguard.attacks.differential_evolution import DifferentialEvolutionSearch
-from pixguard.attacks.jobs import Job, Outcome
-from pixguard.attacks.objectives import misclassify
-from pixguard.attacks.scheduler import Scheduler, all_pixels_changed
+from pixguard.attacks.engine.jobs import Job, Outcome
+from pixguard.attacks.engine.objectives import misclassify
+from pixguard.attacks.engine.scheduler import Scheduler, all_pixels_changed
+from pixguard.attacks.engine.search import Candidates
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import judge
 from pixguard.config import DifferentialEvolutionSettings

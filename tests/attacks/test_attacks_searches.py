@@ -10,14 +10,14 @@ from scipy import stats
 from torch import Tensor, nn
 
 from pixguard.attacks import SEARCHES
-from pixguard.attacks.base import Arena, Candidates, Search
 from pixguard.attacks.corner import CornerSearch
+from pixguard.attacks.engine.jobs import Job, Outcome
+from pixguard.attacks.engine.objectives import misclassify
+from pixguard.attacks.engine.sampling import corner_colours, corners_of, draw_corners, draw_places
+from pixguard.attacks.engine.scheduler import Scheduler, all_pixels_changed
+from pixguard.attacks.engine.search import Arena, Candidates, Search
 from pixguard.attacks.exhaustive import ExhaustiveSearch
-from pixguard.attacks.jobs import Job, Outcome
-from pixguard.attacks.objectives import misclassify
 from pixguard.attacks.random_search import RandomSearch
-from pixguard.attacks.sampling import corner_colours, corners_of, draw_corners, draw_places
-from pixguard.attacks.scheduler import Scheduler, all_pixels_changed
 from pixguard.attacks.sigma_zero import SIGMA, SigmaZeroSearch, count_gradient
 from pixguard.attacks.sparse_rs import SparseRSSearch, replace_pixels
 from pixguard.classifiers.classifier import Classifier

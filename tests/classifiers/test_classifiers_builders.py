@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from pixguard.classifiers.builders import architecture_names, build_classifier
-from pixguard.classifiers.weights import parameter_counts
 from pixguard.datasets.base import ImageDataset
 from pixguard.errors import UsageError
+from pixguard.models.weights import parameter_counts
 from pixguard.records import ClassInfo, DatasetInfo
 
 

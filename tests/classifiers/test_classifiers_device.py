@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from pixguard.classifiers.device import describe, pick_device
 from pixguard.errors import UsageError
+from pixguard.models.device import describe, pick_device
 
 
 @pytest.mark.parametrize("name", [None, "auto"])

@@ -10,8 +10,8 @@ from pixguard.classifiers.evaluation import (
     plain_float32,
     predict,
 )
-from pixguard.classifiers.inputs import to_unit_range
 from pixguard.datasets.base import ImageDataset
+from pixguard.models.inputs import to_unit_range
 
 CPU = torch.device("cpu")
 

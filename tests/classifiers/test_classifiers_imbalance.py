@@ -17,8 +17,8 @@ from pixguard.classifiers.training import train_classifier
 from pixguard.config import TrainSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.errors import UsageError
+from pixguard.models.training_loop import Fit
 from pixguard.progress import Silent
-from pixguard.training.loop import Fit
 
 CPU = torch.device("cpu")
 SETTINGS = TrainSettings("small-cnn", epochs=3, batch_size=8, learning_rate=0.05)

@@ -9,13 +9,13 @@ import torch
 from pixguard.classifiers.builders import build_classifier
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import canonical_logits, predict
-from pixguard.classifiers.inputs import to_unit_range
 from pixguard.classifiers.training import train_classifier
 from pixguard.config import TrainSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.errors import DataError, PixguardError
+from pixguard.models.inputs import to_unit_range
+from pixguard.models.training_loop import Fit
 from pixguard.progress import Silent, StopSignal
-from pixguard.training.loop import Fit
 
 CPU = torch.device("cpu")
 SETTINGS = TrainSettings(

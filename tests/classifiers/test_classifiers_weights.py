@@ -7,14 +7,14 @@ from torch import nn
 
 from pixguard.classifiers.builders import build_classifier
 from pixguard.classifiers.classifier import Classifier
-from pixguard.classifiers.weights import (
+from pixguard.datasets.base import ImageDataset
+from pixguard.errors import PixguardError
+from pixguard.models.weights import (
     content_sha256,
     load_weights,
     parameter_counts,
     save_weights,
 )
-from pixguard.datasets.base import ImageDataset
-from pixguard.errors import PixguardError
 
 
 @pytest.fixture

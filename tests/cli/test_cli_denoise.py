@@ -10,10 +10,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from pixguard.classifiers.inputs import to_unit_range
 from pixguard.cli.app import app
 from pixguard.cli.common import open_session, request
 from pixguard.defences.patch_select import PatchSelect, largest_changes
+from pixguard.models.inputs import to_unit_range
 from pixguard.runner.denoisers import load_denoiser
 from pixguard.runner.subject import open_subject
 from pixguard.store import reader

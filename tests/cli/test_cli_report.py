@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import insert
 
 from pixguard.reports.formats import ENDINGS
-from pixguard.reports.tables import table_specs
+from pixguard.reports.specs import table_specs
 from pixguard.store import tables as t
 from pixguard.store.engine import open_engine
 from support import run

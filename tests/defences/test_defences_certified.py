@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from pixguard.attacks import Exhaustive
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import canonical_logits, judge
-from pixguard.classifiers.inputs import to_unit_range
 from pixguard.datasets.base import ImageDataset
-from pixguard.defences.certified import (
+from pixguard.defences.certificates.polyphase_vote import (
     PolyphaseVote,
     as_classifier,
     build_voter,
@@ -25,6 +24,7 @@ from pixguard.defences.certified import (
     plurality,
 )
 from pixguard.errors import UsageError
+from pixguard.models.inputs import to_unit_range
 from pixguard.records import ClassInfo, DatasetInfo
 
 SHAPES = st.tuples(st.integers(2, 4), st.integers(4, 13), st.integers(4, 13))

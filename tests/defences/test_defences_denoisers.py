@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from pixguard.classifiers.weights import parameter_counts
 from pixguard.defences.denoisers import NAMES, TRAINED, build_denoiser, registry
 from pixguard.defences.denoisers.variants import variant_parameters
 from pixguard.defences.restoring import restore
 from pixguard.errors import UsageError
+from pixguard.models.weights import parameter_counts
 
 SMALL: dict[str, dict[str, Any]] = {
     "dae": {"widths": [8, 16]},

@@ -9,7 +9,6 @@ from safetensors.torch import load_file
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 
-from pixguard.classifiers.weights import load_weights, save_weights
 from pixguard.defences.denoisers.autoencoder import autoencoder
 from pixguard.defences.detectors import NAMES, build_detector, score_images
 from pixguard.defences.detectors.one_class_svm import (
@@ -22,6 +21,7 @@ from pixguard.defences.detectors.one_class_svm import (
 )
 from pixguard.defences.training import draw_weights
 from pixguard.errors import PixguardError, UsageError
+from pixguard.models.weights import load_weights, save_weights
 
 CPU = torch.device("cpu")
 

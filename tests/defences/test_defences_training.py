@@ -15,8 +15,8 @@ from pixguard.defences.restoring import restore
 from pixguard.defences.training import _MedianCNNRecipe, annealed_l0, train_denoiser
 from pixguard.errors import UsageError
 from pixguard.metrics import METRICS
+from pixguard.models.training_loop import Fit
 from pixguard.progress import Silent, StopSignal
-from pixguard.training.loop import Fit
 
 CPU = torch.device("cpu")
 SMALL: dict[str, dict[str, Any]] = {

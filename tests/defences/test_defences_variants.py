@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from pixguard.classifiers.weights import load_weights, save_weights
 from pixguard.defences.denoisers import build_denoiser
 from pixguard.defences.denoisers.dae import DenoisingAutoencoder
 from pixguard.defences.denoisers.variants import TABLE_4, TABLE_5, Variant, variant_parameters
 from pixguard.errors import UsageError
+from pixguard.models.weights import load_weights, save_weights
 from pixguard.reports.published import published_table
 
 NAMED = [variant for variant in (*TABLE_4, *TABLE_5) if variant.name]

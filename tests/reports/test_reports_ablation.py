@@ -9,8 +9,8 @@ from reports_miniature import Miniature
 from pixguard.errors import UsageError
 from pixguard.reports.build import build_table, list_tables
 from pixguard.reports.report_table import Cell, ReportTable
+from pixguard.reports.specs import table_spec
 from pixguard.reports.statistics import mean_interval
-from pixguard.reports.tables import table_spec
 from pixguard.store import tables as t
 
 Score = float | str

@@ -14,7 +14,7 @@ from reports_miniature import DE_PARAMETERS, Miniature
 
 from pixguard.reports.build import build_table, list_tables
 from pixguard.reports.report_table import Cell, ReportTable
-from pixguard.reports.tables import table_spec
+from pixguard.reports.specs import table_spec
 
 CLASSIFIER, DAE, MEDIAN, IDENTITY = 1, 2, 3, 4
 DE, CORNER = 1, 2

@@ -17,7 +17,7 @@ from pixguard.reports.build import build_table
 from pixguard.reports.formats import FORMATS
 from pixguard.reports.render import render, render_sql
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.tables import BEYOND_THE_PAPER, table_spec
+from pixguard.reports.specs import BEYOND_THE_PAPER, table_spec
 from pixguard.store import tables as t
 from pixguard.store.engine import open_engine
 

@@ -18,8 +18,8 @@ from reports_miniature import Miniature
 
 from pixguard.reports.build import build_table, list_tables
 from pixguard.reports.report_table import ReportTable
+from pixguard.reports.specs import table_spec
 from pixguard.reports.statistics import wilson_interval
-from pixguard.reports.tables import table_spec
 from pixguard.store import tables as t
 
 PLAIN, VOTE = 1, 2

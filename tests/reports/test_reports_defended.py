@@ -20,7 +20,7 @@ from scipy import stats
 
 from pixguard.reports.build import build_table, list_tables
 from pixguard.reports.report_table import Cell, ReportTable
-from pixguard.reports.tables import table_spec
+from pixguard.reports.specs import table_spec
 
 CLASSIFIER, DAE, IDENTITY = 1, 2, 3
 CNV, DME, NORMAL = "0", "1", "3"

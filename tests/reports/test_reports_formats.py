@@ -17,7 +17,7 @@ from pixguard.reports.build import build_tables, list_tables, with_data_first
 from pixguard.reports.formats.text import NOT_RUN
 from pixguard.reports.render import render, render_sql
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.tables import table_specs
+from pixguard.reports.specs import table_specs
 from pixguard.runner.layers import layers_of_denoiser
 
 

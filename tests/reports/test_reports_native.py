@@ -7,7 +7,7 @@ from reports_miniature import DE_PARAMETERS, Miniature
 
 from pixguard.reports.build import build_table
 from pixguard.reports.querying import fetch, make_query
-from pixguard.reports.tables import table_spec
+from pixguard.reports.specs import table_spec
 
 NATIVE = json.dumps({**json.loads(DE_PARAMETERS), "at": "native", "resize": "bicubic"})
 

@@ -6,9 +6,15 @@ from pathlib import Path
 import pytest
 
 from pixguard.errors import UsageError
-from pixguard.reports.families import FAMILIES
 from pixguard.reports.published import published_rows, published_table, published_tables, row_key
-from pixguard.reports.tables import BEYOND_THE_PAPER, TableSpec, register, table_spec, table_specs
+from pixguard.reports.specs import (
+    BEYOND_THE_PAPER,
+    TableSpec,
+    register,
+    table_spec,
+    table_specs,
+)
+from pixguard.reports.tables import FAMILIES
 from pixguard.store.queries import load
 
 QUERIES = Path(__file__).parents[2] / "pixguard" / "store" / "queries"

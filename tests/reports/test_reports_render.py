@@ -16,7 +16,7 @@ from pixguard.reports.formats.latex import escape_latex
 from pixguard.reports.formats.markdown import escape_markdown
 from pixguard.reports.render import render, render_sql
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.tables import table_spec, table_specs
+from pixguard.reports.specs import table_spec, table_specs
 
 NASTY = "50 % [a] & b_c | <d> \\ $ # {x} ~ ^ *\x1b[31m\nnext"
 

@@ -8,7 +8,7 @@ from reports_miniature import Miniature
 from pixguard.errors import UsageError
 from pixguard.reports.build import build_table, list_tables
 from pixguard.reports.report_table import ReportTable
-from pixguard.reports.tables import table_spec, table_specs
+from pixguard.reports.specs import table_spec, table_specs
 
 
 def build(db: Miniature, number: int, **options: Any) -> ReportTable:

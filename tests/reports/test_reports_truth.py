@@ -16,7 +16,7 @@ from reports_miniature import Miniature
 
 from pixguard.reports.build import build_table, list_tables
 from pixguard.reports.report_table import Cell, ReportTable
-from pixguard.reports.tables import table_spec
+from pixguard.reports.specs import table_spec
 
 CLASSIFIER = 1
 COMPLETE = json.dumps({"goal": "non-targeted", "space": "all-values"})

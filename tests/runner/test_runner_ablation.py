@@ -9,7 +9,6 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from pixguard.classifiers.inputs import to_unit_range
 from pixguard.cli.app import app
 from pixguard.cli.denoise_plans import PLANS as COMMANDS
 from pixguard.config import DenoiserSettings
@@ -18,12 +17,13 @@ from pixguard.defences.denoisers.variants import TABLE_4, TABLE_5
 from pixguard.defences.restoring import restore
 from pixguard.errors import InterruptedRunError, UsageError
 from pixguard.metrics import METRICS
+from pixguard.models.inputs import to_unit_range
 from pixguard.progress import Silent
 from pixguard.records import ClassInfo, DatasetInfo
 from pixguard.reports.build import build_table
-from pixguard.reports.families.ablation import MEMBERS, PLAN_OF_TABLE
 from pixguard.reports.noise_plans import UNTRAINED
-from pixguard.reports.tables import table_spec
+from pixguard.reports.specs import table_spec
+from pixguard.reports.tables.ablation import MEMBERS, PLAN_OF_TABLE
 from pixguard.runner import ablation
 from pixguard.runner.ablation import PLANS, noisy_images, run_plan
 from pixguard.runner.denoisers import load_denoiser

@@ -23,7 +23,7 @@ from pixguard.records import (
     PixelRecord,
 )
 from pixguard.reports.build import build_table
-from pixguard.reports.tables import table_spec
+from pixguard.reports.specs import table_spec
 from pixguard.runner import denoising, detecting
 from pixguard.runner.detecting import apply, threshold_for
 from pixguard.runner.detector_training import majority_class, train

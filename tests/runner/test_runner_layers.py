@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from pixguard.classifiers.small_cnn import SmallCNN
-from pixguard.classifiers.weights import parameter_counts
 from pixguard.defences.denoisers import NAMES, build_denoiser
+from pixguard.models.weights import parameter_counts
 from pixguard.reports.published import published_table
 from pixguard.runner.layers import layer_table
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from pixguard.classifiers.small_cnn import SmallCNN
-from pixguard.classifiers.weights import parameter_counts
 from pixguard.config import DatasetSettings, DenoiserSettings
 from pixguard.datasets import open_dataset
 from pixguard.datasets.base import ImageDataset
 from pixguard.defences.denoisers import build_denoiser
 from pixguard.errors import UsageError
+from pixguard.models.weights import parameter_counts
 from pixguard.progress import Silent
 from pixguard.records import NO_FINDING_ORDINAL, ModelRecord
 from pixguard.runner import denoiser_training

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from pixguard.classifiers.evaluation import plain_float32
-from pixguard.classifiers.inputs import plain_layout
 from pixguard.defences.detectors.one_class_svm import OneClassSVMDetector
 from pixguard.errors import UsageError
+from pixguard.models.inputs import plain_layout
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {"one-class-svm": OneClassSVMDetector}
 

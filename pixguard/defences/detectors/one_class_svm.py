@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 from pixguard.classifiers.evaluation import plain_float32
-from pixguard.classifiers.inputs import to_unit_range
 from pixguard.datasets.base import Images
 from pixguard.defences.denoisers.autoencoder import autoencoder
 from pixguard.defences.denoisers.dae import DenoisingAutoencoder
 from pixguard.errors import PixguardError
+from pixguard.models.inputs import to_unit_range
 
 GRID = 4
 """Cells a side that the bottleneck's maps are averaged to. At 28 pixels that is the bottleneck

@@ -14,7 +14,7 @@ from pixguard.reports.inventory import Inventory
 from pixguard.reports.querying import literal_sql
 from pixguard.reports.report_table import ReportTable
 from pixguard.reports.request import LayerSource, paper_datasets
-from pixguard.reports.tables import TableSpec, table_specs
+from pixguard.reports.specs import TableSpec, table_specs
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -1,0 +1,200 @@
+"""The base of the Python API's attacks: checks, runs the scheduler, collects a result."""
+
+import warnings
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, get_args, get_origin, get_type_hints
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pixguard.attacks.engine.jobs import Job
+from pixguard.attacks.engine.objectives import Objective, choose_objective
+from pixguard.attacks.engine.packing import pack, search_precision
+from pixguard.attacks.engine.scheduler import Scheduler
+from pixguard.attacks.engine.search import Search
+from pixguard.attacks.inputs import (
+    as_classifier,
+    check_classes,
+    evaluation_mode,
+    stored_bytes,
+    true_indicators,
+)
+from pixguard.attacks.result import AttackResult, Draft
+from pixguard.classifiers.classifier import Classifier
+from pixguard.config import AttackSettings, EvaluatorName, PrecisionName
+from pixguard.datasets.base import image_sha256
+from pixguard.inference.choice import choose_evaluator
+from pixguard.progress import Silent
+from pixguard.records import Task, digest
+
+_DEFAULT = AttackSettings()
+
+
+@dataclass(frozen=True, eq=False)
+class Attack:
+    """What all attacks have in common; use a class derived from it.
+
+    Attributes:
+        classifier: a :class:`~pixguard.classifiers.classifier.Classifier`, or any module that maps
+            float32 images (N, C, H, W) in [0, 1] to logits (N, L). It stays on its device, is in
+            evaluation mode during a call, and afterwards in the mode it was in.
+        pixels: k, how many pixels are changed.
+        seed: with an image's bytes, label and target, it gives the random stream of an attempt:
+            neither batch mates nor order have a part in it.
+        batch: candidates evaluated at a time; None: by the device's memory and the images at hand.
+            Kernels may differ in the last bits between batch sizes: give it to fix these too.
+        evaluator: how candidates are evaluated: ``auto``, ``dense`` or ``delta``.
+        precision: of the search: ``auto``, ``float32`` or ``bfloat16``; results are judged in
+            float32.
+        task: what a plain module's logits mean: ``multi-class`` (softmax; taken for None) or
+            ``multi-label`` (sigmoid). A Classifier has its own.
+        threshold: of a plain multi-label module, in (0, 1): a label is given from this
+            probability on; None: 0.5. A Classifier has its own.
+
+    Raises:
+        TypeError: the classifier is not a torch module.
+        ValueError: an option is out of range.
+    """
+
+    name: ClassVar[str]
+    """In :data:`pixguard.attacks.SEARCHES`."""
+
+    classifier: nn.Module = field(repr=False)
+    pixels: int = _DEFAULT.pixels
+    seed: int = field(default=_DEFAULT.seed, kw_only=True)
+    batch: int | None = field(default=_DEFAULT.batch, kw_only=True)
+    evaluator: EvaluatorName = field(default=_DEFAULT.evaluator, kw_only=True)
+    precision: PrecisionName = field(default=_DEFAULT.precision, kw_only=True)
+    task: Task | None = field(default=None, kw_only=True)
+    threshold: float | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.classifier, nn.Module):
+            raise TypeError(f"classifier must be a torch.nn.Module, got {self.classifier!r}")
+        if isinstance(self.classifier, Classifier) and (self.task or self.threshold) is not None:
+            raise ValueError("task and threshold are for plain modules: a Classifier has its own")
+        if self.threshold is not None and not 0 < self.threshold < 1:
+            raise ValueError(f"threshold must lie in (0, 1), got {self.threshold}")
+        for option in ("pixels", "batch"):
+            if (value := getattr(self, option)) is not None and value < 1:
+                raise ValueError(f"{option} must be at least 1, got {value}")
+        for option, kind in get_type_hints(type(self)).items():
+            for choices in (kind, *get_args(kind)):
+                value = getattr(self, option, None)
+                if get_origin(choices) is Literal and value not in (None, *get_args(choices)):
+                    wanted = ", ".join(get_args(choices))
+                    raise ValueError(f"{option} must be one of {wanted}, got {value!r}")
+
+    def settings(self) -> AttackSettings:
+        """Return the options in the form that searches are made from."""
+        return AttackSettings(
+            attack=self.name,
+            pixels=self.pixels,
+            seed=self.seed,
+            batch=self.batch,
+            evaluator=self.evaluator,
+            precision=self.precision,
+        )
+
+    def __call__(
+        self, images: Tensor, labels: Tensor, targets: Tensor | None = None
+    ) -> AttackResult:
+        """Attack images.
+
+        Args:
+            images: (N, C, H, W), C of 1 or 3: uint8, or float32 or float64 in [0, 1] that 8 bits
+                can hold (k / 255 within 1e-4).
+            labels: the true ones. Multi-class: int64 (N,). Multi-label: bool (N, L).
+            targets: int64 (N,). Multi-class: the class that each image shall be taken for.
+                Multi-label: the label that shall flip. None: any change of the decision will do.
+
+        Raises:
+            TypeError: something is not a torch tensor, or of another dtype.
+            ValueError: a wrong shape, range or option; images that 8 bits cannot hold.
+            UsageError: the attack does not work with these options.
+        """
+        stored = stored_bytes(images)
+        # Tensors born in a caller's inference mode could not carry a white-box search's gradient.
+        with torch.inference_mode(False), evaluation_mode(self.classifier):
+            classifier = as_classifier(self.classifier, images, self.task, self.threshold)
+            truth = true_indicators(classifier, labels, len(stored))
+            if targets is not None:
+                check_classes("targets", targets, classifier, len(stored))
+                if classifier.task == "multi-class" and (targets.cpu() == labels.cpu()).any():
+                    raise ValueError("targets must differ from labels")
+            search = self._search(stored)
+            draft = Draft(classifier, stored, truth, self.pixels, search.revisits)
+            jobs = self._jobs(search, draft, None if targets is None else targets.tolist())
+            objective = choose_objective(classifier.task, targeted=targets is not None)
+            scheduler = self._scheduler(classifier, search, objective, len(jobs), stored)
+            for outcome in scheduler.run((job for job, _ in jobs.values()), Silent()):
+                for index in jobs[outcome.job.key][1]:
+                    draft.enter(index, outcome)
+        if draft.broken:
+            message = f"the classifier's output is not finite for images {draft.broken}"
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
+        return draft.result(images)
+
+    def _search(self, stored: NDArray[np.uint8]) -> Search:
+        # Only now: the package that holds the registry imports this module.
+        from pixguard.attacks import SEARCHES
+
+        _, height, width, channels = stored.shape
+        if self.pixels > height * width:
+            raise ValueError(f"images of {height} x {width} do not have {self.pixels} pixels")
+        search = SEARCHES[self.name](self.settings(), channels)
+        if search.most_queries(height, width, channels) < 1:
+            raise ValueError("these options leave no candidate to ask for")
+        return search
+
+    def _jobs(
+        self, search: Search, draft: Draft, targets: list[int] | None
+    ) -> dict[str, tuple[Job, list[int]]]:
+        """Return the attempts to make, each with the indices of the (equal) images it is for."""
+        record = search.record
+        attack = [record.name, record.version, record.pixels, record.parameters_hash, self.seed]
+        jobs: dict[str, tuple[Job, list[int]]] = {}
+        for index in draft.attacked.nonzero().flatten().tolist():
+            image, labels = draft.stored[index], draft.truth[index].nonzero().flatten().tolist()
+            target = None if targets is None else targets[index]
+            key = digest([*attack, image_sha256(image), labels, target])
+            focus = target if target is not None else (labels or [0])[0]
+            jobs.setdefault(key, (Job(key, image, tuple(labels), focus), []))[1].append(index)
+        return jobs
+
+    def _scheduler(
+        self,
+        classifier: Classifier,
+        search: Search,
+        objective: Objective,
+        count: int,
+        stored: NDArray[np.uint8],
+    ) -> Scheduler:
+        _, height, width, _ = stored.shape
+        evaluator = choose_evaluator(
+            classifier,
+            height,
+            width,
+            classifier.mean.device,
+            evaluator=self.evaluator,
+            pixels=self.pixels,
+            precision=search_precision(self.precision, search),
+            batch=self.batch,
+            say=_warn,
+        )
+        slots = pack(evaluator, search, count, count)
+        return Scheduler(
+            classifier,
+            evaluator,
+            search,
+            objective,
+            slots=slots,
+            device=classifier.mean.device,
+            say=_warn,
+        )
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, RuntimeWarning, stacklevel=2)

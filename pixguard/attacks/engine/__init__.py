@@ -1,0 +1,1 @@
+"""What runs every search: protocol, scheduler, memory, objectives, random streams."""

@@ -1,0 +1,38 @@
+"""How many attempts to run at a time, so that batches are full."""
+
+import math
+
+from pixguard.attacks.engine.search import Search
+from pixguard.config import PrecisionName
+from pixguard.inference.base import Evaluator
+
+REVISITING_SHARE = 24
+"""How many batches of candidates a search that revisits asks for in a step. Late in an evolution a
+tenth of them is new; two full batches and a part of one are left to evaluate."""
+
+
+def pack(evaluator: Evaluator, search: Search, attempts: int, waiting: int) -> int:
+    """Return how many slots to fill; lower the evaluator's batch to what fills it.
+
+    A batch has one fixed shape: what a step asks for is cut into equal ones, for the rest of an
+    uneven cut is wasted work, and so is a batch that is larger than the plan. What of the plan is
+    done already does not count, because kernels differ in the last bits between shapes: a resumed
+    plan must end as one that was not interrupted.
+
+    Args:
+        evaluator: whose batch may be lowered.
+        search: what asks for candidates.
+        attempts: of the whole plan.
+        waiting: how many of them are still to be made.
+    """
+    step = search.candidates_per_step
+    wanted = evaluator.batch * (REVISITING_SHARE if search.revisits else 1)
+    slots = max(1, min(attempts, evaluator.most_slots, math.ceil(wanted / step)))
+    asked = slots * step
+    evaluator.batch = math.ceil(asked / math.ceil(asked / evaluator.batch))
+    return max(1, min(waiting, slots))
+
+
+def search_precision(asked: PrecisionName, search: Search) -> PrecisionName:
+    """Return the precision to search in: a proof must not rest on rounded answers."""
+    return "float32" if asked == "auto" and search.complete else asked

@@ -1,0 +1,327 @@
+"""Runs a search on many images at once: full batches, and truth from the stored bytes.
+
+Every slot holds one attempt; the candidates of all slots are evaluated together, and a slot whose
+attempt is over takes the next image at once. What the search believes is only a belief: a success
+counts after the classifier, given that one image alone in float32, has agreed.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pixguard.attacks.engine.jobs import Job, Outcome
+from pixguard.attacks.engine.memory import Memory, candidate_keys
+from pixguard.attacks.engine.objectives import Objective
+from pixguard.attacks.engine.philox import key_words
+from pixguard.attacks.engine.search import Arena, Candidates, Search
+from pixguard.classifiers.classifier import Classifier
+from pixguard.classifiers.evaluation import canonical_logits, plain_float32
+from pixguard.inference.base import Evaluator
+from pixguard.inference.batches import fixed_shape
+from pixguard.inference.images import with_pixels
+from pixguard.models.inputs import to_unit_range
+from pixguard.progress import StopSignal
+
+Answer = TypeVar("Answer")
+
+GRADIENT_BATCH = 8
+"""Images of which white-box searches get gradients at a time."""
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """An attempt under way: what it has cost so far."""
+
+    job: Job
+    steps: int = 0
+    queries: int = 0
+    distinct: int = 0
+    elapsed_ms: float = 0.0
+
+
+class Scheduler:
+    """Keeps the slots of a search filled and its batches full."""
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        evaluator: Evaluator,
+        search: Search,
+        objective: Objective,
+        *,
+        slots: int,
+        device: torch.device,
+        say: Callable[[str], None] = lambda message: None,
+    ) -> None:
+        """``say`` is told when the batch has to be lowered."""
+        self._classifier = classifier
+        self._evaluator = evaluator
+        self._search = search
+        self._objective = objective
+        self._device = device
+        self._say = say
+        self._attempts: list[_Attempt | None] = [None] * slots
+        self._allocated = False
+
+    def run(
+        self,
+        jobs: Iterable[Job],
+        stop: StopSignal,
+        after_step: Callable[[int], None] = lambda queries: None,
+    ) -> Iterator[Outcome]:
+        """Yield the outcomes of jobs as they end; images must be of one shape.
+
+        After a stop request the attempts in flight are dropped: they are redone on resume, with
+        the same result. ``after_step`` is told, after every step, how many candidates were asked
+        for so far.
+        """
+        waiting, self._asked = iter(jobs), 0
+        while not stop.requested and self._refill(waiting):
+            yield from self._step()
+            after_step(self._asked)
+        if dropped := sum(attempt is not None for attempt in self._attempts):
+            self._say(f"{dropped} attempts in flight were dropped; they are made again on resume")
+
+    def _refill(self, waiting: Iterator[Job]) -> bool:
+        """Fill empty slots with waiting jobs; return whether any slot is busy."""
+        begun, started = time.perf_counter(), list[int]()
+        words: list[tuple[int, int]] = []
+        for slot, attempt in enumerate(self._attempts):
+            if attempt is None and (job := next(waiting, None)) is not None:
+                self._load(slot, job)
+                started.append(slot)
+                words.append(key_words(job.key))
+        if started:
+            self._search.start(
+                torch.tensor(started, device=self._device),
+                torch.tensor(words, dtype=torch.int64, device=self._device),
+            )
+        for slot in started:
+            share_ms = (time.perf_counter() - begun) * 1000 / len(started)
+            self._attempt(slot).elapsed_ms += share_ms
+        return any(attempt is not None for attempt in self._attempts)
+
+    def _load(self, slot: int, job: Job) -> None:
+        if not self._allocated:
+            self._allocate(job.image)
+            self._allocated = True
+        self._attempts[slot] = _Attempt(job)
+        self._memory.forget(slot)
+        self._bytes[slot] = torch.from_numpy(np.ascontiguousarray(job.image))
+        self._images[slot] = to_unit_range(job.image[None], self._device)[0]
+        self._evaluator.load(slot, self._images[slot])
+        clean = torch.zeros(self._classifier.label_count, dtype=torch.bool)
+        clean[list(job.clean)] = True
+        self._clean[slot] = clean
+        self._focus[slot] = job.focus
+
+    def _allocate(self, image: NDArray[np.uint8]) -> None:
+        slots, (height, width, channels) = len(self._attempts), image.shape
+        self._steps = -(
+            -self._search.most_queries(height, width, channels) // self._search.candidates_per_step
+        )
+        self._bytes = torch.zeros(
+            slots, height, width, channels, dtype=torch.uint8, device=self._device
+        )
+        self._images = torch.zeros(slots, channels, height, width, device=self._device)
+        self._clean = torch.zeros(
+            slots, self._classifier.label_count, dtype=torch.bool, device=self._device
+        )
+        self._focus = torch.zeros(slots, dtype=torch.int64, device=self._device)
+        self._memory = Memory(slots, self._device)
+        pixels = self._search.record.pixels
+        self._with_room(lambda: self._evaluator.allocate(slots, height, width, pixels))
+        self._search.allocate(Arena(self._bytes, self._gradient))
+
+    def _attempt(self, slot: int) -> _Attempt:
+        attempt = self._attempts[slot]
+        assert attempt is not None
+        return attempt
+
+    def _step(self) -> list[Outcome]:
+        """Evaluate the next candidates of every busy slot; return the attempts that it ended."""
+        started = time.perf_counter()
+        busy = [slot for slot, attempt in enumerate(self._attempts) if attempt is not None]
+        candidates = self._search.ask()
+        asked = self._asked_for(candidates, busy)
+        fitness, success, new = self._answer(candidates, asked)
+        self._search.tell(fitness)
+        broken = (~fitness.isfinite() & asked).cpu()
+        # A claim that was denied is remembered as one: it is not judged again.
+        hits, new, counts = (success & new).cpu(), new.cpu(), asked.sum(1).tolist()
+        work = new.sum(1).tolist()
+        ends = (hits | broken).any(1).tolist()
+        elapsed_ms = (time.perf_counter() - started) * 1000
+        outcomes = []
+        for slot in busy:
+            attempt = self._attempt(slot)
+            # A step's time goes to the attempts in the proportion of what was evaluated for them.
+            attempt.elapsed_ms += elapsed_ms * (work[slot] + 1) / (sum(work) + len(busy))
+            outcome = None
+            if ends[slot]:
+                outcome = self._conclude(slot, candidates, hits[slot], broken[slot], new[slot])
+            attempt.queries += counts[slot]
+            attempt.distinct += work[slot]
+            self._asked += counts[slot]
+            if outcome is None and attempt.steps + 1 == self._steps:
+                outcome = self._outcome(slot, True, *self._search.best(slot))
+            attempt.steps += 1
+            if outcome is not None:
+                outcomes.append(outcome)
+                self._attempts[slot] = None
+        return outcomes
+
+    def _asked_for(self, candidates: Candidates, busy: list[int]) -> Tensor:
+        """Return bool (S, P): which candidates are to be answered."""
+        slots, count = candidates.positions.shape[:2]
+        asked = torch.zeros(slots, count, dtype=torch.bool, device=self._device)
+        asked[busy] = True
+        if candidates.counts is not None:
+            asked &= torch.arange(count, device=self._device) < candidates.counts[:, None]
+        return asked
+
+    def _answer(self, candidates: Candidates, asked: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return fitness float64, infinite where nothing is asked, success and novelty bool (S, P).
+
+        A candidate that an attempt has asked for before is answered from memory.
+        """
+        if not self._search.revisits:
+            fitness, success = self._evaluate(candidates, asked)
+            return fitness, success, asked
+        keys = candidate_keys(candidates, self._bytes.shape[2])
+        new = self._memory.new(keys.where(asked, -1)) & asked
+        self._memory.learn(keys, new, *self._evaluate(candidates, new))
+        fitness, success = self._memory.recall(keys)
+        return fitness.where(asked, torch.inf), success & asked, new
+
+    def _evaluate(self, candidates: Candidates, wanted: Tensor) -> tuple[Tensor, Tensor]:
+        """Return fitness float64 (S, P), infinite where unwanted, and success bool (S, P)."""
+        fitness = torch.full(wanted.shape, torch.inf, dtype=torch.float64, device=self._device)
+        success = torch.zeros_like(wanted)
+        owners, places = wanted.nonzero(as_tuple=True)
+        if len(owners):
+            positions = candidates.positions[owners, places]
+            colours = candidates.colours[owners, places]
+            logits = self._with_room(lambda: self._evaluator.logits(owners, positions, colours))
+            clean, focus = self._clean[owners], self._focus[owners]
+            values, hits = self._objective.judge(self._classifier, logits, clean, focus)
+            if self._search.fitness == "margin":
+                values = self._objective.margin(self._classifier, logits, clean, focus)
+            fitness[owners, places], success[owners, places] = values, hits
+        return fitness, success & all_pixels_changed(self._bytes, candidates)
+
+    def _with_room(self, call: Callable[[], Answer]) -> Answer:
+        """Call the evaluator; where the device's memory does not do, again with half the batch."""
+        while True:
+            try:
+                return call()
+            except torch.OutOfMemoryError:
+                if self._evaluator.batch == 1:
+                    raise
+                self._evaluator.batch //= 2
+            # Outside the handler, whose traceback holds on to what did not fit.
+            torch.cuda.empty_cache()
+            self._say(
+                "the device ran out of memory; going on with "
+                f"{self._evaluator.batch} candidates at a time"
+            )
+
+    def _gradient(self, slots: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the margin float64 (n,) and its gradient; see :class:`Arena`."""
+        margins, gradients = [], []
+        for slot, image in fixed_shape(GRADIENT_BATCH, slots, images):
+            with torch.inference_mode(False), torch.enable_grad(), plain_float32(self._device):
+                leaf = image.clone().requires_grad_()
+                logits = self._classifier(leaf)
+                margin = self._objective.margin(
+                    self._classifier, logits, self._clean[slot], self._focus[slot]
+                )
+                (gradient,) = torch.autograd.grad(margin.sum(), leaf)
+            margins.append(margin.detach())
+            gradients.append(gradient)
+        return torch.cat(margins)[: len(slots)], torch.cat(gradients)[: len(slots)]
+
+    def _conclude(
+        self, slot: int, candidates: Candidates, hits: Tensor, broken: Tensor, new: Tensor
+    ) -> Outcome | None:
+        """Return the outcome of a slot whose attempt a candidate of this step has ended, else None.
+
+        Args:
+            slot: which slot.
+            candidates: those of this step.
+            hits: bool (P,), which of them seem to succeed.
+            broken: bool (P,), which of them the classifier gave no finite answer for.
+            new: bool (P,), which of them were evaluated for the first time.
+        """
+        for index in (hits | broken).nonzero().flatten().tolist():
+            positions, colours = candidates.positions[slot, index], candidates.colours[slot, index]
+            looked_at = (index + 1, int(new[: index + 1].sum()))
+            if broken[index]:
+                error = "the classifier's output is not finite"
+                return self._outcome(slot, False, positions, colours, looked_at, error)
+            outcome = self._outcome(slot, True, positions, colours, looked_at)
+            if outcome.success:
+                return outcome
+        return None
+
+    def _outcome(
+        self,
+        slot: int,
+        claimed: bool,
+        positions: Tensor,
+        colours: Tensor,
+        looked_at: tuple[int, int] = (0, 0),
+        error: str | None = None,
+    ) -> Outcome:
+        """Judge one candidate alone, in float32, from its bytes: what it finds is the truth.
+
+        ``claimed`` False: it cannot be a success, whatever the classifier says.
+        ``looked_at`` counts the candidates of this step up to this one, and the distinct ones.
+        """
+        attempt, started = self._attempt(slot), time.perf_counter()
+        only = torch.zeros(1, dtype=torch.int64, device=self._device)
+        image = with_pixels(self._images[slot][None], only, positions[None], colours[None])
+        logits = canonical_logits(self._classifier, image)
+        clean, focus = self._clean[slot][None], self._focus[slot][None]
+        agreed = bool(self._objective.judge(self._classifier, logits, clean, focus)[1])
+        one = Candidates(positions[None, None], colours[None, None])
+        claimed = claimed and bool(all_pixels_changed(self._bytes[slot][None], one))
+        decision = self._classifier.decide(logits)[0]
+        attempt.elapsed_ms += (time.perf_counter() - started) * 1000
+        distinct = attempt.distinct + looked_at[1] if self._search.revisits else None
+        return Outcome(
+            job=attempt.job,
+            success=claimed and agreed,
+            positions=positions.cpu().numpy().copy(),
+            colours=colours.cpu().numpy().copy(),
+            decision=decision,
+            true_confidence=float(self._classifier.confidence(logits, clean)),
+            queries=attempt.queries + looked_at[0],
+            distinct_queries=distinct,
+            generations=attempt.steps,
+            elapsed_ms=attempt.elapsed_ms,
+            error=error,
+        )
+
+
+def all_pixels_changed(images: Tensor, candidates: Candidates) -> Tensor:
+    """Tell which candidates change exactly k pixels: all positions apart, no colour as it was.
+
+    Args:
+        images: uint8 (S, H, W, C), the clean images.
+        candidates: of S slots.
+
+    Returns:
+        bool (S, P).
+    """
+    rows, cols = candidates.positions.unbind(-1)
+    slot = torch.arange(len(images), device=images.device)[:, None, None]
+    changed = (images[slot, rows, cols] != candidates.colours).any(-1).all(-1)
+    places = (rows * images.shape[2] + cols).sort(dim=-1).values
+    return changed & (places.diff(dim=-1) != 0).all(-1)

@@ -1,0 +1,1 @@
+"""Defences that prove their answers, one method per file."""

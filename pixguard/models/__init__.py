@@ -1,0 +1,1 @@
+"""What every network shares: device, weights, inputs, checkpoints, prefetching, training loop."""

@@ -1,0 +1,69 @@
+"""Tables 17 to 41, where they count attempts and successes by class."""
+
+from pixguard.reports.querying import RowValues
+from pixguard.reports.report_table import Cell, Column, ReportTable, Row
+from pixguard.reports.request import ATTEMPTS_NOTE, INTERVAL_NOTE, TableRequest, rate_cell
+from pixguard.reports.tables.one_dataset import (
+    Topic,
+    find_topic,
+    in_papers_order,
+    known_classes,
+)
+
+COLUMNS = (
+    Column("class"),
+    Column("disease type"),
+    Column("test count", "count"),
+    Column("success count", "count"),
+    Column("success rate %", "percent"),
+)
+NOTES = (ATTEMPTS_NOTE, "test count: images attacked. " + INTERVAL_NOTE)
+NOTHING_TO_ATTACK = "none correct"
+NOTHING_NOTE = "none correct: the classifier gets no test image of the class right."
+
+
+def build(request: TableRequest) -> ReportTable:
+    """Return the table: one row a class."""
+    topic = find_topic(request, request.inventory.attacked)
+    candidate = topic.candidate
+    if candidate is None or candidate.attack is None:
+        measured = known_classes(request, topic)
+    else:
+        measured = request.fetch(
+            "attack_by_class",
+            classifier_id=candidate.classifier_id,
+            dataset_id=candidate.dataset_id,
+            attack_id=candidate.attack.attack_id,
+            seed=candidate.attack.seed,
+        )
+    rows = [
+        Row(_cells(request, topic, row), in_paper)
+        for row, in_paper in in_papers_order(request, topic, measured, "attacked")
+    ]
+    nothing = any(cell.note == NOTHING_TO_ATTACK for row in rows for cell in row.cells)
+    pixels = "One" if request.spec.pixels == 1 else "Two"
+    return request.table(
+        COLUMNS,
+        rows,
+        [candidate] if candidate else [],
+        (*NOTES, NOTHING_NOTE) if nothing else NOTES,
+        topic.title(request, f"Results of {pixels}-Pixel Attacks"),
+    )
+
+
+def _cells(request: TableRequest, topic: Topic, row: RowValues) -> tuple[Cell, ...]:
+    paper = [request.published(row["class"], c.name, topic.is_papers) for c in COLUMNS[2:]]
+    head = (Cell(row["class"]), Cell(row["disease_type"]))
+    attacked = int(row.get("attacked", 0))
+    if attacked:
+        succeeded = int(row["succeeded"])
+        counts = (
+            Cell(attacked, published=paper[0]),
+            Cell(succeeded, attacked, published=paper[1]),
+        )
+        return (*head, *counts, rate_cell(succeeded, attacked, paper[2]))
+    if topic.candidate is not None and row["correct"] == 0:
+        gaps = (Cell(None, 0, published=value, note=NOTHING_TO_ATTACK) for value in paper)
+    else:
+        gaps = (Cell(None, published=value, not_run=topic.fill_command) for value in paper)
+    return (*head, *gaps)

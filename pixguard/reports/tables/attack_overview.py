@@ -1,0 +1,42 @@
+"""Tables 32 and 33: attempts and successes on each dataset."""
+
+from pixguard.reports.report_table import Cell, Column, ReportTable, Row
+from pixguard.reports.request import ATTEMPTS_NOTE, INTERVAL_NOTE, TableRequest, rate_cell
+from pixguard.reports.tables.all_datasets import COLUMNS as HEAD
+from pixguard.reports.tables.all_datasets import Entry, entries
+
+COLUMNS = (
+    *HEAD,
+    Column("total images", "count"),
+    Column("success count", "count"),
+    Column("percentage", "percent"),
+)
+
+
+def build(request: TableRequest) -> ReportTable:
+    """Return the table: one row a dataset."""
+    found = list(entries(request, request.inventory.attacked))
+    rows = [Row((*e.head(), *_cells(request, e)), e.in_paper) for e in found]
+    used = [e.candidate for e in found if e.candidate]
+    return request.table(COLUMNS, rows, used, (ATTEMPTS_NOTE, INTERVAL_NOTE))
+
+
+def _cells(request: TableRequest, entry: Entry) -> tuple[Cell, ...]:
+    paper = [request.published(entry.label, c.name, entry.in_paper) for c in COLUMNS[3:]]
+    candidate = entry.candidate
+    if candidate is None or candidate.attack is None:
+        missing = entry.fill_command(request)
+        return tuple(Cell(None, published=value, not_run=missing) for value in paper)
+    (row,) = request.fetch(
+        "attack_overview",
+        classifier_id=candidate.classifier_id,
+        dataset_id=candidate.dataset_id,
+        attack_id=candidate.attack.attack_id,
+        seed=candidate.attack.seed,
+    )
+    attacked, succeeded = int(row["attacked"]), int(row["succeeded"])
+    return (
+        Cell(attacked, published=paper[0]),
+        Cell(succeeded, attacked, published=paper[1]),
+        rate_cell(succeeded, attacked, paper[2]),
+    )

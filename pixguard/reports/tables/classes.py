@@ -1,0 +1,63 @@
+"""Table ``classes``: which class turns into which when an attack succeeds."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from pixguard.reports.inventory import PAPER_ATTACK, Candidate
+from pixguard.reports.report_table import Cell, Column, ReportTable, Row
+from pixguard.reports.request import INTERVAL_NOTE, TableRequest, rate_cell
+from pixguard.reports.tables.beyond import attack_command, elsewhere, plans_by_pixels, title
+
+COLUMNS = (
+    Column("pixels", "count", is_label=True),
+    Column("class"),
+    Column("becomes"),
+    Column("images", "count"),
+    Column("share %", "percent", show_denominator=True),
+)
+SEVERAL = "several labels"
+NOTES = (
+    "images: successful attempts; share: of those on images that were given the class before (n). "
+    + INTERVAL_NOTE,
+    "Attempts: differential evolution, non-targeted, on the bare classifier, first repeat "
+    "(repeat = 0), one attack and one seed for each number of pixels.",
+)
+
+
+def build(request: TableRequest) -> ReportTable:
+    """Return the table: a row for each change, the most frequent of a class first."""
+    plans = plans_by_pixels(request, request.inventory.attacked)
+    rows = [Row(cells, in_paper=False) for plan in plans for cells in _changes(request, plan)]
+    notes = [*NOTES, *(elsewhere(request, request.inventory.attacked, plans[0]) if plans else ())]
+    if plans and not rows:
+        notes.append("No attempt succeeded.")
+    if not plans:
+        command = attack_command(request, None, PAPER_ATTACK)
+        rows = [Row(tuple(Cell(None, not_run=command) for _ in COLUMNS), in_paper=False)]
+    return request.table(COLUMNS, rows, plans, notes, title(request, plans[0] if plans else None))
+
+
+def _changes(request: TableRequest, plan: Candidate) -> Iterator[tuple[Cell, ...]]:
+    assert plan.attack is not None
+    known = request.fetch("classes", dataset_id=plan.dataset_id)
+    names = {"" if c["ordinal"] == -1 else str(c["ordinal"]): c["class"] for c in known}
+    found = request.fetch(
+        "class_changes",
+        classifier_id=plan.classifier_id,
+        attack_id=plan.attack.attack_id,
+        seed=plan.attack.seed,
+    )
+    changes: Counter[tuple[str, str]] = Counter()
+    for row in found:
+        before, after = (_name(names, row[side]) for side in ("before", "after"))
+        changes[before, after] += int(row["images"])
+    order = [*names.values(), "no label", SEVERAL]
+    for name in dict.fromkeys(order):
+        own = {after: images for (before, after), images in changes.items() if before == name}
+        for after, images in sorted(own.items(), key=lambda item: (-item[1], item[0])):
+            share = rate_cell(images, sum(own.values()), None)
+            yield Cell(plan.attack.pixels), Cell(name), Cell(after), Cell(images), share
+
+
+def _name(names: dict[str, str], code: str) -> str:
+    return names.get(code, SEVERAL if code else "no label")

@@ -1,0 +1,53 @@
+"""Tables 12 and 34: accuracy of a classifier on each dataset."""
+
+import json
+
+from pixguard.reports.report_table import Cell, Column, ReportTable, Row
+from pixguard.reports.request import INTERVAL_NOTE, TableRequest, rate_cell
+from pixguard.reports.tables.all_datasets import COLUMNS as HEAD
+from pixguard.reports.tables.all_datasets import Entry, entries
+
+COLUMNS = (
+    *HEAD,
+    Column("training accuracy %", "percent", show_denominator=True),
+    Column("test accuracy %", "percent", show_denominator=True),
+    Column("correctly classified test images", "count"),
+)
+NOTES = (
+    "n: images that the accuracy was taken over. A multi-label image is correct when all its "
+    "labels are. " + INTERVAL_NOTE,
+)
+N_UNKNOWN_NOTE = "n unknown: the number of training images was not recorded."
+
+
+def build(request: TableRequest) -> ReportTable:
+    """Return the table: one row a dataset."""
+    found = list(entries(request, request.inventory.judged))
+    rows = [Row((*e.head(), *_cells(request, e)), e.in_paper) for e in found]
+    unknown = any(cell.note == "n unknown" for row in rows for cell in row.cells)
+    notes = (*NOTES, N_UNKNOWN_NOTE) if unknown else NOTES
+    return request.table(COLUMNS, rows, [e.candidate for e in found if e.candidate], notes)
+
+
+def _cells(request: TableRequest, entry: Entry) -> list[Cell]:
+    paper = [request.published(entry.label, c.name, entry.in_paper) for c in COLUMNS[3:]]
+    candidate = entry.candidate
+    if candidate is None:
+        missing = entry.fill_command(request)
+        return [Cell(None, published=value, not_run=missing) for value in paper]
+    (row,) = request.fetch(
+        "classification", classifier_id=candidate.classifier_id, dataset_id=candidate.dataset_id
+    )
+    trained = json.loads(row["hyperparameters"]).get("training_images")
+    tested, correct = int(row["test_images"]), int(row["correct"])
+    accuracy = row["train_accuracy"]
+    return [
+        Cell(
+            None if accuracy is None else 100 * accuracy,
+            trained,
+            published=paper[0],
+            note="not recorded" if accuracy is None else "" if trained else "n unknown",
+        ),
+        rate_cell(correct, tested, paper[1]),
+        Cell(correct, tested, published=paper[2]),
+    ]

@@ -1,0 +1,133 @@
+"""Tables 18 to 42, where they say what denoisers make of successfully attacked images."""
+
+import math
+from collections.abc import Callable, Iterator
+
+from pixguard.reports import commands
+from pixguard.reports.published import published_rows
+from pixguard.reports.querying import RowValues
+from pixguard.reports.report_table import Cell, Column, ReportTable, Row
+from pixguard.reports.request import INTERVAL_NOTE, TableRequest, rate_cell
+from pixguard.reports.tables.one_dataset import Topic, find_topic
+
+IDENTITY = "identity"
+NO_SUCCESS = "none"
+NO_SUCCESS_NOTE = "none: no attempt succeeded, so there is nothing to denoise."
+QUALITY = (
+    Column("PSNR", "decibel"),
+    Column("median PSNR", "decibel"),
+    Column("SSIM", "score"),
+    Column("MSE", "error"),
+    Column("GMSD", "score"),
+    Column("FSIM", "score"),
+)
+COLUMNS = (
+    Column("denoiser"),
+    Column("images", "count"),
+    *QUALITY,
+    Column("recovered %", "percent"),
+)
+NOTES = (
+    "Means over the restorations of successfully attacked images, against the clean image; data "
+    "range 0 to 1, PSNR in dB. An infinite PSNR (restored without a trace) is counted beside the "
+    "mean of the others, and is the largest value of the median.",
+    "recovered: the classifier gives the true label set back. " + INTERVAL_NOTE,
+    "What a denoiser breaks of clean images that the classifier gets right: --table recovery.",
+    "identity: the attacked image untouched. One changed pixel of 224 x 224 leaves at least "
+    "47.0 dB, two at least 44.0 dB: read every denoiser's PSNR and MSE against that row.",
+    "Attempts: differential evolution, non-targeted, on the bare classifier, first repeat "
+    "(repeat = 0), one attack and one seed.",
+)
+
+
+def build(request: TableRequest) -> ReportTable:
+    """Return the table: one row a denoiser; the identity always, run or not."""
+    topic = find_topic(request, request.inventory.denoised)
+    if topic.candidate is None:  # what waits to be denoised tells which commands would do it
+        topic = find_topic(request, request.inventory.attacked)
+    candidate = topic.candidate
+    measured: list[RowValues] = []
+    if candidate is not None and candidate.attack is not None:
+        measured = request.fetch(
+            "denoising",
+            classifier_id=candidate.classifier_id,
+            dataset_id=candidate.dataset_id,
+            attack_id=candidate.attack.attack_id,
+            seed=candidate.attack.seed,
+        )
+    rows = list(_rows(request, topic, measured))
+    pixels = "One" if request.spec.pixels == 1 else "Two"
+    title = topic.title(request, f"Denoising of {pixels}-Pixel Attack Images")
+    nothing = any(cell.note == NO_SUCCESS for row in rows for cell in row.cells)
+    notes = (*NOTES, NO_SUCCESS_NOTE) if nothing else NOTES
+    return request.table(COLUMNS, rows, [candidate] if candidate else [], notes, title)
+
+
+def _rows(request: TableRequest, topic: Topic, measured: list[RowValues]) -> Iterator[Row]:
+    """Yield the paper's denoisers in its order, the identity, then all others by name."""
+    by_name: dict[str, list[RowValues]] = {}
+    for row in measured:
+        by_name.setdefault(row["denoiser"], []).append(row)
+    printed = list(published_rows(request.spec.number))
+    others = sorted(set(by_name) - {*printed, IDENTITY})
+    for name in [*printed, IDENTITY, *others]:
+        in_paper = topic.is_papers and name in printed
+        runs = by_name.get(name, [])
+        for row in runs:
+            label = name if len(runs) == 1 else f"{name} #{row['denoiser_id']}"
+            yield Row(_cells(request, topic, name, label, row), in_paper)
+        if not runs:
+            yield Row(_gaps(request, topic, name), in_paper)
+
+
+def _cells(
+    request: TableRequest, topic: Topic, name: str, label: str, row: RowValues
+) -> tuple[Cell, ...]:
+    images = int(row["images"])
+    missing = (
+        commands.score(topic.dataset, topic.candidate.classifier_id) if topic.candidate else ""
+    )
+    quality = quality_cells(
+        row, missing, lambda metric: request.published(name, metric, topic.is_papers)
+    )
+    recovered = rate_cell(int(row["recovered"]), images, None)
+    return (Cell(label), Cell(images), *quality, recovered)
+
+
+def quality_cells(
+    row: RowValues, missing: str, published: Callable[[str], int | float | None]
+) -> tuple[Cell, ...]:
+    """Return the cells of :data:`QUALITY` from the columns that all queries of scores share.
+
+    ``missing`` is the command that takes the metrics; ``published`` gives the paper's value.
+    """
+
+    def mean(metric: str) -> Cell:
+        paper = published(metric.upper())
+        count = int(row[f"{metric}_finite"] or 0)
+        if count == 0:
+            return Cell(None, 0, published=paper, not_run=missing)
+        return Cell(row[metric], count, published=paper)
+
+    psnr, median = mean("psnr"), Cell(row["psnr_median"])
+    infinite = int(row["psnr_infinite"] or 0)
+    if infinite:
+        value = psnr.value if psnr.value is not None else math.inf
+        note = f"{infinite} inf" if psnr.value is not None else ""
+        psnr = Cell(value, psnr.denominator or infinite, None, psnr.published, note)
+    if row["psnr_median_infinite"]:
+        median = Cell(math.inf)
+    scored = int(row["psnr_finite"] or 0) + infinite
+    median = Cell(median.value, scored, not_run=None if scored else missing)
+    return psnr, median, *(mean(metric) for metric in ("ssim", "mse", "gmsd", "fsim"))
+
+
+def _gaps(request: TableRequest, topic: Topic, name: str) -> tuple[Cell, ...]:
+    candidate = topic.candidate
+    paper = [request.published(name, c.name, topic.is_papers) for c in COLUMNS[1:]]
+    if candidate is not None and candidate.attack is not None and not candidate.attack.successes:
+        return (Cell(name), *(Cell(None, 0, published=p, note=NO_SUCCESS) for p in paper))
+    trained = (topic.dataset, name) in request.inventory.trained_denoisers
+    denoise = commands.denoise(topic.dataset, name, topic.classifier_id, trained=trained)
+    command = denoise if candidate else f"{topic.fill_command}; {denoise}"
+    return (Cell(name), *(Cell(None, published=value, not_run=command) for value in paper))

@@ -1,1 +1,0 @@
-"""What every training shares: the loop, its checkpoints, and reading ahead."""
