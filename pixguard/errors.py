@@ -54,3 +54,11 @@ class InterruptedRunError(PixguardError):
 
     kind = "interrupted"
     exit_code = EXIT_INTERRUPTED
+
+
+def reason(error: Exception) -> str:
+    """Return what an error of a library says in one line: TorchScript says it at the end."""
+    lines = [line for line in str(error).strip().splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    return lines[-1] if "TorchScript" in lines[0] else lines[0]

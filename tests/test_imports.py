@@ -16,6 +16,7 @@ FLOORS = [
     "files",
     "progress",
     "provenance",
+    "registry",
     "config",
     "metrics",
     "store",

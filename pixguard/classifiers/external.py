@@ -16,7 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from pixguard.errors import PixguardError, UsageError
+from pixguard.errors import PixguardError, UsageError, reason
 
 Format = Literal["torchscript", "exported", "builder"]
 
@@ -226,11 +226,3 @@ def _function(builder: str) -> Any:
             "--builder module:function",
         )
     return function
-
-
-def reason(error: Exception) -> str:
-    """Return what an error of torch says in one line: TorchScript says it at the end."""
-    lines = [line for line in str(error).strip().splitlines() if line.strip()]
-    if not lines:
-        return type(error).__name__
-    return lines[-1] if "TorchScript" in lines[0] else lines[0]

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import plain_float32
-from pixguard.classifiers.external import RecordedNetwork, reason
-from pixguard.errors import UsageError
+from pixguard.classifiers.external import RecordedNetwork
+from pixguard.errors import UsageError, reason
 from pixguard.records import DatasetInfo
 
 NEEDED = (1, 2, 3, 5)

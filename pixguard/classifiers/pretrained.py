@@ -8,8 +8,7 @@ from urllib.parse import urlparse
 import torch
 from torch import nn
 
-from pixguard.classifiers.external import reason
-from pixguard.errors import PixguardError, UsageError
+from pixguard.errors import PixguardError, UsageError, reason
 
 
 def load_pretrained(

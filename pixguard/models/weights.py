@@ -8,8 +8,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
-from pixguard.classifiers.external import reason
-from pixguard.errors import PixguardError
+from pixguard.errors import PixguardError, reason
 from pixguard.files import write_atomically
 
 _RUNNING_STATISTICS = ("running_mean", "running_var")

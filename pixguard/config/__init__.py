@@ -1,0 +1,44 @@
+"""What a run is asked to do, as frozen values; and the file that may hold a user's defaults.
+
+Precedence, lowest first: the defaults declared here, ``pixguard.toml`` in the working folder (or
+``PIXGUARD_CONFIG``), environment variables ``PIXGUARD_<COMMAND>_<OPTION>``, flags. The command
+line resolves it and hands these objects on; nothing below reads the environment.
+"""
+
+from pixguard.config.attack import (
+    AttackSettings,
+    DifferentialEvolutionSettings,
+    EvaluatorName,
+    PrecisionName,
+)
+from pixguard.config.data import AttackAt, DatasetSettings, Source
+from pixguard.config.defaults import load_defaults
+from pixguard.config.setting import SettingError, Settings, setting
+from pixguard.config.training import (
+    BalanceName,
+    DenoiserSettings,
+    DetectorSettings,
+    LossName,
+    TrainSettings,
+    VoteSettings,
+)
+
+__all__ = [
+    "AttackAt",
+    "AttackSettings",
+    "BalanceName",
+    "DatasetSettings",
+    "DenoiserSettings",
+    "DetectorSettings",
+    "DifferentialEvolutionSettings",
+    "EvaluatorName",
+    "LossName",
+    "PrecisionName",
+    "SettingError",
+    "Settings",
+    "Source",
+    "TrainSettings",
+    "VoteSettings",
+    "load_defaults",
+    "setting",
+]

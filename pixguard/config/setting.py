@@ -1,0 +1,105 @@
+"""Settings declare themselves once: each field carries its help, its bounds and its unit.
+
+A group of settings is a frozen dataclass derived from :class:`Settings`. The command line makes
+options of its fields (:mod:`pixguard.cli.options`), Python callers build it directly; both meet
+the same bounds.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from pixguard.errors import UsageError
+
+T = TypeVar("T")
+
+SETTING = "setting"
+"""Key of a dataclass field's metadata under which its :class:`Declaration` stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What is declared of a setting beside its type and default.
+
+    Attributes:
+        help: what it does, as a sentence or two.
+        low: least value, inclusive; None where there is none.
+        high: greatest value, inclusive.
+        unit: of its value (``pixels``, ``epochs``), in the plural; empty where it has none.
+        flag: how it is typed on the command line, such as ``--db``; None: its name with dashes.
+        parser: turns text of the command line into its value.
+        metavar: what stands for its value in the help.
+        argument: whether the command line takes it by position.
+        envvar: an environment variable beside the automatic one.
+        hidden: whether the help leaves it out.
+    """
+
+    help: str
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+    flag: str | None = None
+    parser: Callable[[str], Any] | None = None
+    metavar: str | None = None
+    argument: bool = False
+    envvar: str | None = None
+    hidden: bool = False
+
+
+def setting(default: T, help: str, **declared: Any) -> T:
+    """Return a dataclass field with its default and its :class:`Declaration`.
+
+    Its type is said to be the default's, as for a plain default.
+    """
+    declaration = Declaration(help, **declared)
+    value: T = field(default=default, metadata={SETTING: declaration})
+    return value
+
+
+def required(help: str, **declared: Any) -> Any:
+    """Return a dataclass field without a default; see :func:`setting`."""
+    return field(metadata={SETTING: Declaration(help, **declared)})
+
+
+class SettingError(UsageError, ValueError):
+    """A setting is out of its bounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Base of all settings; checks every field against what it declares.
+
+    Raises:
+        SettingError: a value is out of its bounds, or none of its choices.
+    """
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for item in fields(self):
+            declared = item.metadata.get(SETTING)
+            check(item.name, getattr(self, item.name), hints[item.name], declared)
+
+
+def check(name: str, value: Any, kind: Any, declared: Declaration | None) -> None:
+    """Raise where a value is not one that its setting may have; None is always allowed to be None.
+
+    Raises:
+        SettingError: it is out of its bounds, or none of its choices.
+    """
+    if value is None:
+        return
+    for part in (kind, *get_args(kind)):
+        if get_origin(part) is Literal and value not in get_args(part):
+            choices = ", ".join(map(str, get_args(part)))
+            raise SettingError(f"{name} must be one of {choices}, got {value!r}")
+    if declared is None:
+        return
+    if declared.low is not None and not value >= declared.low:
+        raise SettingError(f"{name} must be at least {declared.low:g}, got {value!r}")
+    if declared.high is not None and not value <= declared.high:
+        raise SettingError(f"{name} must be at most {declared.high:g}, got {value!r}")
+
+
+def declarations(settings: type[Any]) -> Mapping[str, Declaration]:
+    """Return what the fields of a settings class declare, by name, in order."""
+    return {f.name: f.metadata[SETTING] for f in fields(settings) if SETTING in f.metadata}

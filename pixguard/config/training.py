@@ -1,0 +1,100 @@
+"""How classifiers, denoisers and detectors are trained.
+
+The fields are also what identifies a training: the same values give the same checkpoint, and
+find the same finished model. Renaming one, or adding one, orphans both.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pixguard.config.setting import Settings, required, setting
+
+LossName = Literal["ce", "bce", "focal"]
+BalanceName = Literal["none", "sampler", "weights"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings(Settings):
+    """Training of a classifier; the defaults are the paper's (section 4.1.2)."""
+
+    architecture: str = setting(
+        "resnet50", "resnet50, densenet121, small-cnn, a torchvision name or timm/NAME."
+    )
+    epochs: int = setting(100, "At most.", low=1, unit="epochs")
+    batch_size: int = setting(64, "Images of a step.", low=2, unit="images")
+    learning_rate: float = setting(0.001, "Of stochastic gradient descent.", low=1e-12)
+    momentum: float = setting(0.9, "Of stochastic gradient descent.", low=0.0)
+    stop_train_accuracy: float = setting(0.95, "Stop above this training accuracy and ...")
+    stop_val_accuracy: float = setting(0.90, "... above this validation accuracy.")
+    paper_early_stop: bool = setting(
+        False, "Judge the second on test data, as the paper did (it leaks)."
+    )
+    loss: LossName | None = setting(
+        None, "Default: ce for one class an image, bce for several labels."
+    )
+    balance: BalanceName = setting(
+        "none", "Draw rare classes as often as others, or weight the loss."
+    )
+    augment: bool = setting(False, "Flip, turn and shift training images a little.")
+    adversarial: int = setting(
+        0, "Change that many random pixels in half of each batch.", low=0, unit="pixels"
+    )
+    pretrained: bool = setting(False, "Begin with torchvision's weights.")
+    limit: int | None = setting(
+        None, "Train on at most that many images (recorded).", low=2, unit="images"
+    )
+    seed: int = setting(0, "Seed of every random choice.", low=0)
+
+
+@dataclass(frozen=True, slots=True)
+class VoteSettings(TrainSettings):
+    """Training of a polyphase vote.
+
+    ``architecture`` is the voter's; ``batch_size`` counts sub-images, ``limit`` whole images.
+    """
+
+    architecture: str = setting("small-cnn", "Of the voter.")
+    stride: int = setting(
+        3, "Take every n-th pixel: its square is the number of votes.", low=2, unit="pixels"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DenoiserSettings(Settings):
+    """Training of a denoiser; the defaults are the paper's (section 3.1.2) or marked inferred.
+
+    ``learning_rate`` is inferred for all but the median-layer CNN. Noise is random-valued impulse
+    noise, or another kind of :mod:`pixguard.defences.noise`. ``variant`` names a configuration of
+    the DAE (Tables 4 and 5), None its proposed one.
+    """
+
+    name: str = required("Which denoiser.")
+    epochs: int = setting(100, "At most.", low=1, unit="epochs")
+    batch_size: int = setting(16, "Images of a step.", low=1, unit="images")
+    learning_rate: float = setting(0.001, "Of Adam.", low=1e-12)
+    noise: float = setting(0.10, "Level of the noise; impulse: the share of pixels replaced.")
+    noise_kind: str = setting("impulse", "Kind of the noise.")
+    patience: int | None = setting(
+        None, "Stop after that many epochs without a better validation loss.", low=1, unit="epochs"
+    )
+    variant: str | None = setting(None, "A configuration of the DAE (Tables 4 and 5).")
+    only_class: str | None = setting(None, "Train on the images of one class, by name.")
+    limit: int | None = setting(None, "Train on at most that many images.", low=2, unit="images")
+    seed: int = setting(0, "Seed of every random choice.", low=0)
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorSettings(Settings):
+    """Training of a detector on one class (paper, section 5, which states no value).
+
+    Beyond ``nu`` the settings train the autoencoder, as :class:`DenoiserSettings` do.
+    """
+
+    normal: str = required("The class that the detector knows.")
+    name: str = setting("one-class-svm", "Which detector.")
+    nu: float = setting(
+        0.05, "Bounds the share of false alarms among the images that it was fitted to."
+    )
+    epochs: int = setting(100, "At most.", low=1, unit="epochs")
+    limit: int | None = setting(None, "Train on at most that many images.", low=2, unit="images")
+    seed: int = setting(0, "Seed of every random choice.", low=0)
