@@ -42,5 +42,5 @@ def score(
         from pixguard.runner.subject import open_subject
 
         subject = open_subject(session, request(dataset, source, size, data_dir), model, attack_at)
-        result = run(session, subject, metric or list(METRICS))
+        result = run(session, subject, metric or list(METRICS.names))
     print_result(result, json)

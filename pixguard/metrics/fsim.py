@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from pixguard.metrics.inputs import DATA_RANGE, checked
+from pixguard.metrics.metric import Metric
 
 SCALES = 4
 ORIENTATIONS = 4
@@ -48,3 +49,16 @@ def _similarity(first: Tensor, second: Tensor) -> Tensor:
         min_length=LEAST_WAVELENGTH,
     )
     return similarity
+
+
+METRIC = Metric(
+    fsim,
+    {
+        "data_range": DATA_RANGE,
+        "scales": SCALES,
+        "orientations": ORIENTATIONS,
+        "least_wavelength": LEAST_WAVELENGTH,
+        "colour": "luma",
+    },
+    least_side=LEAST_SIDE,
+)

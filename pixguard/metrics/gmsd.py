@@ -4,6 +4,7 @@ import piq
 from torch import Tensor
 
 from pixguard.metrics.inputs import DATA_RANGE, checked
+from pixguard.metrics.metric import Metric
 
 CONSTANT = 170 / 255**2
 """The published 170, stated for [0, 255], at data range 1."""
@@ -26,3 +27,8 @@ def gmsd(restored: Tensor, clean: Tensor) -> Tensor:
     first, second = checked(restored, clean, LEAST_SIDE)
     deviation: Tensor = piq.gmsd(first, second, reduction="none", data_range=DATA_RANGE, t=CONSTANT)
     return deviation
+
+
+METRIC = Metric(
+    gmsd, {"data_range": DATA_RANGE, "constant": CONSTANT, "colour": "luma"}, least_side=LEAST_SIDE
+)

@@ -2,7 +2,8 @@
 
 from torch import Tensor
 
-from pixguard.metrics.inputs import checked
+from pixguard.metrics.inputs import DATA_RANGE, checked
+from pixguard.metrics.metric import Metric
 
 
 def mse(restored: Tensor, clean: Tensor) -> Tensor:
@@ -17,3 +18,6 @@ def mse(restored: Tensor, clean: Tensor) -> Tensor:
     """
     first, second = checked(restored, clean)
     return (first - second).square().mean(dim=(1, 2, 3))
+
+
+METRIC = Metric(mse, {"data_range": DATA_RANGE})

@@ -2,6 +2,8 @@
 
 from torch import Tensor
 
+from pixguard.metrics.inputs import DATA_RANGE
+from pixguard.metrics.metric import Metric
 from pixguard.metrics.mse import mse
 
 
@@ -18,3 +20,6 @@ def psnr(restored: Tensor, clean: Tensor) -> Tensor:
         ValueError: shapes differ, or values are outside [0, 1].
     """
     return -10 * mse(restored, clean).log10()
+
+
+METRIC = Metric(psnr, {"data_range": DATA_RANGE})

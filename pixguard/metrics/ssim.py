@@ -4,6 +4,7 @@ import piq
 from torch import Tensor
 
 from pixguard.metrics.inputs import DATA_RANGE, checked
+from pixguard.metrics.metric import Metric
 
 WINDOW = 11
 SIGMA = 1.5
@@ -36,3 +37,18 @@ def ssim(restored: Tensor, clean: Tensor) -> Tensor:
         k2=K2,
     )
     return similarity
+
+
+METRIC = Metric(
+    ssim,
+    {
+        "data_range": DATA_RANGE,
+        "window": WINDOW,
+        "sigma": SIGMA,
+        "k1": K1,
+        "k2": K2,
+        "covariance": "population",
+        "border": "valid",
+    },
+    least_side=WINDOW,
+)

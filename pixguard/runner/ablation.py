@@ -185,7 +185,8 @@ def _judge(
     settings: DenoiserSettings,
 ) -> dict[str, int]:
     """Restore and score the test images that a denoiser has not restored from this noise."""
-    metric_ids = {n: writer.metric(n, m.version, m.parameters) for n, m in METRICS.items()}
+    metrics = {n: METRICS.load(n) for n in METRICS.names}
+    metric_ids = {n: writer.metric(n, m.version, m.parameters) for n, m in metrics.items()}
     image_ids = writer.images(stored.dataset_id, dataset.records(indices))
     present = scored_images(
         writer.engine,
@@ -234,7 +235,7 @@ def _restored(
     noisy = noisy_images(clean, chunk.tolist(), settings.noise, settings.seed)
     started = time.perf_counter()
     restored = restore(denoiser, noisy, batch=CHUNK)
-    values = {name: metric.function(restored, clean).tolist() for name, metric in METRICS.items()}
+    values = {n: METRICS.load(n).function(restored, clean).tolist() for n in METRICS.names}
     elapsed_ms = (time.perf_counter() - started) * 1000 / len(chunk)
     return {
         int(index): DenoisingRecord(
@@ -243,7 +244,7 @@ def _restored(
             level=settings.noise,
             seed=settings.seed,
             elapsed_ms=elapsed_ms,
-            scores=tuple(score_record(name, values[name][place]) for name in METRICS),
+            scores=tuple(score_record(name, values[name][place]) for name in METRICS.names),
         )
         for place, index in enumerate(chunk)
     }

@@ -43,11 +43,9 @@ def score(session: Session, subject: Subject, names: Sequence[str]) -> dict[str,
         UsageError: there is no such metric, or nothing was attacked or restored yet.
         InterruptedRunError: a stop was requested; the finished scores are committed.
     """
-    for name in names:
-        if name not in METRICS:
-            raise UsageError(f"there is no metric {name!r}", f"one of: {', '.join(METRICS)}")
+    metrics = {name: METRICS.load(name) for name in names}
     with session.writer({"metrics": list(names)}, seed=0) as writer:
-        ids = {n: writer.metric(n, METRICS[n].version, METRICS[n].parameters) for n in names}
+        ids = {n: writer.metric(n, m.version, m.parameters) for n, m in metrics.items()}
         subject, counts = subject.registered(writer), {}
         applied = applied_denoisers(writer.engine, subject)
         require_attempts(writer.engine, subject)
@@ -94,7 +92,7 @@ def _score_chunk(
     clean: Tensor,
 ) -> None:
     for name, metric_id in metric_ids.items():
-        metric = METRICS[name]
+        metric = METRICS.load(name)
         if min(clean.shape[-2:]) < metric.least_side:  # not defined there; other images have it
             values = [math.nan] * len(chunk)
         else:

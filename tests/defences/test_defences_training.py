@@ -269,7 +269,7 @@ def test_a_trained_dae_restores_real_images(real_data: Path) -> None:
     )
     clean = torch.from_numpy(archive["test_images"][:32, None]).float() / 255
     noisy = impulse_noise(clean, 0.1, torch.Generator().manual_seed(0))
-    psnr = METRICS["psnr"].function
+    psnr = METRICS.load("psnr").function
     gained = psnr(restore(denoiser, noisy, batch=16), clean) - psnr(noisy, clean)
     assert gained.mean() > 5
 

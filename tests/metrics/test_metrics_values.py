@@ -26,7 +26,7 @@ def pair(*shape: int, noise: float = 0.05) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def values(name: str, restored: torch.Tensor, clean: torch.Tensor) -> list[float]:
-    taken = METRICS[name].function(restored, clean)
+    taken = METRICS.load(name).function(restored, clean)
     assert taken.dtype == torch.float64 and taken.shape == (len(clean),)
     return [float(value) for value in taken]
 
@@ -159,7 +159,7 @@ def test_identical_images_have_the_best_value(shape: tuple[int, ...], flat: bool
         assert values(name, images, images) == pytest.approx([value, value])
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", METRICS.names)
 def test_values_worsen_with_noise_and_are_symmetric(name: str) -> None:
     slight, strong = pair(3, 1, 40, 33, noise=0.02), pair(3, 1, 40, 33, noise=0.1)
     better, worse = values(name, *slight), values(name, *strong)
@@ -168,14 +168,14 @@ def test_values_worsen_with_noise_and_are_symmetric(name: str) -> None:
     assert values(name, *reversed(slight)) == pytest.approx(better, rel=1e-9)
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", METRICS.names)
 def test_a_value_does_not_depend_on_the_images_beside_it(name: str) -> None:
     restored, clean = pair(19, 1, 28, 28)
     alone = [values(name, restored[i : i + 1], clean[i : i + 1])[0] for i in range(19)]
     assert values(name, restored, clean) == pytest.approx(alone, rel=1e-9)
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", METRICS.names)
 def test_grayscale_and_the_same_gray_as_colour_agree(name: str) -> None:
     restored, clean = pair(2, 1, 28, 28)
     as_colour = values(name, restored.expand(2, 3, 28, 28), clean.expand(2, 3, 28, 28))
