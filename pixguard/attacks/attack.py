@@ -1,8 +1,14 @@
-"""The base of the Python API's attacks: checks, runs the scheduler, collects a result."""
+"""The attacks as Python objects: tensors in, tensors out, without a database.
+
+An attack is made once and called on batches, as in Foolbox and torchattacks. The searches, the
+scheduler and the judging from stored bytes are those of the command line; the options of each
+class are those that the registry declares.
+"""
 
 import warnings
-from dataclasses import dataclass, field
-from typing import ClassVar, Literal, get_args, get_origin, get_type_hints
+from dataclasses import Field, dataclass, field, fields, make_dataclass
+from functools import cache
+from typing import Any, ClassVar, get_type_hints
 
 import numpy as np
 import torch
@@ -13,7 +19,7 @@ from pixguard.attacks.engine.jobs import Job
 from pixguard.attacks.engine.objectives import Objective, choose_objective
 from pixguard.attacks.engine.packing import pack, search_precision
 from pixguard.attacks.engine.scheduler import Scheduler
-from pixguard.attacks.engine.search import Search
+from pixguard.attacks.engine.search import Search, make_search
 from pixguard.attacks.inputs import (
     as_classifier,
     check_classes,
@@ -21,9 +27,11 @@ from pixguard.attacks.inputs import (
     stored_bytes,
     true_indicators,
 )
+from pixguard.attacks.registry import AttackEntry
 from pixguard.attacks.result import AttackResult, Draft
 from pixguard.classifiers.classifier import Classifier
-from pixguard.config import AttackSettings, EvaluatorName, PrecisionName
+from pixguard.config import AttackSettings, EvaluatorName, PrecisionName, Settings
+from pixguard.config.setting import SETTING, check
 from pixguard.datasets.base import image_sha256
 from pixguard.inference.choice import choose_evaluator
 from pixguard.progress import Silent
@@ -58,8 +66,8 @@ class Attack:
         ValueError: an option is out of range.
     """
 
-    name: ClassVar[str]
-    """In :data:`pixguard.attacks.SEARCHES`."""
+    entry: ClassVar[AttackEntry]
+    """In :data:`pixguard.attacks.ATTACKS`."""
 
     classifier: nn.Module = field(repr=False)
     pixels: int = _DEFAULT.pixels
@@ -81,22 +89,19 @@ class Attack:
             if (value := getattr(self, option)) is not None and value < 1:
                 raise ValueError(f"{option} must be at least 1, got {value}")
         for option, kind in get_type_hints(type(self)).items():
-            for choices in (kind, *get_args(kind)):
-                value = getattr(self, option, None)
-                if get_origin(choices) is Literal and value not in (None, *get_args(choices)):
-                    wanted = ", ".join(get_args(choices))
-                    raise ValueError(f"{option} must be one of {wanted}, got {value!r}")
+            check(option, getattr(self, option, None), kind)
+        self.options()
 
-    def settings(self) -> AttackSettings:
-        """Return the options in the form that searches are made from."""
-        return AttackSettings(
-            attack=self.name,
-            pixels=self.pixels,
-            seed=self.seed,
-            batch=self.batch,
-            evaluator=self.evaluator,
-            precision=self.precision,
-        )
+    def options(self) -> Settings:
+        """Return the attack's own options.
+
+        Raises:
+            ValueError: one is out of its bounds.
+        """
+        assert self.entry.options is not None
+        names = [item.name for item in fields(self.entry.options)]
+        options: Settings = self.entry.options(**{name: getattr(self, name) for name in names})
+        return options
 
     def __call__(
         self, images: Tensor, labels: Tensor, targets: Tensor | None = None
@@ -125,7 +130,7 @@ class Attack:
                 if classifier.task == "multi-class" and (targets.cpu() == labels.cpu()).any():
                     raise ValueError("targets must differ from labels")
             search = self._search(stored)
-            draft = Draft(classifier, stored, truth, self.pixels, search.revisits)
+            draft = Draft(classifier, stored, truth, self.pixels, search.entry.revisits)
             jobs = self._jobs(search, draft, None if targets is None else targets.tolist())
             objective = choose_objective(classifier.task, targeted=targets is not None)
             scheduler = self._scheduler(classifier, search, objective, len(jobs), stored)
@@ -138,14 +143,11 @@ class Attack:
         return draft.result(images)
 
     def _search(self, stored: NDArray[np.uint8]) -> Search:
-        # Only now: the package that holds the registry imports this module.
-        from pixguard.attacks import SEARCHES
-
         _, height, width, channels = stored.shape
         if self.pixels > height * width:
             raise ValueError(f"images of {height} x {width} do not have {self.pixels} pixels")
-        search = SEARCHES[self.name](self.settings(), channels)
-        if search.most_queries(height, width, channels) < 1:
+        search = make_search(self.entry.name, self.options(), pixels=self.pixels, channels=channels)
+        if search.most_queries(height, width) < 1:
             raise ValueError("these options leave no candidate to ask for")
         return search
 
@@ -194,6 +196,30 @@ class Attack:
             device=classifier.mean.device,
             say=_warn,
         )
+
+
+@cache
+def attack_class(entry: AttackEntry) -> type[Attack]:
+    """Return the class of an attack: :class:`Attack` and the options that the registry declares."""
+    assert entry.options is not None
+    hints = get_type_hints(entry.options)
+    own = [(item.name, hints[item.name], _keyword(item)) for item in fields(entry.options)]
+    described = "\n".join(
+        f"    {item.name}: {item.metadata[SETTING].help}" for item in fields(entry.options)
+    )
+    namespace = {
+        "entry": entry,
+        "__doc__": f"{entry.summary}\n\nOptions beside those of every attack:\n{described}\n",
+        "__module__": "pixguard.attacks",
+    }
+    made: type[Attack] = make_dataclass(
+        entry.class_name, own, bases=(Attack,), namespace=namespace, frozen=True, eq=False
+    )
+    return made
+
+
+def _keyword(item: "Field[Any]") -> Any:
+    return field(default=item.default, kw_only=True)
 
 
 def _warn(message: str) -> None:

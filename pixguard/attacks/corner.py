@@ -8,33 +8,26 @@ candidates drawn around the best one.
 """
 
 import math
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from pixguard.attacks.engine.incumbents import Incumbents
 from pixguard.attacks.engine.sampling import (
-    check_room,
     corner_colours,
     corners_of,
     positions_of,
     words_for,
 )
-from pixguard.attacks.engine.search import Arena, Candidates, Fitness
+from pixguard.attacks.engine.search import Arena, Candidates, Search
+from pixguard.attacks.registry import CornerOptions
 from pixguard.attacks.sparse_rs import draw_pixels, replace_pixels
-from pixguard.records import AttackRecord
-
-NAME = "corner"
-VERSION = 1
-
-Order = Literal["gradient", "grid"]
 
 GRID_SHARE = 4
 """One in so many of the singles that the budget allows is asked for on the grid."""
 
 
-class CornerSearch:
+class CornerSearch(Search):
     """Singles, their combinations, random replacement; a single is place * 2**C + corner.
 
     For k = 1 the search ends with the singles, each of which changes the image. For k > 1 at most
@@ -44,21 +37,13 @@ class CornerSearch:
     steps.
     """
 
-    fitness: Fitness = "margin"
-    revisits = False
-    complete = False
+    options: CornerOptions
     candidates_per_step = 32
 
-    def __init__(self, queries: int, pixels: int, order: Order) -> None:
-        self.queries = queries
-        self.pixels = pixels
-        self.order = order
-        self.record = AttackRecord(NAME, VERSION, pixels, {"queries": queries, "order": order})
-
-    def most_queries(self, height: int, width: int, channels: int) -> int:
+    def most_queries(self, height: int, width: int) -> int:
         """Return the budget; for one pixel, at most the number of its corners."""
-        check_room(self.pixels, height, width)
-        return self.queries if self.pixels > 1 else self._most_singles(height * width << channels)
+        budget = super().most_queries(height, width)
+        return budget if self.pixels > 1 else self._most_singles(height * width << self.channels)
 
     def allocate(self, arena: Arena) -> None:
         """Prepare the lists of every slot and the answers to its singles."""
@@ -67,7 +52,7 @@ class CornerSearch:
         device = arena.images.device
         self._space = self._height * self._width << self._channels
         singles = self._most_singles(self._space)
-        pairs_from = (1 + math.isqrt(1 + 4 * (self.queries - singles))) // 2
+        pairs_from = (1 + math.isqrt(1 + 4 * (self.options.queries - singles))) // 2
         # Half of what is left goes to M (M - 1) / 2 pairs of the best M singles.
         self._best_singles = min(pairs_from, singles)
         combined = math.comb(self._best_singles, 2) if self.pixels == 2 else 1
@@ -95,10 +80,12 @@ class CornerSearch:
         self._incumbents.forget(slots)
         images = self._arena.images[slots]
         values = images.permute(0, 3, 1, 2).float() / 255.0
-        gradients = self._arena.gradient(slots, values)[1] if self.order == "gradient" else values
+        gradients = (
+            self._arena.gradient(slots, values)[1] if self.options.order == "gradient" else values
+        )
         for slot, image, gradient in zip(slots.tolist(), images, gradients, strict=True):
             changing = self._changing(image)
-            if self.order == "gradient":
+            if self.options.order == "gradient":
                 changing = changing[self._scores(image, gradient)[changing].argsort(stable=True)]
             else:
                 on_grid = self._on_grid(changing)
@@ -116,7 +103,7 @@ class CornerSearch:
     def ask(self) -> Candidates:
         """Return the next of the lists, and random replacements beyond them."""
         asked = self._asked()
-        most = self.queries if self.pixels > 1 else self._single_count
+        most = self.options.queries if self.pixels > 1 else self._single_count
         left = (most - asked[:, 0]).clamp(0, self.candidates_per_step)
         slot = torch.arange(len(asked), device=asked.device)[:, None]
         single = self._singles[slot, asked.clamp(max=self._singles.shape[1] - 1)]
@@ -164,7 +151,9 @@ class CornerSearch:
         return self._incumbents.best(slot)
 
     def _most_singles(self, space: int) -> int:
-        return min(space, self.queries if self.pixels == 1 else max(self.queries // 2, 1))
+        return min(
+            space, self.options.queries if self.pixels == 1 else max(self.options.queries // 2, 1)
+        )
 
     def _asked(self) -> Tensor:
         """Return int64 (S, P): how many candidates a slot has asked for before each of these."""

@@ -7,28 +7,20 @@ r2, r3 and i all different; the child replaces its parent, the individual of the
 is better.
 """
 
-from dataclasses import asdict
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from pixguard.attacks.engine.philox import below, philox, standard_normal, unit_interval
-from pixguard.attacks.engine.search import Arena, Candidates, Fitness
-from pixguard.config import DifferentialEvolutionSettings
-from pixguard.errors import UsageError
-from pixguard.records import AttackRecord
-
-NAME = "differential-evolution"
-VERSION = 1
+from pixguard.attacks.engine.search import Arena, Candidates, Fitness, Search
+from pixguard.attacks.registry import AttackEntry, DifferentialEvolutionOptions
 
 COLOUR_MEAN, COLOUR_DEVIATION = 128.0, 127.0
 """Initial colours are drawn from N(128, 127) and clipped to [0, 255] (Su et al. 2019)."""
 
-MIN_POPULATION = 4
-"""A parent and three other individuals."""
 
-
-class DifferentialEvolutionSearch:
+class DifferentialEvolutionSearch(Search):
     """Differential evolution of k pixels, vectorised over attempts.
 
     A gene vector holds (row, col, colour a channel) for each pixel. Rows and columns live in
@@ -36,30 +28,22 @@ class DifferentialEvolutionSearch:
     start; colours live in [0, 255] and are rounded. Genes that leave their range are clipped.
     """
 
-    fitness: Fitness = "probability"
-    revisits = True
-    complete = False
+    options: DifferentialEvolutionOptions
+    fitness: ClassVar[Fitness] = "probability"
 
-    def __init__(self, settings: DifferentialEvolutionSettings, pixels: int) -> None:
-        if settings.population < MIN_POPULATION:
-            raise UsageError(
-                f"a population of {settings.population} is too small for differential evolution",
-                f"--population {MIN_POPULATION} or more",
-            )
-        self.settings = settings
-        self.pixels = pixels
-        self.record = AttackRecord(NAME, VERSION, pixels, asdict(settings))
-        self.candidates_per_step = settings.population
+    def __init__(self, entry: AttackEntry, options: Any, pixels: int, channels: int) -> None:
+        super().__init__(entry, options, pixels, channels)
+        self.candidates_per_step = options.population
 
-    def most_queries(self, height: int, width: int, channels: int) -> int:
+    def most_queries(self, height: int, width: int) -> int:
         """Return the size of the initial population and all generations."""
-        return self.settings.population * (self.settings.generations + 1)
+        return self.options.population * (self.options.generations + 1)
 
     def allocate(self, arena: Arena) -> None:
         """Prepare populations float64 (S, P, k (2 + C)) and their fitness (S, P)."""
         slots, height, width, channels = arena.images.shape
         device = arena.images.device
-        population, genes = self.settings.population, self.pixels * (2 + channels)
+        population, genes = self.options.population, self.pixels * (2 + channels)
         self._channels = channels
         # A gene of exactly H would decode to a row that does not exist.
         upper = torch.tensor([height, width, *[255.0] * channels], dtype=torch.float64)
@@ -111,7 +95,7 @@ class DifferentialEvolutionSearch:
         ).flatten(-2)[..., :genes]
         words = words.view(*words.shape[:2], self.pixels, 2 + self._channels)
         positions = unit_interval(words[..., :2]) * self._extent
-        if self.settings.init == "su":
+        if self.options.init == "su":
             colours = standard_normal(words[..., 2:]) * COLOUR_DEVIATION + COLOUR_MEAN
         else:
             colours = unit_interval(words[..., 2:]) * 255.0
@@ -123,11 +107,11 @@ class DifferentialEvolutionSearch:
             (self._keys[:, :1], self._keys[:, 1:]),
             (self._generation[:, None], self._individual[None], zero, zero),
         )
-        first, second, third = distinct_others(words, self._individual, self.settings.population)
-        if self.settings.strategy == "best1":
+        first, second, third = distinct_others(words, self._individual, self.options.population)
+        if self.options.strategy == "best1":
             first = self._fitness.argmin(dim=1, keepdim=True).expand_as(first)
         base, plus, minus = (self._take(parents) for parents in (first, second, third))
-        return self._clip(base + self.settings.mutation * (plus - minus))
+        return self._clip(base + self.options.mutation * (plus - minus))
 
     def _take(self, individuals: Tensor) -> Tensor:
         index = individuals[..., None].expand(-1, -1, self._upper.numel())

@@ -4,21 +4,17 @@ It asks for every candidate of a stated space, so that its failure is a proof fo
 candidate that leaves the image as it is counts as one of the space, and never succeeds.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from pixguard.attacks.engine.incumbents import Incumbents
 from pixguard.attacks.engine.sampling import corner_colours, positions_of
-from pixguard.attacks.engine.search import Arena, Candidates, Fitness
+from pixguard.attacks.engine.search import Arena, Candidates, Search
+from pixguard.attacks.registry import AttackEntry
 from pixguard.errors import UsageError
-from pixguard.records import AttackRecord
-
-NAME = "exhaustive"
-VERSION = 1
-
-Space = Literal["all-values", "corners"]
 
 LEVELS = 256
 STEP = 512
@@ -38,7 +34,7 @@ def _opposites(count: int) -> list[int]:
     return [corner for near in range(count // 2) for corner in (near, count - 1 - near)]
 
 
-class ExhaustiveSearch:
+class ExhaustiveSearch(Search):
     """All candidates of one pixel, in an order that tends to meet a flip early.
 
     ``all-values`` (grayscale): every (pixel, value), at extreme values first, and at all pixels
@@ -47,36 +43,29 @@ class ExhaustiveSearch:
     Only what a step needs is computed, from its number: 12.8 million candidates take no memory.
     """
 
-    fitness: Fitness = "margin"
-    revisits = False
-    complete = True
-
-    def __init__(self, space: Space | None, channels: int, pixels: int) -> None:
-        self.space: Space = space or ("all-values" if channels == 1 else "corners")
-        if pixels != 1:
-            raise UsageError(
-                f"exhaustive search covers one pixel, not {pixels}",
-                "--pixels 1, or --attack corner for more pixels",
-            )
+    def __init__(self, entry: AttackEntry, options: Any, pixels: int, channels: int) -> None:
+        self.space = options.space or ("all-values" if channels == 1 else "corners")
         if self.space == "all-values" and channels != 1:
             raise UsageError(
                 "a pixel in colour has 16.7 million values: too many to try them all",
-                "--space corners",
+                "the space corners covers extreme colours and their refinement",
             )
-        self.pixels = pixels
-        parameters: dict[str, object] = {"space": self.space}
-        if self.space == "corners":
-            parameters["refined_pixels"] = REFINED
-        self.record = AttackRecord(NAME, VERSION, pixels, parameters)
+        super().__init__(entry, options, pixels, channels)
         # A refined pixel takes one whole step, so that no step is cut short but the last corners'.
         self.candidates_per_step = LEVELS * channels if self.space == "corners" else STEP
 
-    def most_queries(self, height: int, width: int, channels: int) -> int:
+    def parameters(self) -> Mapping[str, Any]:
+        """Return what is covered, and how far it is refined."""
+        refined = {"refined_pixels": REFINED} if self.space == "corners" else {}
+        return {"space": self.space, **refined}
+
+    def most_queries(self, height: int, width: int) -> int:
         """Return the size of the space, with refinement."""
         places = height * width
         if self.space == "all-values":
             return places * LEVELS
-        return places * (1 << channels) + min(REFINED, places) * LEVELS * channels
+        corners = places * (1 << self.channels)
+        return corners + min(REFINED, places) * LEVELS * self.channels
 
     def allocate(self, arena: Arena) -> None:
         """Prepare steps int64 (S,) and, for corners, their margins float64 (S, H W 2**C)."""

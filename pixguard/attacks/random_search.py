@@ -4,31 +4,16 @@ import torch
 from torch import Tensor
 
 from pixguard.attacks.engine.incumbents import Incumbents
-from pixguard.attacks.engine.sampling import check_room, draw_places, positions_of, words_for
-from pixguard.attacks.engine.search import Arena, Candidates, Fitness
-from pixguard.records import AttackRecord
-
-NAME = "random"
-VERSION = 1
+from pixguard.attacks.engine.sampling import draw_places, positions_of, words_for
+from pixguard.attacks.engine.search import Arena, Candidates, Search
+from pixguard.attacks.registry import BudgetOptions
 
 
-class RandomSearch:
+class RandomSearch(Search):
     """Independent candidates: k distinct pixels and all their colour values uniform."""
 
-    fitness: Fitness = "margin"
-    revisits = True
-    complete = False
+    options: BudgetOptions
     candidates_per_step = 100
-
-    def __init__(self, queries: int, pixels: int) -> None:
-        self.queries = queries
-        self.pixels = pixels
-        self.record = AttackRecord(NAME, VERSION, pixels, {"queries": queries})
-
-    def most_queries(self, height: int, width: int, channels: int) -> int:
-        """Return the budget."""
-        check_room(self.pixels, height, width)
-        return self.queries
 
     def allocate(self, arena: Arena) -> None:
         """Prepare keys int64 (S, 2) and steps (S,)."""
@@ -51,7 +36,7 @@ class RandomSearch:
         none = torch.empty(len(words), count, 0, dtype=torch.int64, device=words.device)
         places = draw_places(words[..., :pixels], none, self._height * self._width)
         colours = (words[..., pixels:] >> 24).to(torch.uint8)
-        left = (self.queries - self._step * count).clamp(0, count)
+        left = (self.options.queries - self._step * count).clamp(0, count)
         self._last = Candidates(
             positions_of(places, self._width),
             colours.view(*places.shape, self._channels),

@@ -16,17 +16,16 @@ iteration for the image with the k largest changes, rounded to 8 bits.
 """
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from pixguard.attacks.engine.incumbents import Incumbents
-from pixguard.attacks.engine.sampling import check_room, positions_of
-from pixguard.attacks.engine.search import Arena, Candidates, Fitness
-from pixguard.records import AttackRecord
-
-NAME = "sigma-zero"
-VERSION = 1
+from pixguard.attacks.engine.sampling import positions_of
+from pixguard.attacks.engine.search import Arena, Candidates, Search
+from pixguard.attacks.registry import BudgetOptions
 
 SIGMA = 1e-3
 STEP = 1.0
@@ -40,30 +39,21 @@ EPSILON = 1e-8
 """Adam's."""
 
 
-class SigmaZeroSearch:
+class SigmaZeroSearch(Search):
     """Sigma-zero of k pixels; an iteration costs one gradient and one query."""
 
-    fitness: Fitness = "margin"
-    revisits = False
-    complete = False
+    options: BudgetOptions
     candidates_per_step = 1
 
-    def __init__(self, queries: int, pixels: int) -> None:
-        self.queries = queries
-        self.pixels = pixels
-        parameters = {
-            "queries": queries,
+    def parameters(self) -> Mapping[str, Any]:
+        """Return the options and the constants of the method."""
+        return {
+            **super().parameters(),
             "sigma": SIGMA,
             "step": STEP,
             "threshold": THRESHOLD,
             "threshold_step": THRESHOLD_STEP,
         }
-        self.record = AttackRecord(NAME, VERSION, pixels, parameters)
-
-    def most_queries(self, height: int, width: int, channels: int) -> int:
-        """Return the number of iterations."""
-        check_room(self.pixels, height, width)
-        return self.queries
 
     def allocate(self, arena: Arena) -> None:
         """Prepare changes and their moments float32 (S, C, H, W), and tau float32 (S,)."""
@@ -75,7 +65,7 @@ class SigmaZeroSearch:
         )
         self._step = self._step_lengths().to(device)
         self._corrections = torch.tensor(
-            [[1 - decay ** (i + 1) for i in range(self.queries)] for decay in MOMENTS],
+            [[1 - decay ** (i + 1) for i in range(self.options.queries)] for decay in MOMENTS],
             device=device,
         )
         self._tau = torch.zeros(slots, device=device)
@@ -107,7 +97,7 @@ class SigmaZeroSearch:
         """Keep the best; who gets no finite answer is idle and makes no further iteration."""
         self._incumbents.update(self._last, fitness)
         self._iteration += 1
-        self._due = fitness[:, 0].isfinite() & (self._iteration < self.queries)
+        self._due = fitness[:, 0].isfinite() & (self._iteration < self.options.queries)
 
     def best(self, slot: int) -> tuple[Tensor, Tensor]:
         """Return the candidate of lowest margin."""
@@ -131,7 +121,9 @@ class SigmaZeroSearch:
         """Return float32 (queries + 1,), the length of the step in every iteration."""
         # A table, like Adam's corrections: a vectorised cosine may differ in its last bit with how
         # many slots are computed together.
-        cosines = [math.cos(math.pi * i / self.queries) for i in range(self.queries + 1)]
+        cosines = [
+            math.cos(math.pi * i / self.options.queries) for i in range(self.options.queries + 1)
+        ]
         return torch.tensor([LAST_STEP + (STEP - LAST_STEP) * (1 + c) / 2 for c in cosines])
 
     def _adam(self, slots: Tensor, change: Tensor, gradient: Tensor) -> Tensor:

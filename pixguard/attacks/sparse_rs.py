@@ -9,23 +9,22 @@ crossed; and a colour is drawn among the corners that differ from the clean pixe
 candidate changes k pixels.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from pixguard.attacks.engine.incumbents import Incumbents
 from pixguard.attacks.engine.sampling import (
-    check_room,
     corner_colours,
     draw_corners,
     draw_places,
     positions_of,
     words_for,
 )
-from pixguard.attacks.engine.search import Arena, Candidates, Fitness
-from pixguard.records import AttackRecord
-
-NAME = "sparse-rs"
-VERSION = 1
+from pixguard.attacks.engine.search import Arena, Candidates, Search
+from pixguard.attacks.registry import BudgetOptions
 
 ALPHA = 0.3
 """The share of the pixels that is replaced at the very start."""
@@ -41,23 +40,15 @@ DRAWN_AHEAD = 64
 """Queries for which random words are drawn at a time: a step is too small to pay for Philox."""
 
 
-class SparseRSSearch:
+class SparseRSSearch(Search):
     """Random search with the best candidate so far, one query at a time."""
 
-    fitness: Fitness = "margin"
-    revisits = False
-    complete = False
+    options: BudgetOptions
     candidates_per_step = 1
 
-    def __init__(self, queries: int, pixels: int) -> None:
-        self.queries = queries
-        self.pixels = pixels
-        self.record = AttackRecord(NAME, VERSION, pixels, {"queries": queries, "alpha": ALPHA})
-
-    def most_queries(self, height: int, width: int, channels: int) -> int:
-        """Return the budget."""
-        check_room(self.pixels, height, width)
-        return self.queries
+    def parameters(self) -> Mapping[str, Any]:
+        """Return the options and alpha."""
+        return {**super().parameters(), "alpha": ALPHA}
 
     def allocate(self, arena: Arena) -> None:
         """Prepare keys int64 (S, 2) and queries made (S,)."""
@@ -88,7 +79,7 @@ class SparseRSSearch:
         words = self._next_words()
         initial = draw_pixels(self._images, words)
         held = self._incumbents
-        scaled = self._query * SCHEDULE_QUERIES // self.queries
+        scaled = self._query * SCHEDULE_QUERIES // self.options.queries
         replaced = self._replaced[torch.searchsorted(self._bounds, scaled)]
         places = (held.positions[..., 0] * self._width + held.positions[..., 1])[:, None]
         places, colours = replace_pixels(

@@ -17,9 +17,9 @@ from pixguard.errors import EXIT_INTERRUPTED, EXIT_SOME_FAILED, PixguardError, U
 from pixguard.records import NATIVE, NATIVE_SIZE, SplitScheme
 
 if TYPE_CHECKING:
+    from pixguard.config import DatasetRequest
     from pixguard.datasets.base import ImageDataset
     from pixguard.runner.session import Session
-    from pixguard.runner.subject import DatasetRequest
 
 DEFAULT_DATABASE = "pixguard.db"
 
@@ -181,7 +181,7 @@ def request(
     name: str, source: str | None, size: int | None, data_dir: Path | None
 ) -> "DatasetRequest":
     """Return what the user said about a dataset."""
-    from pixguard.runner.subject import DatasetRequest
+    from pixguard.config import DatasetRequest
 
     return DatasetRequest(name, checked_source(source), size, data_dir)
 

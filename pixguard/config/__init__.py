@@ -5,13 +5,14 @@ Precedence, lowest first: the defaults declared here, ``pixguard.toml`` in the w
 line resolves it and hands these objects on; nothing below reads the environment.
 """
 
-from pixguard.config.attack import (
-    AttackSettings,
-    DifferentialEvolutionSettings,
-    EvaluatorName,
-    PrecisionName,
+from pixguard.config.attack import AttackSettings, EvaluatorName, PrecisionName
+from pixguard.config.data import (
+    AttackAt,
+    DatasetRequest,
+    DatasetSettings,
+    Source,
+    TrainingRequest,
 )
-from pixguard.config.data import AttackAt, DatasetSettings, Source
 from pixguard.config.defaults import load_defaults
 from pixguard.config.setting import SettingError, Settings, setting
 from pixguard.config.training import (
@@ -27,10 +28,10 @@ __all__ = [
     "AttackAt",
     "AttackSettings",
     "BalanceName",
+    "DatasetRequest",
     "DatasetSettings",
     "DenoiserSettings",
     "DetectorSettings",
-    "DifferentialEvolutionSettings",
     "EvaluatorName",
     "LossName",
     "PrecisionName",
@@ -38,6 +39,7 @@ __all__ = [
     "Settings",
     "Source",
     "TrainSettings",
+    "TrainingRequest",
     "VoteSettings",
     "load_defaults",
     "setting",

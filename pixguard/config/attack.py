@@ -3,48 +3,69 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from pixguard.config.setting import Settings
+from pixguard.config.setting import Settings, setting
 
 EvaluatorName = Literal["auto", "dense", "delta"]
 PrecisionName = Literal["auto", "float32", "bfloat16"]
 
-
-@dataclass(frozen=True, slots=True)
-class DifferentialEvolutionSettings:
-    """Differential evolution; the defaults are the paper's (section 4.1.2; Su et al. 2019)."""
-
-    population: int = 100
-    generations: int = 100
-    mutation: float = 0.5
-    strategy: Literal["rand1", "best1"] = "rand1"
-    init: Literal["su", "uniform"] = "su"
+PAPER_PER_CLASS = 100
+"""Images a class that the paper attacks with more than one pixel; with one it attacks all."""
 
 
 @dataclass(frozen=True, slots=True)
 class AttackSettings(Settings):
     """One attack plan: which images are attacked, how, how often, with which seed.
 
-    ``per_class`` draws that many correctly classified images a class, with ``seed``; ``limit``
-    caps the number of images after that. ``target`` is a class name or ordinal, ``"each"`` for
-    every other class in turn, or None for a non-targeted attack. ``success`` applies to
-    multi-label classifiers. ``queries`` is the budget of an attempt where the attack itself does
-    not set it (differential evolution and exhaustive search do), ``order`` how a corner search
-    ranks its candidates, ``space`` what an exhaustive search covers (None: all values of one
-    pixel in grayscale, corners and their refinement in colour).
+    ``limit`` caps the number of images after ``per_class`` drew them. ``options`` are the attack's
+    own (:mod:`pixguard.attacks.registry`), None for its defaults.
     """
 
-    attack: str = "differential-evolution"
-    pixels: int = 1
-    per_class: int | None = None
-    limit: int | None = None
-    target: str | None = None
-    success: Literal["label-set", "argmax"] = "label-set"
-    repeats: int = 1
-    seed: int = 0
-    batch: int | None = None
-    evaluator: EvaluatorName = "auto"
-    precision: PrecisionName = "auto"
-    queries: int = 10_100
-    order: Literal["gradient", "grid"] = "gradient"
-    space: Literal["all-values", "corners"] | None = None
-    evolution: DifferentialEvolutionSettings = DifferentialEvolutionSettings()
+    attack: str = setting("differential-evolution", "How to search.", panel="Attack")
+    pixels: int = setting(
+        1, "How many pixels to change.", low=1, high=64, unit="pixels", panel="Attack"
+    )
+    target: str | None = setting(
+        None,
+        "Targeted attack on this class (name or ordinal), or `each` in turn.",
+        unit="class",
+        panel="Attack",
+    )
+    success: Literal["label-set", "argmax"] = setting(
+        "label-set", "Multi-label: what has to change for a success.", panel="Attack"
+    )
+    per_class: int | None = setting(
+        None,
+        "Attack at most that many images a class, drawn with the seed; 0 for all. Default, as in "
+        "the paper: all for one pixel, 100 for more.",
+        low=0,
+        unit="images",
+        panel="Images",
+    )
+    limit: int | None = setting(
+        None, "Attack at most that many images.", low=1, unit="images", panel="Images"
+    )
+    repeats: int = setting(1, "Attempts an image.", low=1, unit="attempts", panel="Images")
+    seed: int = setting(0, "Seed of every random choice.", low=0, panel="Run")
+    batch: int | None = setting(
+        None,
+        "Candidates evaluated at a time. Default: by device.",
+        low=1,
+        unit="candidates",
+        panel="Run",
+    )
+    evaluator: EvaluatorName = setting(
+        "auto",
+        "Whole images (dense), or only what a changed pixel reaches (delta).",
+        panel="Run",
+    )
+    precision: PrecisionName = setting(
+        "auto", "Of the search; successes are judged in float32.", panel="Run"
+    )
+    options: Settings | None = None
+
+    @property
+    def most_per_class(self) -> int | None:
+        """How many images of a class to attack; None for all: the paper's rule where it is open."""
+        if self.per_class is None and self.pixels > 1:
+            return PAPER_PER_CLASS
+        return self.per_class or None

@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
-from pixguard.config.setting import Settings
-from pixguard.records import SplitScheme
+from pixguard.config.setting import Settings, required, setting
+from pixguard.errors import UsageError
+from pixguard.records import NATIVE, NATIVE_SIZE, SplitScheme
 
 Source = Literal["auto", "medmnist", "originals", "folder", "phantom"]
 AttackAt = Literal["input", "native"]
+
+SIDES = (8, 2048)
+"""The least and the greatest side that images are loaded at, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +31,68 @@ class DatasetSettings(Settings):
     split_seed: int = 0
     phantom_images: int = 2000
     skip_bad: bool = False
+
+
+def parse_size(value: Any) -> int:
+    """Return the side in pixels that a text names, or that of native sizes.
+
+    Raises:
+        UsageError: it is neither a side in :data:`SIDES` nor ``native``.
+    """
+    text, (least, most) = str(value), SIDES
+    if text == NATIVE:
+        return NATIVE_SIZE
+    if not text.isdecimal() or not least <= int(text) <= most:
+        raise UsageError(
+            f"the size {text!r} is neither a side from {least} to {most} nor {NATIVE!r}",
+            "28, 64, 128 and 224 are MedMNIST's",
+        )
+    return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRequest(Settings):
+    """What a user says of a dataset; None where it is left to what is registered."""
+
+    panel: ClassVar[str] = "Data"
+
+    name: str = required(
+        "derma, pathology, oct, chest, a MedMNIST flag, or your own name.", flag="--dataset"
+    )
+    source: Source | None = setting(
+        None, "Where the images come from. Default: as registered for the dataset, else auto."
+    )
+    size: int | None = setting(
+        None,
+        "Side of the images, or native: each as large as its file. Default: as registered, "
+        "else 28.",
+        parser=parse_size,
+        metavar="<pixels>|native",
+    )
+    data_dir: Path | None = setting(None, "Folder, zip or npz file that holds the images.")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRequest(DatasetRequest):
+    """What a user says of a dataset to train on, which may not be registered yet."""
+
+    split: SplitScheme | None = setting(
+        None,
+        "70/10/20, stratified, from seed 0 (paper); or the source's own. Default: as registered, "
+        "else paper.",
+    )
+    phantom_images: int | None = setting(
+        None,
+        "How many phantoms to make. Default: as registered, else 2000.",
+        low=50,
+        unit="images",
+        flag="--images",
+    )
+    skip_bad: bool = setting(False, "Leave unreadable images out instead of stopping.")
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """What is said beyond where the images are, as :class:`DatasetSettings` name it."""
+        said = {"split": self.split, "phantom_images": self.phantom_images}
+        said["skip_bad"] = self.skip_bad or None
+        return {name: value for name, value in said.items() if value is not None}

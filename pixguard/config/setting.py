@@ -31,7 +31,7 @@ class Declaration:
         metavar: what stands for its value in the help.
         argument: whether the command line takes it by position.
         envvar: an environment variable beside the automatic one.
-        hidden: whether the help leaves it out.
+        panel: of the command's help that shows it; None: that of its group.
     """
 
     help: str
@@ -43,7 +43,7 @@ class Declaration:
     metavar: str | None = None
     argument: bool = False
     envvar: str | None = None
-    hidden: bool = False
+    panel: str | None = None
 
 
 def setting(default: T, help: str, **declared: Any) -> T:
@@ -80,7 +80,7 @@ class Settings:
             check(item.name, getattr(self, item.name), hints[item.name], declared)
 
 
-def check(name: str, value: Any, kind: Any, declared: Declaration | None) -> None:
+def check(name: str, value: Any, kind: Any, declared: Declaration | None = None) -> None:
     """Raise where a value is not one that its setting may have; None is always allowed to be None.
 
     Raises:

@@ -9,8 +9,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from pixguard.attacks import SEARCHES
-from pixguard.attacks.engine.search import Search
+from pixguard.attacks.engine.search import Search, make_search
 from pixguard.config import AttackSettings
 from pixguard.errors import UsageError
 from pixguard.records import AttackRecord, DatasetInfo, PredictionRecord, RestorationRecord
@@ -63,6 +62,9 @@ def attack(
         InterruptedRunError: a stop was requested; the finished attempts are committed.
     """
     search, record = open_search(subject, settings)
+    if settings.per_class is None and settings.most_per_class is not None:
+        most = settings.most_per_class
+        session.display.say(f"at most {most} images a class, as in the paper (per class 0: all)")
     target = subject if through is None else defend(session, subject, through)
     config = {**asdict(settings), "through": through, **subject.threat}
     with session.writer(config, settings.seed) as writer:
@@ -101,7 +103,9 @@ def open_search(subject: Subject, settings: AttackSettings) -> tuple[Search, Att
     info = subject.dataset.info
     check_definition(settings, info)
     resolve_targets(info, settings.target, ())
-    search = SEARCHES[settings.attack](settings, info.channels)
+    search = make_search(
+        settings.attack, settings.options, pixels=settings.pixels, channels=info.channels
+    )
     return search, full_record(search, settings, info.task, subject.threat)
 
 
@@ -135,9 +139,7 @@ def dry_run(
     finally:
         engine.dispose()
     dataset = subject.dataset
-    queries = sum(
-        search.most_queries(*dataset.shape(a.image_index), dataset.info.channels) for a in plan.todo
-    )
+    queries = sum(search.most_queries(*dataset.shape(a.image_index)) for a in plan.todo)
     evaluator, rate = measure_rate(session, target, settings, search, plan)
     return {
         **_summary(target, plan, settings, predictions),
@@ -213,8 +215,8 @@ def check_definition(settings: AttackSettings, info: DatasetInfo) -> None:
         info.task == "multi-class" or settings.target or info.label_count < 2
     ):
         raise UsageError(
-            "--success argmax is for non-targeted attacks on several labels at once",
-            "leave --success out",
+            "success by argmax is for non-targeted attacks on several labels at once",
+            "take the default, label-set",
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from pixguard.config import DatasetRequest
 from pixguard.datasets.base import ImageDataset
 from pixguard.defences.detectors import score_images
 from pixguard.errors import UsageError
@@ -15,7 +16,7 @@ from pixguard.runner.denoiser_training import indices_of_class
 from pixguard.runner.denoising import adversarial_images, chunks_alike
 from pixguard.runner.detectors import find_detectors, label, load_detector, normal_class
 from pixguard.runner.session import Session
-from pixguard.runner.subject import DatasetRequest, describe, open_registered
+from pixguard.runner.subject import describe, open_registered
 from pixguard.store import outcomes, reader
 from pixguard.store.detections import StoredDetection, detections
 from pixguard.store.engine import open_engine

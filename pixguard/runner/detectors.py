@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from sqlalchemy import Engine
 from torch import nn
 
+from pixguard.config import DatasetRequest
 from pixguard.defences.detectors import build_detector
 from pixguard.errors import UsageError
 from pixguard.models.weights import load_weights
 from pixguard.records import ModelRecord
 from pixguard.runner.session import Session
-from pixguard.runner.subject import DatasetRequest, registered_name
+from pixguard.runner.subject import registered_name
 from pixguard.store import reader
 from pixguard.store.reader import StoredModel
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from pixguard.config import DatasetRequest
 from pixguard.datasets.base import ImageDataset, Images
 from pixguard.defences.restoring import restore
 from pixguard.errors import DataError, PixguardError, UsageError
@@ -14,7 +15,7 @@ from pixguard.runner.denoising import CHUNK, adversarial_images
 from pixguard.runner.restored_cache import RestoredCache, attacked_key
 from pixguard.runner.session import Session
 from pixguard.runner.sprites import CELL_SIDE, Sheet, SheetWriter, strip
-from pixguard.runner.subject import DatasetRequest, open_registered
+from pixguard.runner.subject import open_registered
 from pixguard.store import reader
 from pixguard.store.gallery import GalleryAttempt
 from pixguard.store.reader import StoredDataset, StoredModel

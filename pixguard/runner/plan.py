@@ -128,7 +128,7 @@ def select_images(
         if right_behind is not None:
             drawn = itertools.chain(drawn, map(int, stream.permutation(wrong)))
             drawn = filter(right_behind, drawn)
-        classes.append(itertools.islice(drawn, settings.per_class or None))
+        classes.append(itertools.islice(drawn, settings.most_per_class))
     return list(itertools.islice(_in_turn(classes), settings.limit))
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine
@@ -10,7 +9,7 @@ from sqlalchemy import Engine
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.opening import open_classifier
 from pixguard.classifiers.resizing import FILTER, at_native_size
-from pixguard.config import AttackAt, DatasetSettings, Source
+from pixguard.config import AttackAt, DatasetRequest, DatasetSettings
 from pixguard.datasets import open_dataset
 from pixguard.datasets.base import ImageDataset
 from pixguard.datasets.catalogue import paper_entry
@@ -29,16 +28,6 @@ from pixguard.store.reader import StoredDataset, StoredModel
 from pixguard.store.writer import Writer
 
 DEFAULT_SIZE = 28
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetRequest:
-    """What the user said about the dataset; None where it is left to what is registered."""
-
-    name: str
-    source: Source | None = None
-    size: int | None = None
-    data_dir: Path | None = None
 
 
 def registered_name(name: str) -> str:

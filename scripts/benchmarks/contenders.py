@@ -5,7 +5,7 @@ Peers are imported when they are asked for: they are no part of what pixguard ne
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -15,12 +15,17 @@ from torch import nn
 
 from benchmarks.subjects import Subject
 from benchmarks.timing import counted, random_candidates, seconds_of, synchronised
-from pixguard.attacks.differential_evolution import DifferentialEvolutionSearch
 from pixguard.attacks.engine.jobs import Job, Outcome
 from pixguard.attacks.engine.objectives import misclassify
 from pixguard.attacks.engine.packing import pack
 from pixguard.attacks.engine.scheduler import Scheduler
-from pixguard.config import DifferentialEvolutionSettings, EvaluatorName, PrecisionName
+from pixguard.attacks.engine.search import Search
+from pixguard.attacks.registry import (
+    ATTACKS,
+    DIFFERENTIAL_EVOLUTION,
+    DifferentialEvolutionOptions,
+)
+from pixguard.config import EvaluatorName, PrecisionName
 from pixguard.inference.base import Evaluator
 from pixguard.inference.choice import choose_evaluator
 from pixguard.inference.dense import DenseEvaluator
@@ -45,10 +50,12 @@ class Budget:
         """The initial population and all generations."""
         return self.population * (self.generations + 1)
 
-    def search(self, kind: type[DifferentialEvolutionSearch]) -> DifferentialEvolutionSearch:
-        """Return pixguard's search, or one derived from it, with this budget."""
-        settings = DifferentialEvolutionSettings(self.population, self.generations)
-        return kind(settings, self.pixels)
+    def search(self, remembers: bool = True) -> Search:
+        """Return pixguard's search with this budget; it may forget what it asked for before."""
+        entry = replace(ATTACKS[DIFFERENTIAL_EVOLUTION], revisits=remembers)
+        options = DifferentialEvolutionOptions(self.population, self.generations)
+        search: Search = entry.load()(entry, options, self.pixels, 1)
+        return search
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,16 +143,10 @@ def art_pixel_attack(subject: Subject, budget: Budget) -> Answer:
     return Answer(returned.transpose(0, 2, 3, 1), None, count[0], count[0], seconds, note)
 
 
-class EveryCandidate(DifferentialEvolutionSearch):
-    """pixguard's evolution as if it never asked for a candidate twice: all are evaluated."""
-
-    revisits = False
-
-
 def plain_loop(subject: Subject, budget: Budget, batch: int) -> Answer:
     """Attack one image at a time, its population in batches, in float32, nothing left out."""
     evaluator = DenseEvaluator(subject.classifier, batch)
-    return run_search(subject, budget, evaluator, 1, EveryCandidate, f"batch {batch}")
+    return run_search(subject, budget, evaluator, 1, False, f"batch {batch}")
 
 
 def pixguard(
@@ -199,7 +200,7 @@ def make_evaluator(
 
 def fit(evaluator: Evaluator, images: int, budget: Budget) -> int:
     """Return how many images ``pixguard attack`` would take at a time; the batch is cut to them."""
-    return pack(evaluator, budget.search(DifferentialEvolutionSearch), images, images)
+    return pack(evaluator, budget.search(), images, images)
 
 
 def run_search(
@@ -207,13 +208,13 @@ def run_search(
     budget: Budget,
     evaluator: Evaluator,
     slots: int,
-    search: type[DifferentialEvolutionSearch] = DifferentialEvolutionSearch,
+    remembers: bool = True,
     note: str = "",
 ) -> Answer:
     """Run a search of pixguard on all images; warming up is not counted."""
     warm_up(evaluator, subject, budget.pixels)
     started = synchronised(subject.device)
-    outcomes = list(schedule(subject, budget, evaluator, slots, search))
+    outcomes = list(schedule(subject, budget, evaluator, slots, remembers))
     seconds = synchronised(subject.device) - started
     images = subject.images.copy()
     claims = np.zeros(len(images), dtype=bool)
@@ -232,7 +233,7 @@ def schedule(
     budget: Budget,
     evaluator: Evaluator,
     slots: int,
-    search: type[DifferentialEvolutionSearch] = DifferentialEvolutionSearch,
+    remembers: bool = True,
 ) -> list[Outcome]:
     """Attack every image once; the first 8 digits of an attempt's key are the image's place."""
     jobs = [
@@ -242,7 +243,7 @@ def schedule(
     scheduler = Scheduler(
         subject.classifier,
         evaluator,
-        budget.search(search),
+        budget.search(remembers),
         misclassify,
         slots=slots,
         device=subject.device,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchvision.transforms import Normalize
 
 from pixguard.attacks import (
-    SEARCHES,
+    ATTACKS,
     AttackResult,
     Corner,
     DifferentialEvolution,
@@ -22,12 +22,11 @@ from pixguard.attacks import (
 )
 from pixguard.attacks.attack import Attack
 from pixguard.classifiers.classifier import Classifier
-from pixguard.errors import UsageError
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 SIDE = 10
 
-ATTACKS: dict[str, tuple[type[Attack], dict[str, Any]]] = {
+QUICK: dict[str, tuple[type[Attack], dict[str, Any]]] = {
     "differential-evolution": (DifferentialEvolution, {"population": 20, "generations": 8}),
     "exhaustive": (Exhaustive, {"space": "corners"}),
     "corner": (Corner, {"queries": 150}),
@@ -37,11 +36,11 @@ ATTACKS: dict[str, tuple[type[Attack], dict[str, Any]]] = {
 }
 """Every attack with options that make it quick."""
 
-every_attack = pytest.mark.parametrize("name", sorted(SEARCHES))
+every_attack = pytest.mark.parametrize("name", ATTACKS.names)
 
 
 def make(name: str, network: nn.Module, **options: Any) -> Attack:
-    kind, quick = ATTACKS[name]
+    kind, quick = QUICK[name]
     return kind(network, **{**quick, **options})
 
 
@@ -111,8 +110,8 @@ def same(one: AttackResult, other: AttackResult, order: list[int]) -> bool:
 
 
 def test_every_attack_can_be_called_from_python():
-    assert set(SEARCHES) <= set(ATTACKS)
-    assert all(kind.name == name for name, (kind, _) in ATTACKS.items())
+    assert set(ATTACKS.names) == set(QUICK)
+    assert all(kind.entry.name == name for name, (kind, _) in QUICK.items())
 
 
 @every_attack
@@ -367,11 +366,16 @@ def test_options_out_of_range_are_refused_at_once(options):
         make("differential-evolution", small_network(), **options)
 
 
-def test_options_that_the_search_refuses_are_refused_when_called():
-    with pytest.raises(UsageError, match="population"):
-        make("differential-evolution", small_network(), population=3)(pictures(2), LABELS)
-    with pytest.raises(ValueError, match="no candidate"):
-        make("differential-evolution", small_network(), generations=-1)(pictures(2), LABELS)
+def test_options_out_of_their_bounds_are_refused_when_it_is_made():
+    with pytest.raises(ValueError, match="population must be at least 4, got 3"):
+        make("differential-evolution", small_network(), population=3)
+    with pytest.raises(ValueError, match="generations must be at least 0"):
+        make("differential-evolution", small_network(), generations=-1)
+    with pytest.raises(ValueError, match="order must be one of gradient, grid, got 'spiral'"):
+        make("corner", small_network(), order="spiral")
+
+
+def test_options_that_do_not_fit_the_images_are_refused_when_called():
     with pytest.raises(ValueError, match="do not have 101 pixels"):
         make("differential-evolution", small_network(), pixels=101)(pictures(2), LABELS)
 

@@ -6,14 +6,16 @@ import torch
 from attacks_arena import arena
 from scipy import optimize, stats
 
-from pixguard.attacks.differential_evolution import DifferentialEvolutionSearch, distinct_others
+from pixguard.attacks.differential_evolution import distinct_others
 from pixguard.attacks.engine.philox import philox
-from pixguard.config import DifferentialEvolutionSettings
+from pixguard.attacks.engine.search import Search, make_search
+from pixguard.attacks.registry import DIFFERENTIAL_EVOLUTION, DifferentialEvolutionOptions
 from pixguard.errors import UsageError
 
 
-def search(pixels=1, channels=1, slots=1, side=28, **settings) -> DifferentialEvolutionSearch:
-    made = DifferentialEvolutionSearch(DifferentialEvolutionSettings(**settings), pixels)
+def search(pixels=1, channels=1, slots=1, side=28, **settings) -> Search:
+    options = DifferentialEvolutionOptions(**settings)
+    made = make_search(DIFFERENTIAL_EVOLUTION, options, pixels=pixels, channels=channels)
     made.allocate(arena(slots, side, channels))
     made.start(torch.arange(slots), torch.arange(2 * slots).view(slots, 2) + 11)
     return made
@@ -82,7 +84,7 @@ def test_one_generation_follows_the_definition():
 
 def test_a_slot_depends_on_its_key_alone():
     alone = search(slots=1)
-    crowd = DifferentialEvolutionSearch(DifferentialEvolutionSettings(), 1)
+    crowd = make_search(DIFFERENTIAL_EVOLUTION, DifferentialEvolutionOptions(), pixels=1)
     crowd.allocate(arena(4, 28, 1))
     crowd.start(torch.arange(3), torch.tensor([[7, 7], [8, 8], [9, 9]]))
     crowd.tell(torch.rand(4, 100, dtype=torch.float64))
@@ -131,5 +133,5 @@ def test_it_converges_like_scipy_rand1_without_crossover():
 
 
 def test_a_population_too_small_to_breed_is_refused():
-    with pytest.raises(UsageError, match="population of 3"):
+    with pytest.raises(UsageError, match="at least 4, got 3"):
         search(population=3)

@@ -1,19 +1,21 @@
 """The scheduler on classifiers whose answer is known by construction."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from attacks_arena import arena
+from attacks_arena import arena, named
 from torch import Tensor, nn
 
 from pixguard.attacks.differential_evolution import DifferentialEvolutionSearch
 from pixguard.attacks.engine.jobs import Job, Outcome
 from pixguard.attacks.engine.objectives import misclassify
 from pixguard.attacks.engine.scheduler import Scheduler, all_pixels_changed
-from pixguard.attacks.engine.search import Candidates
+from pixguard.attacks.engine.search import Candidates, make_search
+from pixguard.attacks.registry import ATTACKS, DIFFERENTIAL_EVOLUTION, DifferentialEvolutionOptions
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import judge
-from pixguard.config import DifferentialEvolutionSettings
 from pixguard.inference.dense import DenseEvaluator
 from pixguard.progress import Silent
 from pixguard.records import digest
@@ -74,11 +76,11 @@ def run(
     population: int = 20,
     generations: int = 12,
 ) -> dict[str, Outcome]:
-    settings = DifferentialEvolutionSettings(population=population, generations=generations)
+    settings = DifferentialEvolutionOptions(population=population, generations=generations)
     scheduler = Scheduler(
         model,
         DenseEvaluator(model, batch),
-        DifferentialEvolutionSearch(settings, pixels),
+        make_search(DIFFERENTIAL_EVOLUTION, settings, pixels=pixels),
         misclassify,
         slots=slots,
         device=CPU,
@@ -111,7 +113,9 @@ def test_the_first_flip_ends_the_attempt_and_is_counted():
     """Class 1 from brightness 0.6 on: the first bright candidate of the population must be it."""
     model = classifier(OnePixelMatters(0.6))
     for outcome in run(model, jobs(6), generations=40).values():
-        search = DifferentialEvolutionSearch(DifferentialEvolutionSettings(population=20), 1)
+        search = make_search(
+            DIFFERENTIAL_EVOLUTION, DifferentialEvolutionOptions(population=20), pixels=1
+        )
         search.allocate(arena(1, SIDE, 1))
         words = [int(outcome.job.key[:8], 16), int(outcome.job.key[8:16], 16)]
         search.start(torch.tensor([0]), torch.tensor([words]))
@@ -164,7 +168,11 @@ def test_what_single_image_evaluation_denies_is_no_success():
     scheduler = Scheduler(
         model,
         Lying(model, 40),
-        DifferentialEvolutionSearch(DifferentialEvolutionSettings(population=10, generations=2), 1),
+        make_search(
+            DIFFERENTIAL_EVOLUTION,
+            DifferentialEvolutionOptions(population=10, generations=2),
+            pixels=1,
+        ),
         misclassify,
         slots=2,
         device=CPU,
@@ -192,7 +200,7 @@ def test_a_stop_request_drops_what_is_in_flight():
     scheduler = Scheduler(
         model,
         DenseEvaluator(model, 20),
-        DifferentialEvolutionSearch(DifferentialEvolutionSettings(population=20), 1),
+        named(DIFFERENTIAL_EVOLUTION, population=20),
         misclassify,
         slots=1,
         device=CPU,
@@ -216,11 +224,11 @@ def test_a_batch_that_does_not_fit_is_halved_and_no_row_changes():
             return super().logits(owners, positions, colours)
 
     model, said = classifier(small_network()), list[str]()
-    settings = DifferentialEvolutionSettings(population=20, generations=12)
+    settings = DifferentialEvolutionOptions(population=20, generations=12)
     scheduler = Scheduler(
         model,
         evaluator := Cramped(model, 60),
-        DifferentialEvolutionSearch(settings, 1),
+        make_search(DIFFERENTIAL_EVOLUTION, settings, pixels=1),
         misclassify,
         slots=3,
         device=CPU,
@@ -242,7 +250,9 @@ def test_memory_that_does_not_do_for_one_candidate_is_an_error():
             raise torch.OutOfMemoryError("nothing fits")
 
     model = classifier(Constant(0.0))
-    search = DifferentialEvolutionSearch(DifferentialEvolutionSettings(population=4), 1)
+    search = make_search(
+        DIFFERENTIAL_EVOLUTION, DifferentialEvolutionOptions(population=4), pixels=1
+    )
     scheduler = Scheduler(model, Full(model, 4), search, misclassify, slots=1, device=CPU)
     with pytest.raises(torch.OutOfMemoryError):
         list(scheduler.run(jobs(1), Silent()))
@@ -258,24 +268,21 @@ def test_what_was_asked_before_is_answered_from_memory():
             self.seen += len(owners)
             return super().logits(owners, positions, colours)
 
-    class Forgetful(DifferentialEvolutionSearch):
-        revisits = False
-
+    entry = ATTACKS[DIFFERENTIAL_EVOLUTION]
     model = classifier(Constant(0.0))
-    settings = DifferentialEvolutionSettings(population=20, generations=40)
+    settings = DifferentialEvolutionOptions(population=20, generations=40)
     asked, outcomes = {}, {}
-    for kind in (DifferentialEvolutionSearch, Forgetful):
+    for remembers in (True, False):
+        search = DifferentialEvolutionSearch(replace(entry, revisits=remembers), settings, 1, 1)
         evaluator = Counting(model, 20)
-        scheduler = Scheduler(model, evaluator, kind(settings, 1), misclassify, slots=2, device=CPU)
-        outcomes[kind] = {o.job.key: o for o in scheduler.run(jobs(4), Silent())}
-        asked[kind] = evaluator.seen
-    remembering = outcomes[DifferentialEvolutionSearch]
-    assert asked[Forgetful] == 4 * 20 * 41
-    assert asked[DifferentialEvolutionSearch] == sum(
-        o.distinct_queries for o in remembering.values()
-    )
-    assert asked[DifferentialEvolutionSearch] < asked[Forgetful]
-    for key, expected in outcomes[Forgetful].items():
+        scheduler = Scheduler(model, evaluator, search, misclassify, slots=2, device=CPU)
+        outcomes[remembers] = {o.job.key: o for o in scheduler.run(jobs(4), Silent())}
+        asked[remembers] = evaluator.seen
+    remembering = outcomes[True]
+    assert asked[False] == 4 * 20 * 41
+    assert asked[True] == sum(o.distinct_queries for o in remembering.values())
+    assert asked[True] < asked[False]
+    for key, expected in outcomes[False].items():
         assert expected.distinct_queries is None
         assert (remembering[key].positions == expected.positions).all()
         assert remembering[key].queries == expected.queries

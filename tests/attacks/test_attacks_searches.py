@@ -1,27 +1,21 @@
 """What every search promises, and what each finds on classifiers whose answer is known."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import torch
-from attacks_arena import arena
+from attacks_arena import arena, named
 from scipy import stats
 from torch import Tensor, nn
 
-from pixguard.attacks import SEARCHES
-from pixguard.attacks.corner import CornerSearch
+from pixguard.attacks import ATTACKS
 from pixguard.attacks.engine.jobs import Job, Outcome
 from pixguard.attacks.engine.objectives import misclassify
 from pixguard.attacks.engine.sampling import corner_colours, corners_of, draw_corners, draw_places
 from pixguard.attacks.engine.scheduler import Scheduler, all_pixels_changed
-from pixguard.attacks.engine.search import Arena, Candidates, Search
-from pixguard.attacks.exhaustive import ExhaustiveSearch
-from pixguard.attacks.random_search import RandomSearch
-from pixguard.attacks.sigma_zero import SIGMA, SigmaZeroSearch, count_gradient
-from pixguard.attacks.sparse_rs import SparseRSSearch, replace_pixels
+from pixguard.attacks.engine.search import Arena, Candidates, Search, make_search
+from pixguard.attacks.sigma_zero import SIGMA, count_gradient
+from pixguard.attacks.sparse_rs import replace_pixels
 from pixguard.classifiers.classifier import Classifier
-from pixguard.config import AttackSettings
 from pixguard.errors import UsageError
 from pixguard.inference.dense import DenseEvaluator
 from pixguard.progress import Silent
@@ -31,20 +25,21 @@ SIDE = 8
 BUDGET = 70
 CPU = torch.device("cpu")
 
-BUDGETED: dict[str, Callable[[int, int], Search]] = {
-    "random": RandomSearch,
-    "gradient": lambda queries, pixels: CornerSearch(queries, pixels, "gradient"),
-    "grid": lambda queries, pixels: CornerSearch(queries, pixels, "grid"),
-    "sparse-rs": SparseRSSearch,
-    "sigma-zero": SigmaZeroSearch,
+BUDGETED: dict[str, dict[str, str]] = {
+    "random": {},
+    "gradient": {"attack": "corner", "order": "gradient"},
+    "grid": {"attack": "corner", "order": "grid"},
+    "sparse-rs": {},
+    "sigma-zero": {},
 }
 ALL = [*BUDGETED, "exhaustive"]
 
 
 def make(name: str, channels: int = 1, pixels: int = 1, queries: int = BUDGET) -> Search:
     if name == "exhaustive":
-        return ExhaustiveSearch(None, channels, pixels)
-    return BUDGETED[name](queries, pixels)
+        return named(name, channels, pixels)
+    options = {"attack": name, **BUDGETED[name]}
+    return named(options.pop("attack"), channels, pixels, queries=queries, **options)
 
 
 CASES = [
@@ -133,7 +128,7 @@ def steps(search: Search, place: Arena, slots: int, count: int, channels: int):
 @pytest.mark.parametrize(("name", "channels", "pixels"), CASES)
 def test_it_asks_for_what_an_image_has_and_reports_what_it_asked_for(name, channels, pixels):
     search = make(name, channels, pixels)
-    most = search.most_queries(SIDE, SIDE, channels)
+    most = search.most_queries(SIDE, SIDE)
     best = [(torch.inf, None)] * 2
     place = arena(2, SIDE, channels)
     for candidates, fitness in steps(search, place, 2, most, channels):
@@ -162,7 +157,7 @@ def test_a_robust_classifier_costs_exactly_what_was_announced(name, channels, pi
     search = make(name, channels, pixels)
     model = classifier(Bump(channels, level=2.0), channels)
     outcomes = run(model, jobs(2, channels), search, slots=2)
-    assert {o.queries for o in outcomes.values()} == {search.most_queries(SIDE, SIDE, channels)}
+    assert {o.queries for o in outcomes.values()} == {search.most_queries(SIDE, SIDE)}
     assert not any(o.success or o.error for o in outcomes.values())
 
 
@@ -200,14 +195,14 @@ def test_it_beats_random_search_on_a_smooth_problem(name, channels, pixels):
 
 
 def test_every_search_can_be_had_by_name():
-    for name, factory in SEARCHES.items():
-        assert factory(AttackSettings(attack=name), 3).record.name == name
+    for name in ATTACKS.names:
+        assert make_search(name, channels=3).record.name == name
 
 
 @pytest.mark.parametrize("name", BUDGETED)
 def test_an_image_without_room_is_refused(name):
     with pytest.raises(UsageError, match="too small"):
-        make(name, pixels=4).most_queries(2, 2, 1)
+        make(name, pixels=4).most_queries(2, 2)
 
 
 def test_places_and_corners_are_drawn_uniformly_from_what_is_free():
@@ -253,7 +248,7 @@ def asked_for(search: Search, side: int, channels: int) -> list[tuple[int, ...]]
     """Return (row, col, colour...) of all candidates, in order; slot 1 starts 3 steps late."""
     search.allocate(arena(2, side, channels))
     search.start(torch.tensor([0]), torch.zeros(1, 2, dtype=torch.int64))
-    rows, total = [], search.most_queries(side, side, channels)
+    rows, total = [], search.most_queries(side, side)
     for step in range(-(-total // search.candidates_per_step) + 3):
         if step == 3:
             search.start(torch.tensor([1]), torch.zeros(1, 2, dtype=torch.int64))
@@ -271,7 +266,7 @@ def asked_for(search: Search, side: int, channels: int) -> list[tuple[int, ...]]
 
 
 def test_exhaustive_covers_every_value_of_every_pixel_once_extremes_first():
-    rows = asked_for(ExhaustiveSearch(None, 1, 1), 5, 1)
+    rows = asked_for(named("exhaustive", 1), 5, 1)
     assert len(rows) == len(set(rows)) == 25 * 256
     values = [value for _, _, value in rows[::25]]
     assert values[:5] == [0, 255, 128, 64, 192]
@@ -279,7 +274,7 @@ def test_exhaustive_covers_every_value_of_every_pixel_once_extremes_first():
 
 
 def test_exhaustive_covers_every_corner_once_and_refines_the_best_pixels():
-    rows = asked_for(ExhaustiveSearch(None, 3, 1), 5, 3)
+    rows = asked_for(named("exhaustive", 3), 5, 3)
     corners, refined = rows[: 25 * 8], rows[25 * 8 :]
     assert len(set(corners)) == 25 * 8
     assert {c for *_, red, green, blue in corners for c in (red, green, blue)} == {0, 255}
@@ -300,15 +295,17 @@ def test_exhaustive_covers_every_corner_once_and_refines_the_best_pixels():
 
 def test_exhaustive_finds_a_needle_and_only_a_needle():
     work = jobs(2)
-    found = run(classifier(Needle(6, 1, 77)), work, ExhaustiveSearch("all-values", 1, 1), slots=2)
+    found = run(
+        classifier(Needle(6, 1, 77)), work, named("exhaustive", space="all-values"), slots=2
+    )
     for outcome in found.values():
         assert outcome.success
         assert outcome.positions.tolist() == [[6, 1]] and outcome.colours.tolist() == [[77]]
 
 
 def test_exhaustive_computes_only_a_step_of_a_large_space():
-    search = ExhaustiveSearch(None, 1, 1)
-    assert search.most_queries(224, 224, 1) == 12_845_056
+    search = named("exhaustive", 1)
+    assert search.most_queries(224, 224) == 12_845_056
     search.allocate(arena(1, 224, 1))
     search.start(torch.tensor([0]), torch.zeros(1, 2, dtype=torch.int64))
     held = sum(v.numel() for v in vars(search).values() if isinstance(v, Tensor))
@@ -319,16 +316,16 @@ def test_exhaustive_computes_only_a_step_of_a_large_space():
 
 @pytest.mark.parametrize(
     ("space", "channels", "pixels", "message"),
-    [(None, 1, 2, "covers one pixel"), ("all-values", 3, 1, "16.7 million")],
+    [(None, 1, 2, "1 pixel at most"), ("all-values", 3, 1, "16.7 million")],
 )
 def test_exhaustive_refuses_what_it_cannot_cover(space, channels, pixels, message):
     with pytest.raises(UsageError, match=message):
-        ExhaustiveSearch(space, channels, pixels)
+        named("exhaustive", channels, pixels, space=space)
 
 
 def test_exhaustive_says_which_space_it_covered():
-    assert ExhaustiveSearch(None, 1, 1).record.parameters["space"] == "all-values"
-    assert ExhaustiveSearch(None, 3, 1).record.parameters["space"] == "corners"
+    assert named("exhaustive", 1).record.parameters["space"] == "all-values"
+    assert named("exhaustive", 3).record.parameters["space"] == "corners"
 
 
 # Corner
@@ -386,9 +383,9 @@ def test_one_pixel_corners_are_asked_for_once_and_only_where_they_change(order, 
     place = arena(2, SIDE, channels)  # black
     place.images[0, 2, 3] = 255
     place.images[0, 1, 1, 0] = 9
-    search = CornerSearch(5000, 1, order)
+    search = make(order, channels, queries=5000)
     seen = [[], []]
-    for candidates, _ in steps(search, place, 2, search.most_queries(SIDE, SIDE, channels), 1):
+    for candidates, _ in steps(search, place, 2, search.most_queries(SIDE, SIDE), 1):
         for slot in range(2):
             count = int(candidates.counts[slot])
             row = torch.cat([candidates.positions[slot, :, 0], candidates.colours[slot, :, 0]], -1)
@@ -401,7 +398,7 @@ def test_one_pixel_corners_are_asked_for_once_and_only_where_they_change(order, 
 def test_pairs_come_in_the_order_of_the_sum_of_their_margins():
     """A separable margin: the first pair must be the best of all pairs at distinct pixels."""
     weights = random_weights(1)
-    search = CornerSearch(1000, 2, "gradient")
+    search = make("gradient", pixels=2, queries=1000)
     place = arena(1, SIDE, 1)
     place.images[:] = 128
     search.allocate(place)

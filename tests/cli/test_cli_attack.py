@@ -4,18 +4,19 @@ import json
 import shutil
 import sqlite3
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import torch
 from typer.testing import CliRunner
 
-from pixguard.attacks import SEARCHES
+from pixguard.attacks import ATTACKS
+from pixguard.attacks.engine.search import make_search
 from pixguard.classifiers.evaluation import canonical_logits, judge
 from pixguard.cli.app import app
-from pixguard.cli.attack import BELONGS_TO, AttackName
-from pixguard.cli.common import open_session, request
-from pixguard.config import AttackSettings
+from pixguard.cli.common import open_session
+from pixguard.config import AttackSettings, DatasetRequest
+from pixguard.config.setting import declarations
 from pixguard.defences.restoring import restore
 from pixguard.inference.dense import DenseEvaluator
 from pixguard.records import PixelRecord, decode_label_set
@@ -38,6 +39,11 @@ SMALL = {
     "random": "--queries 150",
 }
 """Every attack with a small budget."""
+
+BELONGS_TO: dict[str, set[str]] = {}
+for entry in ATTACKS:
+    for option in declarations(entry.options) if entry.options else ():
+        BELONGS_TO.setdefault(option, set()).add(entry.name)
 
 EVOLUTION = f"attack --dataset oct {SMALL['differential-evolution']}"
 
@@ -68,11 +74,11 @@ def trained(after_training: Path, tmp_path: Path) -> Path:
 
 
 def test_the_command_line_names_every_attack() -> None:
-    assert set(get_args(AttackName)) == set(SEARCHES) == set(SMALL)
-    assert get_args(AttackName)[0] == AttackSettings().attack
+    assert set(ATTACKS.names) == set(SMALL)
+    assert ATTACKS.names[0] == AttackSettings().attack
 
 
-@pytest.mark.parametrize("attack", get_args(AttackName))
+@pytest.mark.parametrize("attack", ATTACKS.names)
 def test_an_attack_runs_resumes_and_is_stored_under_its_name(
     trained: Path, attack: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,16 +100,16 @@ def test_an_attack_runs_resumes_and_is_stored_under_its_name(
         "JOIN attack k ON k.id = t.attack_id LEFT JOIN pixel p ON p.attempt_id = t.id GROUP BY t.id"
     )
     assert len(rows) == 3
-    search = SEARCHES[attack](AttackSettings(), 1)
+    search = make_search(attack)
     for name, success, changed, queries, distinct, evaluator, precision, pixels in rows:
         assert (name, success, pixels) == (attack, changed, 1)
         assert 1 <= queries <= dry["queries_at_most"] / 3
         assert (evaluator, precision) == (dry["evaluator"], dry["precision"])
-        if search.revisits:
+        if search.entry.revisits:
             assert 1 <= distinct <= queries
         else:
             assert distinct is None
-    assert ("distinct_queries" in first) == search.revisits
+    assert ("distinct_queries" in first) == search.entry.revisits
 
 
 def test_an_attack_changes_as_many_pixels_as_asked(trained: Path) -> None:
@@ -123,7 +129,7 @@ VALUES = {
 def test_an_option_of_another_attack_is_refused_where_it_was_typed(
     trained: Path, option: str
 ) -> None:
-    for attack in set(get_args(AttackName)) - set(BELONGS_TO[option]):
+    for attack in set(ATTACKS.names) - BELONGS_TO[option]:
         command = f"attack --dataset oct --attack {attack} --{option} {VALUES[option]} --json"
         error = json.loads(run(command, code=2).stdout)["error"]
         assert f"--{option}" in error["message"]
@@ -177,7 +183,7 @@ def test_exhaustive_search_of_two_pixels_is_refused_before_anything_is_written(
 ) -> None:
     runs = select("SELECT COUNT(*) FROM run")
     refused = run("attack --dataset oct --attack exhaustive --pixels 2", code=2)
-    assert "one pixel" in refused.output
+    assert "1 pixel at most" in refused.output
     assert select("SELECT COUNT(*) FROM run") == runs
 
 
@@ -199,7 +205,7 @@ def test_where_no_batch_is_small_enough_the_user_is_told(
 
 def open_again() -> tuple[Any, Subject]:
     with open_session("pixguard.db", "cpu") as session:
-        return session, open_subject(session, request("oct", None, None, None), "latest")
+        return session, open_subject(session, DatasetRequest("oct"), "latest")
 
 
 @pytest.mark.parametrize("denoiser", ["median", "autoencoder"])

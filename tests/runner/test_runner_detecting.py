@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from pixguard.config import DetectorSettings
+from pixguard.config import DatasetRequest, DetectorSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.errors import InterruptedRunError, UsageError
 from pixguard.progress import Silent
@@ -28,7 +28,6 @@ from pixguard.runner import denoising, detecting
 from pixguard.runner.detecting import apply, threshold_for
 from pixguard.runner.detector_training import majority_class, train
 from pixguard.runner.session import Session
-from pixguard.runner.subject import DatasetRequest
 from pixguard.store.engine import open_engine
 
 SIDE = 28

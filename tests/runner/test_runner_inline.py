@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from pixguard.attacks import SEARCHES
+from pixguard.attacks.engine.search import make_search
+from pixguard.attacks.registry import AttackEntry
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.small_cnn import SmallCNN
 from pixguard.config import AttackSettings
@@ -33,7 +34,10 @@ class Asking:
 
     candidates_per_step: int
     revisits: bool
-    complete: bool = False
+
+    @property
+    def entry(self) -> AttackEntry:
+        return AttackEntry("asking", "nowhere:Asking", revisits=self.revisits)
 
 
 def subject() -> Subject:
@@ -107,7 +111,7 @@ def test_the_rate_is_that_of_the_first_steps_of_the_search_itself(attack: str, p
     with torch.no_grad():  # no attempt ends early: the decision is far from every border
         one.classifier.get_parameter("network.head.bias").copy_(torch.tensor([99.0, -99.0]))
     settings = AttackSettings(attack=attack, batch=60, pixels=pixels, evaluator="dense")
-    search = SEARCHES[attack](settings, 1)
+    search = make_search(attack, pixels=pixels)
     ask = search.ask
     search.ask = lambda: (steps.append(ask()), steps[-1])[1]  # type: ignore[method-assign]
     decisions = {index: PredictionRecord(index, (0,), 0.6) for index in range(9)}
@@ -119,5 +123,5 @@ def test_the_rate_is_that_of_the_first_steps_of_the_search_itself(attack: str, p
 
 def test_a_plan_that_is_done_has_no_rate() -> None:
     settings = AttackSettings(evaluator="dense")
-    search = SEARCHES[settings.attack](settings, 1)
+    search = make_search(settings.attack)
     assert measure_rate(SESSION, subject(), settings, search, plan(3, 3))[1] == 0

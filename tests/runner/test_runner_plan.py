@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pixguard.attacks import SEARCHES
+from pixguard.attacks.engine.search import make_search
 from pixguard.config import AttackSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.errors import UsageError
@@ -110,7 +110,7 @@ def test_every_part_of_a_key_counts():
 def test_keys_are_those_of_databases_that_were_made_before_there_were_defences():
     """The first attempt of ``pixguard.db.example``."""
     settings = AttackSettings()
-    attack = full_record(SEARCHES[settings.attack](settings, 1), settings, "multi-class")
+    attack = full_record(make_search(settings.attack), settings, "multi-class")
     weights = "e7f252b8fb08fdad9bc304b9ac082409db187d731095790501b69a527b2e2967"
     image = "a0548c103906f13e757bf5f1c46b4e27b4071fcee0719d3df969dbee043e950e"
     data = dataset(np.arange(4894) % 3)

@@ -26,7 +26,7 @@ def pack(evaluator: Evaluator, search: Search, attempts: int, waiting: int) -> i
         waiting: how many of them are still to be made.
     """
     step = search.candidates_per_step
-    wanted = evaluator.batch * (REVISITING_SHARE if search.revisits else 1)
+    wanted = evaluator.batch * (REVISITING_SHARE if search.entry.revisits else 1)
     slots = max(1, min(attempts, evaluator.most_slots, math.ceil(wanted / step)))
     asked = slots * step
     evaluator.batch = math.ceil(asked / math.ceil(asked / evaluator.batch))
@@ -35,4 +35,4 @@ def pack(evaluator: Evaluator, search: Search, attempts: int, waiting: int) -> i
 
 def search_precision(asked: PrecisionName, search: Search) -> PrecisionName:
     """Return the precision to search in: a proof must not rest on rounded answers."""
-    return "float32" if asked == "auto" and search.complete else asked
+    return "float32" if asked == "auto" and search.entry.complete else asked

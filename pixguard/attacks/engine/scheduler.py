@@ -124,7 +124,7 @@ class Scheduler:
     def _allocate(self, image: NDArray[np.uint8]) -> None:
         slots, (height, width, channels) = len(self._attempts), image.shape
         self._steps = -(
-            -self._search.most_queries(height, width, channels) // self._search.candidates_per_step
+            -self._search.most_queries(height, width) // self._search.candidates_per_step
         )
         self._bytes = torch.zeros(
             slots, height, width, channels, dtype=torch.uint8, device=self._device
@@ -191,7 +191,7 @@ class Scheduler:
 
         A candidate that an attempt has asked for before is answered from memory.
         """
-        if not self._search.revisits:
+        if not self._search.entry.revisits:
             fitness, success = self._evaluate(candidates, asked)
             return fitness, success, asked
         keys = candidate_keys(candidates, self._bytes.shape[2])
@@ -294,7 +294,7 @@ class Scheduler:
         claimed = claimed and bool(all_pixels_changed(self._bytes[slot][None], one))
         decision = self._classifier.decide(logits)[0]
         attempt.elapsed_ms += (time.perf_counter() - started) * 1000
-        distinct = attempt.distinct + looked_at[1] if self._search.revisits else None
+        distinct = attempt.distinct + looked_at[1] if self._search.entry.revisits else None
         return Outcome(
             job=attempt.job,
             success=claimed and agreed,

@@ -5,12 +5,17 @@ is the slot, so that one step serves all of them. It knows neither classifier no
 scheduler evaluates what it asks for (:mod:`pixguard.attacks.engine.scheduler`).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
+from pixguard.attacks.engine.sampling import check_room
+from pixguard.attacks.registry import ATTACKS, AttackEntry
+from pixguard.config.setting import Settings
+from pixguard.errors import UsageError
 from pixguard.records import AttackRecord
 
 Fitness = Literal["probability", "margin"]
@@ -46,31 +51,59 @@ class Candidates:
     counts: Tensor | None = None
 
 
-class Search(Protocol):
-    """One attack as it runs."""
+class Search(ABC):
+    """One attack as it runs.
 
-    record: AttackRecord
+    Args:
+        entry: what the registry says of the attack.
+        options: an instance of the entry's options.
+        pixels: k, how many pixels a candidate changes.
+        channels: of the images, 1 or 3.
+
+    Attributes:
+        record: what the database holds of it.
+        candidates_per_step: P, how many candidates a slot asks for at a time, at most.
+        fitness: what it minimises, see :class:`pixguard.attacks.engine.objectives.Objective`.
+
+    Raises:
+        UsageError: it cannot change that many pixels, or these options do not fit the images.
+    """
+
+    fitness: ClassVar[Fitness] = "margin"
     candidates_per_step: int
-    """P: how many candidates a slot asks for at a time, at most."""
-    fitness: Fitness
-    """What it minimises: see :class:`pixguard.attacks.engine.objectives.Objective`."""
-    revisits: bool
-    """Whether it often asks for candidates that it has asked for before, so that remembering the
-    answers pays."""
-    complete: bool
-    """Whether its failure says that no candidate of a space succeeds, so that none may be
-    misjudged on the way."""
 
-    def most_queries(self, height: int, width: int, channels: int) -> int:
+    def __init__(self, entry: AttackEntry, options: Any, pixels: int, channels: int) -> None:
+        if entry.most_pixels is not None and pixels > entry.most_pixels:
+            raise UsageError(
+                f"{entry.name} search changes {entry.most_pixels} pixel at most, not {pixels}",
+                "the attack corner takes any number",
+            )
+        self.entry = entry
+        self.options = options
+        self.pixels = pixels
+        self.channels = channels
+        self.record = AttackRecord(entry.name, entry.version, pixels, self.parameters())
+
+    def parameters(self) -> Mapping[str, Any]:
+        """Return what identifies the attack beside its name and pixels: options and constants."""
+        return asdict(self.options)
+
+    def most_queries(self, height: int, width: int) -> int:
         """Return how many candidates an unsuccessful attempt asks for on images of a shape.
+
+        By default the budget of the options.
 
         Raises:
             UsageError: the search does not work on such images.
         """
+        check_room(self.pixels, height, width)
+        return int(self.options.queries)
 
+    @abstractmethod
     def allocate(self, arena: Arena) -> None:
         """Prepare the state for the slots of an arena."""
 
+    @abstractmethod
     def start(self, slots: Tensor, keys: Tensor) -> None:
         """Begin new attempts.
 
@@ -79,14 +112,39 @@ class Search(Protocol):
             keys: int64 (n, 2), the two 32-bit words of each attempt's random stream.
         """
 
+    @abstractmethod
     def ask(self) -> Candidates:
         """Return the next candidates of every slot; those of idle slots are not looked at."""
 
+    @abstractmethod
     def tell(self, fitness: Tensor) -> None:
         """Take the fitness float64 (S, P) of the candidates asked for; smaller is better.
 
         It is infinite for candidates beyond a slot's count, and in idle slots.
         """
 
+    @abstractmethod
     def best(self, slot: int) -> tuple[Tensor, Tensor]:
         """Return positions (k, 2) and colours (k, C) of the best candidate that a slot has had."""
+
+
+def make_search(
+    attack: str, options: Settings | None = None, *, pixels: int = 1, channels: int = 1
+) -> Search:
+    """Return an attack's search.
+
+    Args:
+        attack: its name in the registry.
+        options: None for its defaults.
+        pixels: how many pixels a candidate changes.
+        channels: of the images, 1 or 3.
+
+    Raises:
+        UsageError: there is no such attack; it cannot change that many pixels, or its options do
+            not fit the images.
+    """
+    entry = ATTACKS[attack]
+    if options is None and entry.options is not None:
+        options = entry.options()
+    search: Search = entry.load()(entry, options, pixels, channels)
+    return search

@@ -1,0 +1,141 @@
+"""Which attacks there are, and their options; light to import.
+
+A new attack is a file with its search (:class:`pixguard.attacks.engine.search.Search`) and an entry
+here, above the dataclass of its options. The command line, the Python API, the documents and the
+conformance tests are made of that.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pixguard.config.setting import Settings, setting
+from pixguard.registry import Entry, Registry
+
+DIFFERENTIAL_EVOLUTION = "differential-evolution"
+
+
+@dataclass(frozen=True, slots=True)
+class AttackEntry(Entry):
+    """An attack by name; its target is its search.
+
+    Attributes:
+        version: counted up when the same key gives another result; recorded.
+        needs_gradients: whether it asks for the classifier's gradients, unless its options say
+            otherwise (white box); others need its answers only (black box).
+        revisits: whether it often asks for candidates that it has asked for before, so that
+            remembering the answers pays.
+        complete: whether its failure says that no candidate of a space succeeds, so that none may
+            be misjudged on the way.
+        most_pixels: how many pixels it can change; None: any number.
+    """
+
+    version: int = 1
+    needs_gradients: bool = False
+    revisits: bool = False
+    complete: bool = False
+    most_pixels: int | None = None
+
+    @property
+    def class_name(self) -> str:
+        """The class of the Python API: the search's name without ``Search``."""
+        return self.target.partition(":")[2].removesuffix("Search")
+
+
+ATTACKS: Registry[AttackEntry] = Registry("attack")
+
+
+@ATTACKS.with_options(
+    AttackEntry(
+        DIFFERENTIAL_EVOLUTION,
+        "pixguard.attacks.differential_evolution:DifferentialEvolutionSearch",
+        "The paper's attack, DE/rand/1 without crossover (Su et al. 2019; the paper, 4.1.2).",
+        revisits=True,
+    )
+)
+@dataclass(frozen=True, slots=True)
+class DifferentialEvolutionOptions(Settings):
+    """The defaults are the paper's."""
+
+    population: int = setting(100, "Size of the population.", low=4, unit="individuals")
+    generations: int = setting(
+        100, "At most, after the initial population.", low=0, unit="generations"
+    )
+    mutation: float = setting(0.5, "Mutation factor F.", low=0.0, high=2.0)
+    strategy: Literal["rand1", "best1"] = setting(
+        "rand1", "Children of random individuals, or of the best one."
+    )
+    init: Literal["su", "uniform"] = setting(
+        "su", "Initial colours: N(128, 127) clipped to [0, 255], or uniform."
+    )
+
+
+@ATTACKS.with_options(
+    AttackEntry(
+        "exhaustive",
+        "pixguard.attacks.exhaustive:ExhaustiveSearch",
+        "Every candidate of one pixel: the truth about the space that it covers.",
+        complete=True,
+        most_pixels=1,
+    )
+)
+@dataclass(frozen=True, slots=True)
+class ExhaustiveOptions(Settings):
+    """What to cover."""
+
+    space: Literal["all-values", "corners"] | None = setting(
+        None,
+        "All values (grayscale only), or extreme colours and their refinement. Default: the "
+        "first in grayscale, the second in colour.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetOptions(Settings):
+    """For attacks that ask for candidates until a budget is spent."""
+
+    queries: int = setting(10_100, "Budget of an attempt.", low=1, unit="queries")
+
+
+@ATTACKS.with_options(
+    AttackEntry(
+        "corner",
+        "pixguard.attacks.corner:CornerSearch",
+        "Extreme colours, ranked, then in combination.",
+        needs_gradients=True,
+    )
+)
+@dataclass(frozen=True, slots=True)
+class CornerOptions(BudgetOptions):
+    """How to rank."""
+
+    order: Literal["gradient", "grid"] = setting(
+        "gradient", "Rank by one gradient (white box), or by the answers on a grid (black box)."
+    )
+
+
+ATTACKS.add(
+    AttackEntry(
+        "sparse-rs",
+        "pixguard.attacks.sparse_rs:SparseRSSearch",
+        "Random replacement of pixels, the black-box baseline of Croce et al. 2022.",
+        options=BudgetOptions,
+    )
+)
+ATTACKS.add(
+    AttackEntry(
+        "sigma-zero",
+        "pixguard.attacks.sigma_zero:SigmaZeroSearch",
+        "Gradient descent on a smoothed count of changed pixels (Cinà et al. 2025).",
+        options=BudgetOptions,
+        needs_gradients=True,
+    )
+)
+ATTACKS.add(
+    AttackEntry(
+        "random",
+        "pixguard.attacks.random_search:RandomSearch",
+        "Independent uniform candidates: the floor that every search must beat.",
+        options=BudgetOptions,
+        revisits=True,
+    )
+)

@@ -1,0 +1,69 @@
+"""The groups of options that commands share, beside those of :mod:`pixguard.config`."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pixguard.config import AttackAt
+from pixguard.config.setting import Settings, setting
+from pixguard.errors import UsageError
+
+DEFAULT_DATABASE = "pixguard.db"
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifierOptions(Settings):
+    """Which classifier, and where its images are changed."""
+
+    panel: ClassVar[str] = "Classifier"
+
+    model: str = setting("latest", "Classifier: an id, an architecture, or latest (the newest).")
+    attack_at: AttackAt = setting(
+        "input",
+        "Where pixels are changed: in the image that the classifier takes (input), or in the "
+        "original, before the resize (native).",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceOptions(Settings):
+    """Where to compute."""
+
+    panel: ClassVar[str] = "Run"
+
+    device: str = setting("auto", "auto, cpu, cuda, cuda:1, ...")
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions(DeviceOptions):
+    """How to go on."""
+
+    resume: bool = setting(False, "Go on with what is missing; say how much was found.")
+    fresh_seed: bool = setting(False, "Take the next seed that was not used yet.")
+
+    def __post_init__(self) -> None:
+        if self.resume and self.fresh_seed:
+            raise UsageError(
+                "--resume goes on with a seed and --fresh-seed takes another one",
+                "one of the two; --seed N --resume goes on with a given seed",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseOptions(Settings):
+    """Where results are kept."""
+
+    panel: ClassVar[str] = "Output"
+
+    database: str = setting(
+        DEFAULT_DATABASE,
+        "SQLite file (or URL) that holds the results.",
+        flag="--db",
+        envvar="PIXGUARD_DB",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions(DatabaseOptions):
+    """Where results are kept, and how they are shown."""
+
+    json: bool = setting(False, "Print the result as JSON.")

@@ -1,0 +1,163 @@
+"""Typer options made of settings: a field declares itself once, and every command shares it.
+
+A command is a function whose parameters are groups of settings (frozen dataclasses, see
+:mod:`pixguard.config.setting`). :func:`command` makes an option of every declared field, and a
+panel of the help of every group, and calls the function with the groups put together.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import typer
+
+from pixguard.config.setting import SETTING, Declaration, Settings
+from pixguard.errors import UsageError
+from pixguard.registry import Entry, Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Without:
+    """Annotates a group that a command takes without some of its fields."""
+
+    names: tuple[str, ...]
+
+    def __init__(self, *names: str) -> None:
+        object.__setattr__(self, "names", names)
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """Annotates a parameter that takes the options of every entry of a registry, by name."""
+
+    registry: Registry[Any]
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Return a function for Typer: each group of settings becomes options, the rest stays.
+
+    ``Annotated[Group, Without("field")]`` leaves fields at their defaults; ``Annotated[Mapping,
+    Own(REGISTRY)]`` takes the options of everything in a registry (see :func:`own_options`).
+    """
+    # functools.wraps would point Typer at the signature of the function that is wrapped.
+    parameters: list[inspect.Parameter] = []
+    groups: dict[str, tuple[Callable[..., Any], dict[str, str]]] = {}
+    for name, kind in get_type_hints(function, include_extras=True).items():
+        plain, *extras = get_args(kind) if get_origin(kind) is Annotated else (kind,)
+        if own := [e.registry for e in extras if isinstance(e, Own)]:
+            made = _own_parameters(own[0])
+            groups[name] = (dict, {p.name: p.name for p in made})
+        elif isinstance(plain, type) and issubclass(plain, Settings):
+            left = {n for e in extras if isinstance(e, Without) for n in e.names}
+            made, names = _parameters(plain, left)
+            groups[name] = (plain, names)
+        elif name == "return":
+            continue
+        else:
+            made = [inspect.signature(function).parameters[name].replace(annotation=kind)]
+        parameters += [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in made]
+
+    def run(**values: Any) -> None:
+        built = {
+            name: make(**{field: values.pop(option) for option, field in names.items()})
+            for name, (make, names) in groups.items()
+        }
+        function(**values, **built)
+
+    run.__name__, run.__doc__, run.__module__ = (
+        function.__name__,
+        function.__doc__,
+        function.__module__,
+    )
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    return run
+
+
+def own_options(
+    ctx: typer.Context, registry: Registry[Any], name: str, values: Mapping[str, Any]
+) -> Settings | None:
+    """Return the options of an entry; a user's defaults may hold those of others.
+
+    Raises:
+        UsageError: an option was typed that this entry does not have; it names those that do.
+    """
+    wanted = registry[name].options
+    known = {item.name for item in fields(wanted)} if wanted else set()
+    for option in values.keys() - known:
+        source = ctx.get_parameter_source(option)
+        if source is not None and source.name == "COMMANDLINE":
+            others = ", ".join(e.name for e in registry if option in _fields(e))
+            raise UsageError(
+                f"--{option} is no option of the {registry.kind} {name}",
+                f"leave it out, or take one of: {others}",
+            )
+    return wanted(**{option: values[option] for option in known}) if wanted else None
+
+
+def _own_parameters(registry: Registry[Any]) -> list[inspect.Parameter]:
+    """Return the options of all entries; those that several share once, in a panel of theirs."""
+    owners: dict[str, list[Entry]] = {}
+    for entry in registry:
+        for name in _fields(entry):
+            owners.setdefault(name, []).append(entry)
+    made = []
+    for name, entries in owners.items():
+        if len({_fields(entry)[name] for entry in entries}) > 1:
+            raise ValueError(f"{[e.name for e in entries]} declare different options {name!r}")
+        title = f"{registry.kind.capitalize()}: {', '.join(e.name for e in entries)}"
+        parameters, _ = _parameters(entries[0].options, set(), title, only=name)
+        made += parameters
+    return made
+
+
+def _fields(entry: Entry) -> dict[str, Declaration]:
+    if entry.options is None:
+        return {}
+    return {item.name: item.metadata[SETTING] for item in fields(entry.options)}
+
+
+def _parameters(
+    group: Any, left: set[str], panel: str | None = None, only: str | None = None
+) -> tuple[list[inspect.Parameter], dict[str, str]]:
+    """Return a group's fields as parameters for Typer, and option name -> field name."""
+    hints = get_type_hints(group)
+    made, names = [], {}
+    for item in fields(group):
+        declared = item.metadata.get(SETTING)
+        if declared is None or item.name in left or only not in (None, item.name):
+            continue
+        title = panel or declared.panel or getattr(group, "panel", None)
+        info = _typer_info(item.name, hints[item.name], declared, title)
+        name = (declared.flag or item.name).lstrip("-").replace("-", "_")
+        default = inspect.Parameter.empty if item.default is MISSING else item.default
+        names[name] = item.name
+        made.append(
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=default,
+                annotation=Annotated[hints[item.name], info],
+            )
+        )
+    return made, names
+
+
+def _typer_info(name: str, kind: Any, declared: Declaration, panel: str | None) -> Any:
+    unit = f"<{declared.unit}>" if declared.unit else None
+    shown: dict[str, Any] = {
+        "help": declared.help,
+        "min": declared.low,
+        "max": declared.high,
+        "metavar": "" if kind is bool else declared.metavar or unit,
+        "parser": declared.parser,
+        "rich_help_panel": panel,
+        "show_envvar": False,
+    }
+    if declared.envvar is not None:
+        shown["envvar"] = declared.envvar
+    if declared.argument:
+        return typer.Argument(**shown)
+    flags: Sequence[str] = (declared.flag or f"--{name.replace('_', '-')}",)
+    return typer.Option(*flags, **shown)
