@@ -1,9 +1,10 @@
-"""Imports point down the house's floors, and the light modules stay light."""
+"""Imports point down the house's floors, without a circle, and the light modules stay light."""
 
 import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,14 @@ def test_a_part_imports_only_what_stands_below_it(floor: str) -> None:
 def test_every_module_stands_on_a_floor() -> None:
     parts = {part(m) for m in MODULES if m.startswith("pixguard.")}
     assert parts - {"__main__"} == set(FLOORS)
+
+
+def test_no_imports_go_round_in_a_circle() -> None:
+    graph = {m: {i for i in imports(m) if i != m} for m in MODULES if m != "pixguard"}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" <- ".join(error.args[1]))
 
 
 def test_the_command_line_starts_without_heavy_packages() -> None:

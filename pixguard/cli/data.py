@@ -1,38 +1,49 @@
 """``pixguard data``: which datasets there are, fetch one, look at one."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from pixguard.cli.common import (
-    DataDirOption,
-    JsonOption,
-    PhantomImagesOption,
-    SizeOption,
-    SkipBadOption,
-    SourceOption,
-    SplitOption,
-    checked_source,
-    new_app,
-    print_json,
-    print_result,
-)
+from pixguard.cli.common import new_app, print_json, print_result
+from pixguard.cli.groups import JsonOptions
+from pixguard.cli.options import Without, command
 from pixguard.cli.tables import print_rows
-from pixguard.config import DatasetSettings
+from pixguard.config import TrainingRequest
+from pixguard.config.data import DATASET_HELP
+from pixguard.config.setting import Settings, required, setting
 from pixguard.errors import PixguardError
-from pixguard.records import SplitScheme
 
 app = new_app("List, fetch and look at datasets.")
 
-NameArgument = Annotated[
-    str, typer.Argument(help="derma, pathology, oct, chest, a MedMNIST flag, or your own name.")
-]
-DEFAULTS = DatasetSettings(name="")
+
+@dataclass(frozen=True, slots=True)
+class NamedDataset(TrainingRequest):
+    """A dataset that is the subject of the command."""
+
+    name: str = required(DATASET_HELP, argument=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Download(Settings):
+    """What to fetch."""
+
+    name: str = required(DATASET_HELP, argument=True)
+    size: int = setting(28, "28, 64, 128 or 224.", unit="pixels")
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet(Settings):
+    """A contact sheet."""
+
+    output: Path | None = setting(None, "PNG file to write. Default: NAME-preview.png here.")
+    per_class: int = setting(8, "Images of each class.", low=1, high=100, unit="images")
 
 
 @app.command("list")
-def list_datasets(json: JsonOption = False) -> None:
+@command
+def list_datasets(output: JsonOptions) -> None:
     """List the datasets that have a name, and at which sizes MedMNIST's are on this machine."""
     from pixguard.datasets.catalogue import MEDICAL_MNIST, every_entry
     from pixguard.datasets.medmnist import SIZES, locate
@@ -50,7 +61,7 @@ def list_datasets(json: JsonOption = False) -> None:
         }
         for entry in (*every_entry(), MEDICAL_MNIST)
     ]
-    if json:
+    if output.json:
         print_json(entries)
         return
     for entry in entries:
@@ -60,37 +71,25 @@ def list_datasets(json: JsonOption = False) -> None:
 
 
 @app.command()
-def fetch(
-    name: NameArgument,
-    size: Annotated[int, typer.Option(help="28, 64, 128 or 224 pixels.")] = DEFAULTS.size,
-    json: JsonOption = False,
-) -> None:
+@command
+def fetch(wanted: Download, output: JsonOptions) -> None:
     """Download a dataset of MedMNIST; a broken download goes on where it stopped."""
     from pixguard import datasets
     from pixguard.cli.display import TerminalDisplay
 
-    path = datasets.fetch(name, size, TerminalDisplay())
-    print_result({"dataset": name, "size": size, "file": str(path)}, json)
+    path = datasets.fetch(wanted.name, wanted.size, TerminalDisplay())
+    print_result({"dataset": wanted.name, "size": wanted.size, "file": str(path)}, output.json)
 
 
 @app.command()
-def info(
-    name: NameArgument,
-    source: SourceOption = None,
-    size: SizeOption = None,
-    data_dir: DataDirOption = None,
-    split: SplitOption = None,
-    images: PhantomImagesOption = None,
-    skip_bad: SkipBadOption = False,
-    json: JsonOption = False,
-) -> None:
+@command
+def info(data: NamedDataset, output: JsonOptions) -> None:
     """Open a dataset, look at its files, and tell what it holds, as Tables 6 to 10 do."""
     from pixguard.cli.display import TerminalDisplay
     from pixguard.datasets import open_dataset
     from pixguard.datasets.overview import CLASS_TABLES, class_table, overview
 
-    settings = _settings(name, source, size, data_dir, split, images, skip_bad)
-    dataset = open_dataset(settings, TerminalDisplay())
+    dataset = open_dataset(data.settings(), TerminalDisplay())
     about = dataset.info
     summary = {
         "dataset": about.name,
@@ -108,11 +107,11 @@ def info(
         "location": about.location or "none: made when read",
         "skipped": len(dataset.skipped),
     }
-    if json:
+    if output.json:
         tables = {"overview": overview(dataset), "classes": class_table(dataset)}
         print_json({**summary, **tables})
         return
-    print_result(summary, json)
+    print_result(summary, as_json=False)
     number = CLASS_TABLES.get(about.name)
     typer.echo("\nThe dataset, as in Table 6 of the paper")
     print_rows([overview(dataset)], "no images")
@@ -125,24 +124,21 @@ def _with_percent(row: dict[str, Any]) -> dict[str, Any]:
 
 
 @app.command()
+@command
 def check(
-    name: NameArgument,
-    source: SourceOption = None,
-    size: SizeOption = None,
-    data_dir: DataDirOption = None,
-    json: JsonOption = False,
+    data: Annotated[NamedDataset, Without("split", "phantom_images", "skip_bad")],
+    output: JsonOptions,
 ) -> None:
     """Decode every image of a dataset and list the files that cannot be used (exit code 1)."""
     from pixguard.cli.display import TerminalDisplay
     from pixguard.datasets.checking import check_dataset
 
-    settings = _settings(name, source, size, data_dir, None, None, skip_bad=True)
-    checked = check_dataset(settings, TerminalDisplay())
+    checked = check_dataset(replace(data.settings(), skip_bad=True), TerminalDisplay())
     bad = [{"file": path, "problem": problem} for path, problem in checked.bad]
-    if json:
-        print_json({"dataset": name, "sound": checked.sound, "bad": bad})
+    if output.json:
+        print_json({"dataset": data.name, "sound": checked.sound, "bad": bad})
     else:
-        print_result({"dataset": name, "sound": checked.sound, "bad": len(bad)}, json)
+        print_result({"dataset": data.name, "sound": checked.sound, "bad": len(bad)}, as_json=False)
         if bad:
             print_rows(bad, "")
     if bad:
@@ -150,18 +146,9 @@ def check(
 
 
 @app.command()
+@command
 def preview(
-    name: NameArgument,
-    output: Annotated[
-        Path | None, typer.Option(help="PNG file to write. Default: NAME-preview.png here.")
-    ] = None,
-    per_class: Annotated[int, typer.Option(min=1, max=100, help="Images of each class.")] = 8,
-    source: SourceOption = None,
-    size: SizeOption = None,
-    data_dir: DataDirOption = None,
-    images: PhantomImagesOption = None,
-    skip_bad: SkipBadOption = False,
-    json: JsonOption = False,
+    data: Annotated[NamedDataset, Without("split")], sheet: Sheet, output: JsonOptions
 ) -> None:
     """Write a contact sheet of some images of every class."""
     from pixguard.cli.display import TerminalDisplay
@@ -169,28 +156,7 @@ def preview(
     from pixguard.datasets.preview import contact_sheet, encode_png
     from pixguard.files import write_atomically
 
-    settings = _settings(name, source, size, data_dir, None, images, skip_bad)
-    dataset = open_dataset(settings, TerminalDisplay())
-    path = output or Path(f"{name}-preview.png")
-    write_atomically(path, encode_png(contact_sheet(dataset, per_class)))
-    print_result({"dataset": dataset.info.name, "file": str(path)}, json)
-
-
-def _settings(
-    name: str,
-    source: str | None,
-    size: int | None,
-    data_dir: Path | None,
-    split: SplitScheme | None,
-    images: int | None,
-    skip_bad: bool,
-) -> DatasetSettings:
-    return DatasetSettings(
-        name=name,
-        source=checked_source(source) or DEFAULTS.source,
-        size=DEFAULTS.size if size is None else size,
-        data_dir=data_dir,
-        split=split or DEFAULTS.split,
-        phantom_images=images or DEFAULTS.phantom_images,
-        skip_bad=skip_bad,
-    )
+    dataset = open_dataset(data.settings(), TerminalDisplay())
+    path = sheet.output or Path(f"{data.name}-preview.png")
+    write_atomically(path, encode_png(contact_sheet(dataset, sheet.per_class)))
+    print_result({"dataset": dataset.info.name, "file": str(path)}, output.json)

@@ -1,30 +1,44 @@
 """``pixguard db``: look after the database."""
 
 import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from pixguard.cli.common import DatabaseOption, JsonOption, new_app, print_json, print_result
+from pixguard.cli.common import new_app, print_json, print_result
+from pixguard.cli.groups import OutputOptions
+from pixguard.cli.options import command
 from pixguard.cli.tables import local_time, print_rows
+from pixguard.config.setting import Settings, setting
 from pixguard.errors import PixguardError
 
 app = new_app("Look after the database: what is in it, is it sound, back it up, upgrade it.")
 
 
+@dataclass(frozen=True, slots=True)
+class InfoOptions(Settings):
+    """What to show."""
+
+    runs: int = setting(10, "Show that many of the last runs.", low=0, unit="runs")
+
+
+@dataclass(frozen=True, slots=True)
+class BackupOptions(Settings):
+    """Where a copy goes."""
+
+    to: Path | None = setting(None, "File to write. Default: beside the database, dated.")
+
+
 @app.command()
-def info(
-    runs: Annotated[int, typer.Option(min=0, help="Show so many of the last runs.")] = 10,
-    db: DatabaseOption = "pixguard.db",
-    json: JsonOption = False,
-) -> None:
+@command
+def info(shown: InfoOptions, output: OutputOptions) -> None:
     """Show the schema, the number of rows in each table, and the last runs."""
     from pixguard.store import maintenance
 
-    summary = dataclasses.asdict(maintenance.info(db))
-    summary["runs"] = summary["runs"][:runs]
-    if json:
+    summary = dataclasses.asdict(maintenance.info(output.database))
+    summary["runs"] = summary["runs"][: shown.runs]
+    if output.json:
         print_json(summary)
         return
     last = summary.pop("runs")
@@ -44,46 +58,44 @@ def info(
 
 
 @app.command()
-def check(db: DatabaseOption = "pixguard.db", json: JsonOption = False) -> None:
+@command
+def check(output: OutputOptions) -> None:
     """Check the file, its references, and what the results must fulfil; exit 1 on a fault."""
     from pixguard.store import maintenance
 
-    problems = maintenance.check(db)
-    if json:
-        print_json({"database": db, "problems": problems})
+    problems = maintenance.check(output.database)
+    if output.json:
+        print_json({"database": output.database, "problems": problems})
     else:
-        typer.echo("\n".join(problems) or f"{db} is sound")
+        typer.echo("\n".join(problems) or f"{output.database} is sound")
     if problems:
         raise typer.Exit(PixguardError.exit_code)
 
 
 @app.command()
-def backup(
-    to: Annotated[
-        Path | None, typer.Option(help="File to write. Default: beside the database, dated.")
-    ] = None,
-    db: DatabaseOption = "pixguard.db",
-    json: JsonOption = False,
-) -> None:
+@command
+def backup(where: BackupOptions, output: OutputOptions) -> None:
     """Copy the database to one compact file, even while it is written to."""
     from pixguard.store import maintenance
 
-    target = maintenance.backup(db, to)
-    print_result({"backup": str(target), "size_bytes": target.stat().st_size}, json)
+    target = maintenance.backup(output.database, where.to)
+    print_result({"backup": str(target), "size_bytes": target.stat().st_size}, output.json)
 
 
 @app.command()
-def upgrade(db: DatabaseOption = "pixguard.db", json: JsonOption = False) -> None:
+@command
+def upgrade(output: OutputOptions) -> None:
     """Bring the database to this pixguard's schema; a backup is made beside it first."""
     from pixguard.store import maintenance
 
-    print_result(dataclasses.asdict(maintenance.upgrade(db)), json)
+    print_result(dataclasses.asdict(maintenance.upgrade(output.database)), output.json)
 
 
 @app.command()
-def vacuum(db: DatabaseOption = "pixguard.db", json: JsonOption = False) -> None:
+@command
+def vacuum(output: OutputOptions) -> None:
     """Give unused space back to the disk."""
     from pixguard.store import maintenance
 
-    before, after = maintenance.vacuum(db)
-    print_result({"before_bytes": before, "after_bytes": after}, json)
+    before, after = maintenance.vacuum(output.database)
+    print_result({"before_bytes": before, "after_bytes": after}, output.json)

@@ -3,12 +3,15 @@
 import shlex
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
 import typer
 
 from pixguard.cli.display import human_duration
+from pixguard.cli.options import command
+from pixguard.config.setting import Settings, setting
 
 COMMANDS = (
     "train --dataset oct --source phantom --size 28 --model small-cnn --epochs 8 "
@@ -23,23 +26,28 @@ COMMANDS = (
 )
 
 
-def demo(
-    folder: Annotated[
-        Path, typer.Option(help="Folder for the database, the weights and the panel.")
-    ] = Path("pixguard-demo"),
-) -> None:
-    """Train, attack, denoise, score and report on synthetic OCT images, with real commands."""
-    from pixguard.cli.app import app
+@dataclass(frozen=True, slots=True)
+class DemoOptions(Settings):
+    """Where the demo works."""
 
-    started = time.monotonic()
+    folder: Path = setting(
+        Path("pixguard-demo"), "Folder for the database, the weights and the panel."
+    )
+
+
+@command
+def demo(ctx: typer.Context, options: DemoOptions) -> None:
+    """Train, attack, denoise, score and report on synthetic OCT images, with real commands."""
+    started, folder = time.monotonic(), options.folder
+    root = ctx.find_root().command
     folder.mkdir(parents=True, exist_ok=True)
     database = folder / "demo.db"
     panel = folder / "panel.png"
     draw = ["report", "--figure", "15", "--dataset", "oct", "--out", str(panel)]
-    for command in (*map(shlex.split, COMMANDS), draw):
-        arguments = [*command, "--db", str(database)]
+    for words in (*map(shlex.split, COMMANDS), draw):
+        arguments = [*words, "--db", str(database)]
         typer.secho(f"\n$ pixguard {shlex.join(arguments)}", bold=True, err=True)
-        _run(app, arguments)
+        _run(root, arguments)
     typer.echo(f"\nfinished in {human_duration(time.monotonic() - started)}")
     typer.echo("These are synthetic images and a small network: they show the tool, no more.")
     typer.echo(f"  database  {database.resolve()}  (any SQL tool reads it)")
@@ -47,12 +55,12 @@ def demo(
     typer.echo(f"  again     pixguard report --table 26 --db {shlex.quote(str(database))}")
 
 
-def _run(app: typer.Typer, arguments: list[str]) -> None:
+def _run(root: Any, arguments: list[str]) -> None:
     """Run one command in this process, as if it had been typed."""
     typed = sys.argv
     sys.argv = ["pixguard", *arguments]  # what a run records as its command
     try:
-        app(arguments)
+        root(arguments)
     except SystemExit as ended:
         if ended.code:
             raise typer.Exit(int(ended.code)) from None

@@ -15,6 +15,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as RichProgress
 
+from pixguard.cli.wording import as_flags
 from pixguard.progress import Progress
 
 PLAIN_LINE_EVERY_S = 15.0
@@ -85,7 +86,7 @@ class TerminalDisplay:
 
     def say(self, message: str) -> None:
         """Print one line to stderr."""
-        self.console.print(message, highlight=False, soft_wrap=True, markup=False)
+        self.console.print(as_flags(message), highlight=False, soft_wrap=True, markup=False)
 
 
 def human_duration(seconds: float) -> str:

@@ -7,21 +7,20 @@ from pathlib import Path
 
 import typer
 
-from pixguard.cli.common import DatabaseOption, DeviceOption, JsonOption, print_json
+from pixguard.cli.common import print_json
+from pixguard.cli.groups import DeviceOptions, OutputOptions
+from pixguard.cli.options import command
 from pixguard.errors import PixguardError
 
 
-def doctor(
-    device: DeviceOption = "auto",
-    db: DatabaseOption = "pixguard.db",
-    json: JsonOption = False,
-) -> None:
+@command
+def doctor(run: DeviceOptions, output: OutputOptions) -> None:
     """Check Python, torch and torchvision, the device, the database and the data folder."""
     checks: list[tuple[str, Callable[[], str]]] = [
         ("python", _python),
         ("torch and torchvision", _torch_pair),
-        ("device", lambda: _device(device)),
-        ("database", lambda: _database(db)),
+        ("device", lambda: _device(run.device)),
+        ("database", lambda: _database(output.database)),
         ("data folder", _data_folder),
     ]
     results = []
@@ -30,7 +29,7 @@ def doctor(
             results.append({"check": name, "ok": True, "found": check(), "next": ""})
         except PixguardError as error:
             results.append({"check": name, "ok": False, "found": error.message, "next": error.hint})
-    if json:
+    if output.json:
         print_json(results)
     else:
         for result in results:

@@ -10,7 +10,7 @@ from pixguard.errors import UsageError
 DEFAULT_DATABASE = "pixguard.db"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ClassifierOptions(Settings):
     """Which classifier, and where its images are changed."""
 
@@ -24,7 +24,7 @@ class ClassifierOptions(Settings):
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DeviceOptions(Settings):
     """Where to compute."""
 
@@ -33,7 +33,7 @@ class DeviceOptions(Settings):
     device: str = setting("auto", "auto, cpu, cuda, cuda:1, ...")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunOptions(DeviceOptions):
     """How to go on."""
 
@@ -48,7 +48,7 @@ class RunOptions(DeviceOptions):
             )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DatabaseOptions(Settings):
     """Where results are kept."""
 
@@ -62,8 +62,15 @@ class DatabaseOptions(Settings):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class OutputOptions(DatabaseOptions):
-    """Where results are kept, and how they are shown."""
+@dataclass(frozen=True)
+class JsonOptions(Settings):
+    """How results are shown."""
+
+    panel: ClassVar[str] = "Output"
 
     json: bool = setting(False, "Print the result as JSON.")
+
+
+@dataclass(frozen=True)
+class OutputOptions(JsonOptions, DatabaseOptions):
+    """Where results are kept, and how they are shown."""

@@ -1,21 +1,17 @@
 """``pixguard models``: the registry of classifiers, denoisers and detectors."""
 
 import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from pixguard.cli.common import (
-    DatabaseOption,
-    JsonOption,
-    files_folder,
-    new_app,
-    print_json,
-    print_result,
-)
+from pixguard.cli.common import files_folder, new_app, print_json, print_result
+from pixguard.cli.groups import OutputOptions
 from pixguard.cli.models_add import add
+from pixguard.cli.options import command
 from pixguard.cli.tables import print_rows
+from pixguard.config.setting import Settings, required, setting
+from pixguard.records import ModelKind
 
 if TYPE_CHECKING:
     from pixguard.store.reader import StoredDataset, StoredModel
@@ -23,26 +19,47 @@ if TYPE_CHECKING:
 app = new_app("The registry of trained classifiers, denoisers and detectors.")
 app.command()(add)
 
-ModelArgument = Annotated[
-    str, typer.Argument(help="An id, an architecture (its newest), or latest.")
-]
+
+@dataclass(frozen=True, slots=True)
+class ListOptions(Settings):
+    """Which models."""
+
+    dataset: str | None = setting(None, "Only models of this dataset.")
+    kind: ModelKind | None = setting(None, "Only this kind.")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice(Settings):
+    """One model."""
+
+    model: str = required("An id, an architecture (its newest), or latest.", argument=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownModel(ModelChoice):
+    """One model, and what to show of it."""
+
+    layers: bool = setting(False, "Its layers instead: outputs and parameters.")
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedModel(ModelChoice):
+    """One model, and where it goes."""
+
+    to: Path = required("File to write, such as model.safetensors.")
 
 
 @app.command("list")
-def list_models(
-    dataset: Annotated[str | None, typer.Option(help="Only models of this dataset.")] = None,
-    kind: Annotated[
-        Literal["classifier", "denoiser", "detector"] | None, typer.Option(help="Only this kind.")
-    ] = None,
-    db: DatabaseOption = "pixguard.db",
-    json: JsonOption = False,
-) -> None:
+@command
+def list_models(wanted: ListOptions, output: OutputOptions) -> None:
     """List the models, oldest first."""
     from pixguard.store import reader
     from pixguard.store.engine import open_engine
 
-    found = reader.models(open_engine(db), kind=kind, dataset_name=dataset)
-    if json:
+    found = reader.models(
+        open_engine(output.database), kind=wanted.kind, dataset_name=wanted.dataset
+    )
+    if output.json:
         print_json([_flat(model) for model in found])
         return
     rows = [
@@ -61,35 +78,28 @@ def list_models(
 
 
 @app.command()
-def show(
-    model: ModelArgument,
-    layers: Annotated[
-        bool, typer.Option("--layers", help="Its layers instead: outputs and parameters.")
-    ] = False,
-    db: DatabaseOption = "pixguard.db",
-    json: JsonOption = False,
-) -> None:
+@command
+def show(choice: ShownModel, output: OutputOptions) -> None:
     """Show everything that is stored about a model, or its layers (paper, Tables 1 and 2)."""
-    found = _find(db, model)
-    if layers:
-        _show_layers(found, db, json)
+    found = _find(output.database, choice.model)
+    if choice.layers:
+        _show_layers(found, output.database, output.json)
         return
-    print_result(_describe(found, db), json)
+    print_result(_describe(found, output.database), output.json)
 
 
 @app.command()
-def export(
-    model: ModelArgument,
-    to: Annotated[Path, typer.Option(help="File to write, such as model.safetensors.")],
-    db: DatabaseOption = "pixguard.db",
-    json: JsonOption = False,
-) -> None:
+@command
+def export(choice: ExportedModel, output: OutputOptions) -> None:
     """Copy a model's weights to a file, with what rebuilds the model in a .json beside it."""
-    found = _find(db, model)
     from pixguard.runner.exporting import export_model
 
-    description = export_model(found, files_folder(db) / "weights", to, _describe(found, db))
-    print_result({"weights": str(to), "description": str(description)}, json)
+    database = output.database
+    found = _find(database, choice.model)
+    card = export_model(
+        found, files_folder(database) / "weights", choice.to, _describe(found, database)
+    )
+    print_result({"weights": str(choice.to), "description": str(card)}, output.json)
 
 
 def _find(db: str, selector: str) -> "StoredModel":

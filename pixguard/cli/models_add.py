@@ -2,69 +2,51 @@
 
 import json as jsonlib
 import math
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, ClassVar
 
-import typer
-
-from pixguard.cli.common import (
-    DatabaseOption,
-    DataDirOption,
-    DatasetOption,
-    DeviceOption,
-    JsonOption,
-    PhantomImagesOption,
-    SizeOption,
-    SkipBadOption,
-    SourceOption,
-    SplitOption,
-    open_session,
-    print_result,
-    training_dataset,
-)
+from pixguard.cli.common import open_session, print_result
+from pixguard.cli.groups import DeviceOptions, OutputOptions
+from pixguard.cli.options import command
+from pixguard.config import TrainingRequest
+from pixguard.config.setting import Settings, setting
 from pixguard.errors import UsageError
 
 
+@dataclass(frozen=True, slots=True)
+class AddedModel(Settings):
+    """A model of the user's own."""
+
+    panel: ClassVar[str] = "Model"
+
+    file: Path | None = setting(
+        None,
+        "TorchScript file, or exported program (.pt2), that gives logits.",
+        argument=True,
+    )
+    builder: str | None = setting(
+        None, "module:function that returns the network; with --weights, not FILE."
+    )
+    weights: Path | None = setting(None, "Its state dict: .safetensors, .pt or .pth.")
+    arguments: str = setting("{}", "Arguments of the function, as a JSON object.")
+    name: str | None = setting(
+        None, "Name in the registry. Default: the file's, or the function's."
+    )
+    mean: str = setting("", "Subtracted from images in [0, 1]: a value, or one a channel.")
+    std: str = setting("", "Divided by afterwards: a value, or one a channel.")
+
+
+@command
 def add(
-    dataset: DatasetOption,
-    file: Annotated[
-        Path | None,
-        typer.Argument(help="TorchScript file, or exported program (.pt2), that gives logits."),
-    ] = None,
-    builder: Annotated[
-        str | None,
-        typer.Option(help="module:function that returns the network; with --weights, not FILE."),
-    ] = None,
-    weights: Annotated[
-        Path | None, typer.Option(help="Its state dict: .safetensors, .pt or .pth.")
-    ] = None,
-    arguments: Annotated[
-        str, typer.Option(help="Arguments of the function, as a JSON object.")
-    ] = "{}",
-    name: Annotated[
-        str | None, typer.Option(help="Name in the registry. Default: the file's, or function's.")
-    ] = None,
-    mean: Annotated[
-        str, typer.Option(help="Subtracted from images in [0, 1]: a value, or one a channel.")
-    ] = "",
-    std: Annotated[
-        str, typer.Option(help="Divided by afterwards: a value, or one a channel.")
-    ] = "",
-    source: SourceOption = None,
-    size: SizeOption = None,
-    data_dir: DataDirOption = None,
-    split: SplitOption = None,
-    images: PhantomImagesOption = None,
-    skip_bad: SkipBadOption = False,
-    device: DeviceOption = "auto",
-    db: DatabaseOption = "pixguard.db",
-    json: JsonOption = False,
+    model: AddedModel, data: TrainingRequest, run: DeviceOptions, output: OutputOptions
 ) -> None:
     """Register your own classifier: check it against a dataset, copy it, judge the test images.
 
     It gets images (N, C, H, W) in [0, 1] and returns logits (N, classes), the classes in the
     order of `pixguard data info`.
     """
+    file, builder, weights = model.file, model.builder, model.weights
     given = file if builder is None else weights
     if given is None or (file is None) == (weights is None) or (builder is None) != bool(file):
         raise UsageError(
@@ -72,22 +54,22 @@ def add(
             "pixguard models add FILE --dataset ..., or "
             "pixguard models add --builder module:function --weights FILE --dataset ...",
         )
-    chosen = name or (given.name.partition(".")[0] if builder is None else builder.split(":")[-1])
-    with open_session(db, device) as session:
-        from pixguard.runner.importing import ExternalModel
-        from pixguard.runner.importing import add as run
+    own_name = given.name.partition(".")[0] if builder is None else builder.split(":")[-1]
+    with open_session(output.database, run.device) as session:
+        from pixguard.runner import importing
+        from pixguard.runner.subject import open_for_training
 
-        model = ExternalModel(
+        external = importing.ExternalModel(
             file=given,
-            name=chosen,
+            name=model.name or own_name,
             builder=builder,
-            arguments=_object(arguments),
-            mean=_numbers("--mean", mean),
-            std=_numbers("--std", std),
+            arguments=_object(model.arguments),
+            mean=_numbers("--mean", model.mean),
+            std=_numbers("--std", model.std),
         )
-        opened = training_dataset(session, dataset, source, size, data_dir, split, images, skip_bad)
-        result = run(session, opened, model)
-    print_result(result, json)
+        opened = open_for_training(session, data, data.chosen)
+        result = importing.add(session, opened, external)
+    print_result(result, output.json)
 
 
 def _numbers(option: str, text: str) -> tuple[float, ...]:

@@ -152,7 +152,7 @@ def _typer_info(name: str, kind: Any, declared: Declaration, panel: str | None) 
         "max": declared.high,
         "metavar": "" if kind is bool else declared.metavar or unit,
         "parser": declared.parser,
-        "rich_help_panel": panel,
+        "rich_help_panel": None if declared.argument else panel,
         "show_envvar": False,
     }
     if declared.envvar is not None:

@@ -10,7 +10,6 @@ from pixguard.config.data import (
     AttackAt,
     DatasetRequest,
     DatasetSettings,
-    Source,
     TrainingRequest,
 )
 from pixguard.config.defaults import load_defaults
@@ -37,7 +36,6 @@ __all__ = [
     "PrecisionName",
     "SettingError",
     "Settings",
-    "Source",
     "TrainSettings",
     "TrainingRequest",
     "VoteSettings",

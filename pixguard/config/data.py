@@ -8,11 +8,13 @@ from pixguard.config.setting import Settings, required, setting
 from pixguard.errors import UsageError
 from pixguard.records import NATIVE, NATIVE_SIZE, SplitScheme
 
-Source = Literal["auto", "medmnist", "originals", "folder", "phantom"]
 AttackAt = Literal["input", "native"]
 
 SIDES = (8, 2048)
 """The least and the greatest side that images are loaded at, in pixels."""
+
+
+DATASET_HELP = "derma, pathology, oct, chest, a MedMNIST flag, or your own name."
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class DatasetSettings(Settings):
     """
 
     name: str
-    source: Source = "auto"
+    source: str = "auto"
     size: int = 28
     data_dir: Path | None = None
     split: SplitScheme = "paper"
@@ -56,11 +58,11 @@ class DatasetRequest(Settings):
 
     panel: ClassVar[str] = "Data"
 
-    name: str = required(
-        "derma, pathology, oct, chest, a MedMNIST flag, or your own name.", flag="--dataset"
-    )
-    source: Source | None = setting(
-        None, "Where the images come from. Default: as registered for the dataset, else auto."
+    name: str = required(DATASET_HELP, flag="--dataset")
+    source: str | None = setting(
+        None,
+        "medmnist, originals, folder or phantom. Default: as registered for the dataset, else "
+        "auto.",
     )
     size: int | None = setting(
         None,
@@ -89,6 +91,12 @@ class TrainingRequest(DatasetRequest):
         flag="--images",
     )
     skip_bad: bool = setting(False, "Leave unreadable images out instead of stopping.")
+
+    def settings(self) -> DatasetSettings:
+        """Return the settings with the defaults where nothing is said."""
+        said = {"source": self.source, "size": self.size, "data_dir": self.data_dir, **self.chosen}
+        known = {name: value for name, value in said.items() if value is not None}
+        return DatasetSettings(self.name, **known)
 
     @property
     def chosen(self) -> dict[str, Any]:

@@ -1,8 +1,12 @@
 """The datasets that have a name: the paper's four, and every other 2D set of MedMNIST."""
 
+import ast
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from pixguard.errors import UsageError
@@ -166,11 +170,19 @@ def paper_entry(name: str) -> CatalogueEntry | None:
     return PAPER_DATASETS.get(name) or by_flag.get(name)
 
 
+@cache
 def medmnist_info() -> Mapping[str, Any]:
     """Return MedMNIST's own table of its 2D datasets, by flag."""
-    from medmnist.info import INFO  # brings torch along: seconds, and only few commands need it
-
-    return {flag: info for flag, info in INFO.items() if not flag.endswith("3d")}
+    # Read, not imported: the package brings torch along, and makes a folder in the user's home.
+    package = find_spec("medmnist")
+    assert package is not None and package.origin is not None, "medmnist is a requirement"
+    tree = ast.parse(Path(package.origin).with_name("info.py").read_text(encoding="utf-8"))
+    (table,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "INFO"
+    )
+    return {flag: info for flag, info in table.items() if not flag.endswith("3d")}
 
 
 def find(name: str) -> CatalogueEntry:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pixguard.config import DatasetSettings, Source
+from pixguard.config import DatasetSettings
 from pixguard.datasets.base import SPLITS, ImageDataset, Images
 from pixguard.datasets.cache import CachedReader, RaggedReader
 from pixguard.datasets.catalogue import CatalogueEntry, paper_entry
@@ -31,7 +31,7 @@ class Origin:
     ``channels`` is None where the images decide: one in colour makes all of them colour.
     """
 
-    source: Source
+    source: str
     tree: FileTree
     layout: Layout
     entry: CatalogueEntry | None
@@ -63,6 +63,11 @@ def open_folder(settings: DatasetSettings, display: Display) -> ImageDataset:
     layout = read_layout(tree, data_dir.name if is_csv else None)
     origin = Origin("folder", tree, layout, paper_entry(settings.name))
     return open_images(settings, origin, display)
+
+
+def recognises(settings: DatasetSettings) -> bool:
+    """Tell whether ``data_dir`` may hold images: whatever is there is read as a folder last."""
+    return settings.data_dir is not None
 
 
 def required_data_dir(settings: DatasetSettings) -> Path:

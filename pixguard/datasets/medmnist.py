@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from pixguard.config import DatasetSettings
 from pixguard.datasets.base import SPLITS, ImageDataset, Images
 from pixguard.datasets.cache import data_folder, ensure_space
-from pixguard.datasets.catalogue import CatalogueEntry
+from pixguard.datasets.catalogue import PAPER_DATASETS, CatalogueEntry, find, paper_entry
+from pixguard.datasets.owners import find_original
 from pixguard.datasets.splits import paper_splits
 from pixguard.errors import DataError, UsageError
 from pixguard.progress import Display
@@ -80,6 +82,33 @@ class _Parts:
             here = (indices >= start) & (indices < stop)
             images[here] = array[indices[here] - start].reshape(-1, *self.shape)
         return images
+
+
+def open_source(settings: DatasetSettings, display: Display) -> ImageDataset:
+    """Open MedMNIST's file of a dataset's name and size, where it lies.
+
+    Raises:
+        UsageError: MedMNIST has no such dataset, or none of that size.
+        DataError: its file is not there, or not sound.
+    """
+    entry = find(settings.name)
+    check_size(entry, settings.size)
+    path = locate(entry, settings.size, settings.data_dir)
+    if path is None:
+        raise _not_found(entry, settings)
+    return open_medmnist(path, entry, settings, display)
+
+
+def recognises(settings: DatasetSettings) -> bool:
+    """Tell whether a MedMNIST file of that name, at whatever size, is meant by ``data_dir``."""
+    data_dir = settings.data_dir
+    if data_dir is None:
+        return False
+    if data_dir.is_file():
+        return data_dir.suffix == ".npz"
+    entry = paper_entry(settings.name)
+    flag = re.escape(entry.flag if entry else settings.name)
+    return any(re.fullmatch(rf"{flag}(_\d+)?\.npz", file.name) for file in data_dir.iterdir())
 
 
 def open_medmnist(
@@ -232,3 +261,20 @@ def _labels(
     if labels.size != len(labels) or labels.max(initial=0) >= count:
         raise DataError(f"{path} holds labels beyond the {count} classes of {entry.name}", hint)
     return labels.reshape(-1).astype(np.int64)
+
+
+def _not_found(entry: CatalogueEntry, settings: DatasetSettings) -> DataError:
+    wanted = file_name(entry.flag, settings.size)
+    folder = settings.data_dir or data_folder() / "medmnist"
+    here = [size for size in SIZES if locate(entry, size, settings.data_dir) is not None]
+    ways = [f"`size={size}` (its file is there)" for size in here]
+    ways.append(f"pixguard data fetch {entry.name} --size {settings.size}")
+    if entry.name in PAPER_DATASETS:
+        ways.append("`source=phantom` for synthetic images")
+    if original := find_original(entry.name):
+        ways.append(f"`source=originals` and `data_dir=DIR` for {original.title} itself")
+    ways.append("`source=folder` and `data_dir=DIR` for your own")
+    return DataError(
+        f"{entry.name} at {settings.size} pixels is not on this machine: no {wanted} in {folder}",
+        "; or ".join(ways),
+    )

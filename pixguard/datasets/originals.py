@@ -51,6 +51,12 @@ def open_originals(settings: DatasetSettings, display: Display) -> ImageDataset:
     return open_images(settings, origin, display)
 
 
+def recognises(settings: DatasetSettings) -> bool:
+    """Tell whether ``data_dir`` holds an original as its owner ships it, of that name."""
+    found = settings.data_dir and recognise(settings.data_dir, settings.name)
+    return found is not None
+
+
 def recognise(data_dir: Path, name: str) -> Original | None:
     """Return the original that lies in a folder or zip, None if it is none.
 

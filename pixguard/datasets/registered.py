@@ -2,9 +2,8 @@
 
 import re
 from pathlib import Path
-from typing import cast
 
-from pixguard.config import DatasetSettings, Source
+from pixguard.config import DatasetSettings
 from pixguard.errors import UsageError
 from pixguard.records import DatasetInfo
 
@@ -21,7 +20,7 @@ def settings_of(info: DatasetInfo, data_dir: Path | None = None) -> DatasetSetti
     """
     settings = DatasetSettings(
         name=info.name,
-        source=cast("Source", info.source),
+        source=info.source,
         size=info.size,
         data_dir=data_dir or (Path(info.location) if info.location else None),
         split=info.split_scheme,

@@ -13,9 +13,9 @@ from pixguard.config import AttackAt, DatasetRequest, DatasetSettings
 from pixguard.datasets import open_dataset
 from pixguard.datasets.base import ImageDataset
 from pixguard.datasets.catalogue import paper_entry
-from pixguard.datasets.opening import NATIVE_SOURCES
 from pixguard.datasets.overview import size_range
 from pixguard.datasets.registered import settings_of
+from pixguard.datasets.registry import SOURCES
 from pixguard.defences.certificates.polyphase_vote import is_vote, open_vote
 from pixguard.errors import DataError, UsageError
 from pixguard.progress import Display
@@ -137,7 +137,7 @@ def open_registered(
     (stored,) = [s for s in reader.datasets(engine) if s.id == dataset_id]
     settings = settings_of(stored.info, data_dir=request.data_dir)
     if attack_at == NATIVE:
-        if settings.source not in NATIVE_SOURCES:
+        if not SOURCES[settings.source].native_sizes:
             raise UsageError(
                 f"{describe(stored.info)} has no other size to attack at: its source "
                 f"{stored.info.source} has its images at one size",
@@ -233,7 +233,7 @@ def open_for_training(
             if request.size == stored.info.size or (request.size is None and stored.info.size)
         ]
         # Files can be read at any size, whichever they were registered at.
-        fitting = fitting or [s for s in known if s.info.source in NATIVE_SOURCES]
+        fitting = fitting or [s for s in known if SOURCES[s.info.source].native_sizes]
         if fitting:
             newest = settings_of(max(fitting, key=lambda s: s.id).info)
             settings = newest if request.size is None else replace(newest, size=request.size)

@@ -74,7 +74,7 @@ def test_fetched_files_are_found_by_name_and_size(tmp_path, monkeypatch):
     assert re.fullmatch(r"medmnist-\d+\.\d+-[0-9a-f]{12}", dataset.info.version)
     with pytest.raises(DataError) as caught:
         opened(None, size=128)
-    assert "--size 64" in caught.value.hint
+    assert "`size=64`" in caught.value.hint
     assert "pixguard data fetch oct --size 128" in caught.value.hint
 
 

@@ -109,7 +109,7 @@ def test_an_image_that_is_too_small_is_told_and_left_out_on_demand(tmp_path):
 def test_sources_of_one_size_have_no_native_one(source):
     with pytest.raises(UsageError, match="oct has no native sizes") as caught:
         open_dataset(DatasetSettings("oct", source=source, size=NATIVE_SIZE), Silent())
-    assert "--size" in caught.value.hint
+    assert "`size=64`" in caught.value.hint
 
 
 def test_only_so_much_is_kept_in_memory():

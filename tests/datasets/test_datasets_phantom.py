@@ -105,5 +105,5 @@ def test_phantoms_are_never_a_silent_substitute(tmp_path, monkeypatch):
     with pytest.raises(DataError) as caught:
         open_dataset(DatasetSettings("oct", size=64), Silent())
     assert "pixguard data fetch oct --size 64" in caught.value.hint
-    assert "--source phantom" in caught.value.hint
-    assert "--source folder --data-dir DIR" in caught.value.hint
+    assert "`source=phantom`" in caught.value.hint
+    assert "`source=folder` and `data_dir=DIR`" in caught.value.hint

@@ -14,6 +14,7 @@ from pixguard.datasets.phantom import chest, derma, oct, pathology
 from pixguard.datasets.phantom.canvas import Field
 from pixguard.datasets.splits import paper_splits
 from pixguard.errors import UsageError
+from pixguard.progress import Display
 from pixguard.records import DatasetInfo, LabelSet, digest
 
 GENERATOR_VERSION = 1
@@ -34,7 +35,7 @@ _SINGLE_CLASS: dict[str, tuple[Sequence[int], Callable[[Generator, int, int], Fi
 }
 
 
-def open_phantom(settings: DatasetSettings) -> ImageDataset:
+def open_phantom(settings: DatasetSettings, display: Display | None = None) -> ImageDataset:
     """Return procedural images of one of the paper's datasets; each is made when first read.
 
     Raises:
