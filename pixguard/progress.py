@@ -49,3 +49,7 @@ class Silent:
 
     def say(self, message: str) -> None:
         """Say nothing."""
+
+
+SILENT = Silent()
+"""For whoever neither watches nor stops."""

@@ -14,6 +14,12 @@ from typing import Any, Generic, TypeVar
 from pixguard.errors import UsageError
 
 
+def load_target(target: str) -> Any:
+    """Import what ``"module:attribute"`` names."""
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(module), attribute)
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A thing by name; a kind of thing derives its traits from this.
@@ -22,7 +28,7 @@ class Entry:
         name: unique in its registry; what users type and the database holds.
         target: where the thing is, as ``"module:attribute"``.
         summary: what it is, in one line.
-        options: a dataclass of :func:`pixguard.config.setting` fields, or None where it has none.
+        options: a dataclass of :func:`pixguard.config.settings` fields, or None where it has none.
     """
 
     name: str
@@ -32,8 +38,7 @@ class Entry:
 
     def load(self) -> Any:
         """Import the thing."""
-        module, _, attribute = self.target.partition(":")
-        return getattr(import_module(module), attribute)
+        return load_target(self.target)
 
 
 EntryT = TypeVar("EntryT", bound=Entry)

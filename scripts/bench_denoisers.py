@@ -27,14 +27,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from pixguard.config import DenoiserSettings
 from pixguard.datasets.base import Images
-from pixguard.defences.denoisers import NAMES, TRAINED, build_denoiser
+from pixguard.defences.denoisers import DENOISERS, build_denoiser
 from pixguard.defences.training import annealed_l0, train_denoiser
 from pixguard.errors import PixguardError
 from pixguard.models.device import describe, pick_device
+from pixguard.models.training_loop import Workplace
 from pixguard.models.weights import parameter_counts
-from pixguard.progress import Silent
 
-MODELS = [name for name in NAMES if name in TRAINED]
+MODELS = [entry.name for entry in DENOISERS if entry.trained]
 
 COLUMNS = {
     "model": "denoiser",
@@ -97,10 +97,7 @@ def our_seconds(
     denoiser: nn.Module, images: Images, settings: DenoiserSettings, device: torch.device
 ) -> float:
     """Return the time of one epoch of pixguard's loop."""
-    return train_denoiser(
-        denoiser, images, images[:0], settings,
-        device=device, checkpoint=None, display=Silent(), stop=Silent(),
-    ).seconds  # fmt: skip
+    return train_denoiser(denoiser, images, images[:0], settings, Workplace(device)).seconds
 
 
 def measure(name: str, images: Images, rounds: int, device: torch.device) -> dict[str, Any]:

@@ -135,7 +135,7 @@ def _share_of_an_epoch(dataset: ImageDataset, model: str, device: torch.device) 
     try:
         fit = train_classifier(
             build_classifier(model, dataset.info), dataset, TrainSettings(model, epochs=1),
-            device=device, checkpoint=None, display=Silent(), stop=Silent(),
+            loop.Workplace(device),
         )  # fmt: skip
     finally:
         loop.batches_on = original

@@ -31,7 +31,7 @@ from pixguard.attacks.registry import AttackEntry
 from pixguard.attacks.result import AttackResult, Draft
 from pixguard.classifiers.classifier import Classifier
 from pixguard.config import AttackSettings, EvaluatorName, PrecisionName, Settings
-from pixguard.config.setting import SETTING, check
+from pixguard.config.settings import SETTING, check
 from pixguard.datasets.base import image_sha256
 from pixguard.inference.choice import choose_evaluator
 from pixguard.progress import Silent

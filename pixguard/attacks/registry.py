@@ -8,7 +8,7 @@ conformance tests are made of that.
 from dataclasses import dataclass
 from typing import Literal
 
-from pixguard.config.setting import Settings, setting
+from pixguard.config.settings import Settings, setting
 from pixguard.registry import Entry, Registry
 
 DIFFERENTIAL_EVOLUTION = "differential-evolution"

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,8 +18,7 @@ from pixguard.errors import DataError, UsageError
 from pixguard.models.checkpoint import Stateful
 from pixguard.models.device import trains_in_bfloat16
 from pixguard.models.inputs import unit_range
-from pixguard.models.training_loop import Fit, fit
-from pixguard.progress import Display, StopSignal
+from pixguard.models.training_loop import Fit, Workplace, fit
 from pixguard.records import EpochRecord, Split, Task, digest
 
 VALIDATION_BATCH = 256
@@ -30,13 +28,9 @@ def train_classifier(
     classifier: Classifier,
     dataset: ImageDataset,
     settings: TrainSettings,
-    *,
-    device: torch.device,
-    checkpoint: Path | None,
-    display: Display,
-    stop: StopSignal,
+    at: Workplace,
 ) -> Fit:
-    """Train a classifier on the dataset's training split, with SGD; it is left on ``device``.
+    """Train a classifier on the dataset's training split, with SGD; it is left on the device.
 
     The loss is by default the cross entropy, or for multi-label tasks the binary cross entropy,
     whose images without any finding take part neither in training nor in validation, as in the
@@ -50,16 +44,14 @@ def train_classifier(
         dataset: its images are read batch by batch.
         settings: early stopping needs a validation split, or, with ``paper_early_stop``, a test
             split; ``limit`` draws that many training images with the seed.
-        device: where to train.
-        checkpoint: where to keep and find the finished epochs; None for nowhere.
-        display: where progress is shown.
-        stop: looked at between batches; see :func:`pixguard.models.training_loop.fit`.
+        at: where to train, and to keep and find the finished epochs.
 
     Raises:
         DataError: there is nothing to train on.
         UsageError: the loss is not for such labels, or images have fewer pixels than are changed.
         PixguardError: the loss is not finite, or the checkpoint is unusable.
     """
+    device = at.device
     trainee = _Trainee(classifier.to(device), dataset, settings, device)
     layout = torch.channels_last if trains_in_bfloat16(device) else torch.contiguous_format
     classifier.to(memory_format=layout)
@@ -75,9 +67,9 @@ def train_classifier(
             epochs=settings.epochs,
             batch_size=settings.batch_size,
             seed=settings.seed,
-            checkpoint=checkpoint,
-            display=display,
-            stop=stop,
+            checkpoint=at.checkpoint,
+            display=at.display,
+            stop=at.stop,
             title=f"training {settings.architecture}",
             fingerprint=digest(identity),
         )

@@ -11,7 +11,7 @@ from pixguard.cli.common import exit_with_failures, open_session, print_result
 from pixguard.cli.groups import ClassifierOptions, OutputOptions, RunOptions
 from pixguard.cli.options import Own, command, own_options
 from pixguard.config import AttackSettings, DatasetRequest
-from pixguard.config.setting import setting
+from pixguard.config.settings import setting
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,9 @@ from typer.core import TyperGroup
 from pixguard.cli.wording import as_flags
 from pixguard.config import AttackAt, load_defaults
 from pixguard.errors import EXIT_INTERRUPTED, EXIT_SOME_FAILED, PixguardError, UsageError
-from pixguard.records import NATIVE, NATIVE_SIZE, SplitScheme
+from pixguard.records import NATIVE, NATIVE_SIZE
 
 if TYPE_CHECKING:
-    from pixguard.config import DatasetRequest
-    from pixguard.datasets.base import ImageDataset
     from pixguard.runner.session import Session
 
 DEFAULT_DATABASE = "pixguard.db"
@@ -132,19 +130,6 @@ def _plain(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def refuse_both(resume: bool, fresh_seed: bool) -> None:
-    """Raise where work is to be both gone on with and begun anew.
-
-    Raises:
-        UsageError: both were asked for.
-    """
-    if resume and fresh_seed:
-        raise UsageError(
-            "--resume goes on with a seed and --fresh-seed takes another one",
-            "one of the two; --seed N --resume goes on with a given seed",
-        )
-
-
 def exit_with_failures(failed: int) -> None:
     """Exit with the code for failed attempts, if there were any."""
     if failed:
@@ -176,42 +161,6 @@ def open_session(database: str, device: str) -> Iterator["Session"]:
     command = shlex.join(["pixguard", *sys.argv[1:]])
     with graceful_stop(display.say) as stop:
         yield Session(database, files_folder(database), pick_device(device), display, stop, command)
-
-
-def request(
-    name: str, source: str | None, size: int | None, data_dir: Path | None
-) -> "DatasetRequest":
-    """Return what the user said about a dataset."""
-    from pixguard.config import DatasetRequest
-
-    return DatasetRequest(name, checked_source(source), size, data_dir)
-
-
-def checked_source(source: str | None) -> str | None:
-    """Return a source's name; nothing is checked here any more."""
-    return source
-
-
-def training_dataset(
-    session: "Session",
-    name: str,
-    source: str | None,
-    size: int | None,
-    data_dir: Path | None,
-    split: SplitScheme | None,
-    phantom_images: int | None,
-    skip_bad: bool,
-) -> "ImageDataset":
-    """Open the dataset to train on: as registered, where the user left it open."""
-    from pixguard.runner.subject import open_for_training
-
-    overrides = {
-        "split": split,
-        "phantom_images": phantom_images,
-        "skip_bad": skip_bad or None,
-    }
-    chosen = {key: value for key, value in overrides.items() if value is not None}
-    return open_for_training(session, request(name, source, size, data_dir), chosen)
 
 
 class PixguardGroup(TyperGroup):

@@ -12,7 +12,7 @@ from pixguard.cli.options import Without, command
 from pixguard.cli.tables import print_rows
 from pixguard.config import TrainingRequest
 from pixguard.config.data import DATASET_HELP
-from pixguard.config.setting import Settings, required, setting
+from pixguard.config.settings import Settings, required, setting
 from pixguard.errors import PixguardError
 
 app = new_app("List, fetch and look at datasets.")

@@ -10,7 +10,7 @@ from pixguard.cli.common import new_app, print_json, print_result
 from pixguard.cli.groups import OutputOptions
 from pixguard.cli.options import command
 from pixguard.cli.tables import local_time, print_rows
-from pixguard.config.setting import Settings, setting
+from pixguard.config.settings import Settings, setting
 from pixguard.errors import PixguardError
 
 app = new_app("Look after the database: what is in it, is it sound, back it up, upgrade it.")

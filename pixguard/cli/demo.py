@@ -11,7 +11,7 @@ import typer
 
 from pixguard.cli.display import human_duration
 from pixguard.cli.options import command
-from pixguard.config.setting import Settings, setting
+from pixguard.config.settings import Settings, setting
 
 COMMANDS = (
     "train --dataset oct --source phantom --size 28 --model small-cnn --epochs 8 "

@@ -1,35 +1,44 @@
 """``pixguard denoise validate | ablation | depth``: Tables 3, 4 and 5 as resumable plans."""
 
 from collections.abc import Callable
-from typing import Annotated
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar
 
 import typer
 
-from pixguard.cli.common import (
-    DatabaseOption,
-    DataDirOption,
-    DeviceOption,
-    JsonOption,
-    ResumeOption,
-    SeedOption,
-    SizeOption,
-    SourceOption,
-    SplitOption,
-    open_session,
-    print_result,
-    training_dataset,
-)
-from pixguard.config import DenoiserSettings
+from pixguard.cli.common import open_session, print_result
+from pixguard.cli.groups import OutputOptions, RunOptions
+from pixguard.cli.options import Without, command
+from pixguard.config import DenoiserSettings, Settings, TrainingRequest, setting
 
 PAPER_DATASET = "medicalmnist"
 PAPER_CLASS = "AbdomenCT"
-DEFAULTS = DenoiserSettings(name="dae")
 PLANS = {
     "validate": "Table 3: train the original autoencoder and the DAE, and judge them on noise.",
     "ablation": "Table 4: train the DAE with its modules added one by one, and judge each.",
     "depth": "Table 5: train the DAE at three depths, and judge each on noise.",
 }
 """The commands and what they do; :data:`pixguard.runner.ablation.PLANS` has the denoisers."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanData(TrainingRequest):
+    """The dataset of a plan."""
+
+    name: str = setting(
+        PAPER_DATASET, "The paper's is AbdomenCT of Kaggle's Medical MNIST.", flag="--dataset"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions(Settings):
+    """On what each denoiser is judged."""
+
+    panel: ClassVar[str] = "Denoisers"
+
+    test_limit: int | None = setting(
+        None, "Test on at most that many images, drawn by the seed.", low=1, unit="images"
+    )
 
 
 def add_to(app: typer.Typer) -> None:
@@ -39,55 +48,24 @@ def add_to(app: typer.Typer) -> None:
 
 
 def _command(plan: str) -> Callable[..., None]:
-    def command(
-        dataset: Annotated[
-            str, typer.Option(help="The paper's is AbdomenCT of Kaggle's Medical MNIST.")
-        ] = PAPER_DATASET,
-        source: SourceOption = None,
-        size: SizeOption = None,
-        data_dir: DataDirOption = None,
-        split: SplitOption = None,
-        only_class: Annotated[
-            str | None,
-            typer.Option(
-                help="Train and test on the images of one class. Default: AbdomenCT for "
-                "medicalmnist, else all classes."
-            ),
-        ] = None,
-        epochs: Annotated[int, typer.Option(min=1)] = DEFAULTS.epochs,
-        batch_size: Annotated[int, typer.Option(min=1)] = DEFAULTS.batch_size,
-        learning_rate: Annotated[float, typer.Option(min=1e-9)] = DEFAULTS.learning_rate,
-        noise: Annotated[
-            float,
-            typer.Option(min=0.0, max=1.0, help="Share of pixels replaced, in training and test."),
-        ] = DEFAULTS.noise,
-        limit: Annotated[
-            int | None, typer.Option(min=1, help="Train on so many images only.")
-        ] = None,
-        test_limit: Annotated[
-            int | None, typer.Option(min=1, help="Test on so many images only, drawn by the seed.")
-        ] = None,
-        seed: SeedOption = 0,
-        resume: ResumeOption = False,
-        device: DeviceOption = "auto",
-        db: DatabaseOption = "pixguard.db",
-        json: JsonOption = False,
+    @command
+    def carry_out(
+        data: Annotated[PlanData, Without("phantom_images", "skip_bad")],
+        settings: Annotated[DenoiserSettings, Without("name", "noise_kind", "patience", "variant")],
+        options: PlanOptions,
+        run: Annotated[RunOptions, Without("fresh_seed")],
+        output: OutputOptions,
     ) -> None:
-        with open_session(db, device) as session:
+        if settings.only_class is None and data.name == PAPER_DATASET:
+            settings = replace(settings, only_class=PAPER_CLASS)
+        with open_session(output.database, run.device) as session:
             from pixguard.runner.ablation import run_plan
+            from pixguard.runner.subject import open_for_training
 
-            opened = training_dataset(session, dataset, source, size, data_dir, split, None, False)
-            settings = DenoiserSettings(
-                name=DEFAULTS.name,
-                epochs=epochs,
-                batch_size=batch_size,
-                learning_rate=learning_rate,
-                noise=noise,
-                only_class=only_class or (PAPER_CLASS if dataset == PAPER_DATASET else None),
-                limit=limit,
-                seed=seed,
+            dataset = open_for_training(session, data)
+            result = run_plan(
+                session, dataset, plan, settings, options.test_limit, resume=run.resume
             )
-            result = run_plan(session, opened, plan, settings, test_limit, resume=resume)
-        print_result(result, json)
+        print_result(result, output.json)
 
-    return command
+    return carry_out

@@ -1,109 +1,63 @@
 """``pixguard detect``: train detectors on one class, and let them score all images."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar
 
 import typer
 
-from pixguard.cli.common import (
-    DatabaseOption,
-    DataDirOption,
-    DatasetOption,
-    DeviceOption,
-    FreshSeedOption,
-    JsonOption,
-    PhantomImagesOption,
-    ResumeOption,
-    SeedOption,
-    SizeOption,
-    SkipBadOption,
-    SourceOption,
-    SplitOption,
-    new_app,
-    open_session,
-    print_result,
-    refuse_both,
-    request,
-    training_dataset,
-)
-from pixguard.config import DetectorSettings
+from pixguard.cli.common import new_app, open_session, print_result
+from pixguard.cli.groups import DeviceOptions, OutputOptions, RunOptions
+from pixguard.cli.options import Own, command, own_options
+from pixguard.config import DatasetRequest, DetectorSettings, Settings, TrainingRequest, setting
+from pixguard.defences.detectors.registry import DETECTORS
 
 app = new_app("Detect images unlike those of one class: rare findings, and attacked images.")
 
-DEFAULTS = DetectorSettings(normal="")
+
+@dataclass(frozen=True, slots=True)
+class ScoredImages(Settings):
+    """What scores, and what is scored."""
+
+    panel: ClassVar[str] = "Detectors"
+
+    detector: list[str] | None = setting(
+        None, "Id, or name of the normal class; repeat for several. Default: all."
+    )
+    model: str = setting(
+        "latest", "Attacked classifier: an id, an architecture, or latest (the newest attacked)."
+    )
 
 
 @app.command()
+@command
 def train(
-    dataset: DatasetOption,
-    normal: Annotated[
-        str | None,
-        typer.Option(
-            help="The class to be enclosed, or all: each in turn. Default: no finding, or the "
-            "class with most training images."
-        ),
-    ] = None,
-    nu: Annotated[
-        float,
-        typer.Option(
-            help="Share of the images that it is fitted to that may raise an alarm, in (0, 1); of "
-            "new images more do."
-        ),
-    ] = DEFAULTS.nu,
-    source: SourceOption = None,
-    size: SizeOption = None,
-    data_dir: DataDirOption = None,
-    split: SplitOption = None,
-    images: PhantomImagesOption = None,
-    skip_bad: SkipBadOption = False,
-    epochs: Annotated[int, typer.Option(min=1, help="Of the autoencoder.")] = DEFAULTS.epochs,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Train on so many images of the class only.")
-    ] = None,
-    seed: SeedOption = 0,
-    fresh_seed: FreshSeedOption = False,
-    resume: ResumeOption = False,
-    device: DeviceOption = "auto",
-    db: DatabaseOption = "pixguard.db",
-    json: JsonOption = False,
+    ctx: typer.Context,
+    data: TrainingRequest,
+    settings: DetectorSettings,
+    run: RunOptions,
+    output: OutputOptions,
+    own: Annotated[Mapping[str, Any], Own(DETECTORS)],
 ) -> None:
-    """Train an autoencoder and a one-class SVM on the images of a class, and register them."""
-    with open_session(db, device) as session:
-        from pixguard.runner.detector_training import majority_class
-        from pixguard.runner.detector_training import train as run
+    """Train a detector on the images of a class, and register it."""
+    settings = replace(settings, options=own_options(ctx, DETECTORS, settings.name, own))
+    with open_session(output.database, run.device) as session:
+        from pixguard.runner.detector_training import train_on
+        from pixguard.runner.subject import open_for_training
 
-        refuse_both(resume, fresh_seed)
-        opened = training_dataset(session, dataset, source, size, data_dir, split, images, skip_bad)
-        settings = DetectorSettings(
-            normal=normal or majority_class(opened), nu=nu, epochs=epochs, limit=limit, seed=seed
-        )
-        result = run(session, opened, settings, resume=resume, fresh_seed=fresh_seed)
-    print_result(result, json)
+        dataset = open_for_training(session, data)
+        result = train_on(session, dataset, settings, resume=run.resume, fresh_seed=run.fresh_seed)
+    print_result(result, output.json)
 
 
 @app.command()
+@command
 def apply(
-    dataset: DatasetOption,
-    detector: Annotated[
-        list[str] | None,
-        typer.Option(help="Id, or name of the normal class; repeat for several. Default: all."),
-    ] = None,
-    model: Annotated[
-        str,
-        typer.Option(
-            help="Attacked classifier: an id, an architecture, or latest (the newest attacked)."
-        ),
-    ] = "latest",
-    source: SourceOption = None,
-    size: SizeOption = None,
-    data_dir: DataDirOption = None,
-    device: DeviceOption = "auto",
-    db: DatabaseOption = "pixguard.db",
-    json: JsonOption = False,
+    data: DatasetRequest, scored: ScoredImages, run: DeviceOptions, output: OutputOptions
 ) -> None:
     """Score test images, clean and successfully attacked, with detectors."""
-    with open_session(db, device) as session:
-        from pixguard.runner.detecting import apply as run
+    with open_session(output.database, run.device) as session:
+        from pixguard.runner.detecting import apply as score
 
-        chosen = request(dataset, source, size, data_dir)
-        result = run(session, chosen, detector or [], model)
-    print_result(result, json)
+        result = score(session, data, scored.detector or [], scored.model)
+    print_result(result, output.json)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from pixguard.cli.common import open_session, print_json, request
+from pixguard.cli.common import open_session, print_json
 from pixguard.cli.data_dirs import data_dir_of
+from pixguard.config import DatasetRequest
 from pixguard.errors import PixguardError, UsageError
 from pixguard.files import write_atomically
 
@@ -80,13 +81,10 @@ def report_figures(
 
 @contextmanager
 def _engine(database: str) -> "Iterator[Engine]":
-    from pixguard.store.engine import open_engine
+    from pixguard.store.engine import reading
 
-    engine = open_engine(database)
-    try:
+    with reading(database) as engine:
         yield engine
-    finally:
-        engine.dispose()
 
 
 def _paths(spec: "FigureSpec", out: Path | None, count: int) -> list[Path]:
@@ -143,7 +141,7 @@ def draw_images(
     from pixguard.runner.vulnerability import map_vulnerability
 
     moved = data_dir_of(options.moved, shown.dataset)
-    asked = request(shown.dataset, shown.source, shown.size, moved)
+    asked = DatasetRequest(shown.dataset, shown.source, shown.size, moved)
     subject = open_subject(session, asked, str(shown.classifier_id))
     if spec.kind == "vulnerability":
         return draw_map(wanted, shown, map_vulnerability(session, subject, options.image))

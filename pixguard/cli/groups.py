@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pixguard.config import AttackAt
-from pixguard.config.setting import Settings, setting
+from pixguard.config.settings import Settings, setting
 from pixguard.errors import UsageError
 
 DEFAULT_DATABASE = "pixguard.db"

@@ -10,7 +10,7 @@ from pixguard.cli.groups import OutputOptions
 from pixguard.cli.models_add import add
 from pixguard.cli.options import command
 from pixguard.cli.tables import print_rows
-from pixguard.config.setting import Settings, required, setting
+from pixguard.config.settings import Settings, required, setting
 from pixguard.records import ModelKind
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pixguard.cli.common import open_session, print_result
 from pixguard.cli.groups import DeviceOptions, OutputOptions
 from pixguard.cli.options import command
 from pixguard.config import TrainingRequest
-from pixguard.config.setting import Settings, setting
+from pixguard.config.settings import Settings, setting
 from pixguard.errors import UsageError
 
 
@@ -67,7 +67,7 @@ def add(
             mean=_numbers("--mean", model.mean),
             std=_numbers("--std", model.std),
         )
-        opened = open_for_training(session, data, data.chosen)
+        opened = open_for_training(session, data)
         result = importing.add(session, opened, external)
     print_result(result, output.json)
 

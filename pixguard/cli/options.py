@@ -1,7 +1,7 @@
 """Typer options made of settings: a field declares itself once, and every command shares it.
 
 A command is a function whose parameters are groups of settings (frozen dataclasses, see
-:mod:`pixguard.config.setting`). :func:`command` makes an option of every declared field, and a
+:mod:`pixguard.config.settings`). :func:`command` makes an option of every declared field, and a
 panel of the help of every group, and calls the function with the groups put together.
 """
 
@@ -12,7 +12,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
-from pixguard.config.setting import SETTING, Declaration, Settings
+from pixguard.config.settings import SETTING, Declaration, Settings
 from pixguard.errors import UsageError
 from pixguard.registry import Entry, Registry
 

@@ -159,16 +159,13 @@ def _build(
     from pixguard.reports import build
     from pixguard.reports.figures.listing import list_figures
     from pixguard.reports.specs import table_spec, table_specs
-    from pixguard.store.engine import open_engine
+    from pixguard.store.engine import reading
 
     specs = table_specs().values() if names is None else [table_spec(name) for name in names]
-    engine = open_engine(database)
-    try:
+    with reading(database) as engine:
         tables = list(build.build_tables(engine, specs, layers=report_page.layers, **options))
         lists = [build.list_tables(engine), list_figures(engine)] if list_them else []
         return [*lists, *tables]
-    finally:
-        engine.dispose()
 
 
 def _model(asked: str) -> int | str | None:

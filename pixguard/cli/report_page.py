@@ -52,12 +52,11 @@ def write(
     from pixguard.reports.page.tables import report_tables
     from pixguard.reports.page.writing import write_page
     from pixguard.runner.page_images import collect_images
-    from pixguard.store.engine import open_engine
+    from pixguard.store.engine import reading
     from pixguard.store.gallery import count_attempts, sample_attempts
     from pixguard.store.location import locate
 
-    engine = open_engine(database)
-    try:
+    with reading(database) as engine:
         with open_session(database, device) as session, page_folder(folder) as new:
             _require_known(engine, moved, options["dataset"])
             tables = report_tables(engine, options, layers)
@@ -76,8 +75,6 @@ def write(
             figures = page_figures(session, engine, chosen)
             name = Path(locate(database).name).name
             write_page(new, engine, name, tables, figures, Gallery(attempts, total, images))
-    finally:
-        engine.dispose()
     return {
         "page": str(folder / "index.html"),
         "tables": len(tables),

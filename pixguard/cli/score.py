@@ -1,46 +1,40 @@
 """``pixguard score``: measure restored images against their clean ones."""
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import ClassVar
 
-import typer
-
-from pixguard.cli.common import (
-    AttackAtOption,
-    DatabaseOption,
-    DataDirOption,
-    DatasetOption,
-    DeviceOption,
-    JsonOption,
-    ModelOption,
-    SizeOption,
-    SourceOption,
-    open_session,
-    print_result,
-    request,
-)
+from pixguard.cli.common import open_session, print_result
+from pixguard.cli.groups import ClassifierOptions, DeviceOptions, OutputOptions
+from pixguard.cli.options import command
+from pixguard.config import DatasetRequest, Settings, setting
+from pixguard.metrics import METRICS
 
 
+@dataclass(frozen=True, slots=True)
+class MetricOptions(Settings):
+    """What is measured."""
+
+    panel: ClassVar[str] = "Metrics"
+
+    metric: list[str] | None = setting(
+        None, f"{', '.join(METRICS.names)}; repeat for several. Default: all."
+    )
+
+
+@command
 def score(
-    dataset: DatasetOption,
-    metric: Annotated[
-        list[str] | None,
-        typer.Option(help="psnr, ssim, mse, gmsd or fsim; repeat for several. Default: all."),
-    ] = None,
-    model: ModelOption = "latest",
-    source: SourceOption = None,
-    size: SizeOption = None,
-    data_dir: DataDirOption = None,
-    attack_at: AttackAtOption = "input",
-    device: DeviceOption = "auto",
-    db: DatabaseOption = "pixguard.db",
-    json: JsonOption = False,
+    data: DatasetRequest,
+    classifier: ClassifierOptions,
+    metrics: MetricOptions,
+    run: DeviceOptions,
+    output: OutputOptions,
 ) -> None:
     """Score every restoration that has no score yet, with the data range [0, 1]."""
-    with open_session(db, device) as session:
-        from pixguard.metrics import METRICS
-        from pixguard.runner.scoring import score as run
+    names = [METRICS[name].name for name in metrics.metric or METRICS.names]
+    with open_session(output.database, run.device) as session:
+        from pixguard.runner import scoring
         from pixguard.runner.subject import open_subject
 
-        subject = open_subject(session, request(dataset, source, size, data_dir), model, attack_at)
-        result = run(session, subject, metric or list(METRICS.names))
-    print_result(result, json)
+        subject = open_subject(session, data, classifier.model, classifier.attack_at)
+        result = scoring.score(session, subject, names)
+    print_result(result, output.json)

@@ -13,7 +13,7 @@ from pixguard.config.data import (
     TrainingRequest,
 )
 from pixguard.config.defaults import load_defaults
-from pixguard.config.setting import SettingError, Settings, setting
+from pixguard.config.settings import SettingError, Settings, setting
 from pixguard.config.training import (
     BalanceName,
     DenoiserSettings,

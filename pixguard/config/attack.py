@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from pixguard.config.setting import Settings, setting
+from pixguard.config.settings import Settings, setting
 
 EvaluatorName = Literal["auto", "dense", "delta"]
 PrecisionName = Literal["auto", "float32", "bfloat16"]

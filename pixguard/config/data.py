@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pixguard.config.setting import Settings, required, setting
+from pixguard.config.settings import Settings, required, setting
 from pixguard.errors import UsageError
 from pixguard.records import NATIVE, NATIVE_SIZE, SplitScheme
 

@@ -4,10 +4,10 @@ The fields are also what identifies a training: the same values give the same ch
 find the same finished model. Renaming one, or adding one, orphans both.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal
 
-from pixguard.config.setting import Settings, required, setting
+from pixguard.config.settings import Settings, setting
 
 LossName = Literal["ce", "bce", "focal"]
 BalanceName = Literal["none", "sampler", "weights"]
@@ -17,12 +17,16 @@ BalanceName = Literal["none", "sampler", "weights"]
 class TrainSettings(Settings):
     """Training of a classifier; the defaults are the paper's (section 4.1.2)."""
 
+    panel: ClassVar[str] = "Training"
+
     architecture: str = setting(
-        "resnet50", "resnet50, densenet121, small-cnn, a torchvision name or timm/NAME."
+        "resnet50",
+        "resnet50, densenet121, small-cnn, a torchvision name or timm/NAME.",
+        flag="--model",
     )
     epochs: int = setting(100, "At most.", low=1, unit="epochs")
     batch_size: int = setting(64, "Images of a step.", low=2, unit="images")
-    learning_rate: float = setting(0.001, "Of stochastic gradient descent.", low=1e-12)
+    learning_rate: float = setting(0.001, "Of stochastic gradient descent.", low=0.0)
     momentum: float = setting(0.9, "Of stochastic gradient descent.", low=0.0)
     stop_train_accuracy: float = setting(0.95, "Stop above this training accuracy and ...")
     stop_val_accuracy: float = setting(0.90, "... above this validation accuracy.")
@@ -43,7 +47,7 @@ class TrainSettings(Settings):
     limit: int | None = setting(
         None, "Train on at most that many images (recorded).", low=2, unit="images"
     )
-    seed: int = setting(0, "Seed of every random choice.", low=0)
+    seed: int = setting(0, "Seed of every random choice.", low=0, panel="Run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +57,13 @@ class VoteSettings(TrainSettings):
     ``architecture`` is the voter's; ``batch_size`` counts sub-images, ``limit`` whole images.
     """
 
-    architecture: str = setting("small-cnn", "Of the voter.")
+    architecture: str = setting(
+        "small-cnn",
+        "The voter: small-cnn, resnet50, a torchvision name or timm/NAME.",
+        flag="--model",
+    )
     stride: int = setting(
-        3, "Take every n-th pixel: its square is the number of votes.", low=2, unit="pixels"
+        3, "Take every n-th pixel: its square is the number of votes.", unit="pixels"
     )
 
 
@@ -68,33 +76,54 @@ class DenoiserSettings(Settings):
     the DAE (Tables 4 and 5), None its proposed one.
     """
 
-    name: str = required("Which denoiser.")
+    panel: ClassVar[str] = "Training"
+
+    name: str = setting("dae", "Which denoiser.", flag="--model")
     epochs: int = setting(100, "At most.", low=1, unit="epochs")
     batch_size: int = setting(16, "Images of a step.", low=1, unit="images")
-    learning_rate: float = setting(0.001, "Of Adam.", low=1e-12)
-    noise: float = setting(0.10, "Level of the noise; impulse: the share of pixels replaced.")
-    noise_kind: str = setting("impulse", "Kind of the noise.")
+    learning_rate: float = setting(0.001, "Of Adam.", low=0.0)
+    noise: float = setting(
+        0.10,
+        "Level of the noise: share of pixels (impulse, salt-and-pepper), standard deviation for a "
+        "data range of 1 (gaussian; poisson: at full intensity), or number of pixels (k-pixel).",
+        low=0.0,
+    )
+    noise_kind: str = setting("impulse", "impulse, salt-and-pepper, gaussian, poisson or k-pixel.")
     patience: int | None = setting(
         None, "Stop after that many epochs without a better validation loss.", low=1, unit="epochs"
     )
-    variant: str | None = setting(None, "A configuration of the DAE (Tables 4 and 5).")
+    variant: str | None = setting(None, "Of the dae, by its name in Tables 4 and 5: depth-3, ...")
     only_class: str | None = setting(None, "Train on the images of one class, by name.")
-    limit: int | None = setting(None, "Train on at most that many images.", low=2, unit="images")
-    seed: int = setting(0, "Seed of every random choice.", low=0)
+    limit: int | None = setting(None, "Train on at most that many images.", low=1, unit="images")
+    seed: int = setting(0, "Seed of every random choice.", low=0, panel="Run")
 
 
 @dataclass(frozen=True, slots=True)
 class DetectorSettings(Settings):
     """Training of a detector on one class (paper, section 5, which states no value).
 
-    Beyond ``nu`` the settings train the autoencoder, as :class:`DenoiserSettings` do.
+    ``normal`` None is no finding, or the class with most training images; ``all`` is each class in
+    turn. ``options`` are the detector's own (:mod:`pixguard.defences.detectors.registry`), None for
+    its defaults.
     """
 
-    normal: str = required("The class that the detector knows.")
-    name: str = setting("one-class-svm", "Which detector.")
-    nu: float = setting(
-        0.05, "Bounds the share of false alarms among the images that it was fitted to."
+    panel: ClassVar[str] = "Training"
+
+    normal: str | None = setting(
+        None,
+        "The class to be enclosed, or all: each in turn. Default: no finding, or the class with "
+        "most training images.",
+        unit="class",
     )
-    epochs: int = setting(100, "At most.", low=1, unit="epochs")
-    limit: int | None = setting(None, "Train on at most that many images.", low=2, unit="images")
-    seed: int = setting(0, "Seed of every random choice.", low=0)
+    name: str = setting("one-class-svm", "Which detector.", flag="--model")
+    epochs: int = setting(100, "Of the autoencoder, at most.", low=1, unit="epochs")
+    limit: int | None = setting(
+        None, "Train on at most that many images of the class.", low=1, unit="images"
+    )
+    seed: int = setting(0, "Seed of every random choice.", low=0, panel="Run")
+    options: Settings | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """Return what identifies the training: every setting, the detector's own among them."""
+        own = {} if self.options is None else asdict(self.options)
+        return {**{name: v for name, v in asdict(self).items() if name != "options"}, **own}

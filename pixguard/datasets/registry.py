@@ -5,10 +5,9 @@ here.
 """
 
 from dataclasses import dataclass
-from importlib import import_module
 
 from pixguard.config import DatasetSettings
-from pixguard.registry import Entry, Registry
+from pixguard.registry import Entry, Registry, load_target
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +27,7 @@ class SourceEntry(Entry):
         """Tell whether the ``data_dir`` of settings holds what the source reads."""
         if not self.recogniser:
             return False
-        module, _, function = self.recogniser.partition(":")
-        return bool(getattr(import_module(module), function)(settings))
+        return bool(load_target(self.recogniser)(settings))
 
 
 AUTO = "auto"

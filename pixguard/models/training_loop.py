@@ -21,7 +21,7 @@ from torch import Tensor
 from pixguard.errors import PixguardError, UsageError
 from pixguard.models.checkpoint import Checkpoint, Trained
 from pixguard.models.prefetching import batches_on
-from pixguard.progress import Display, Progress, StopSignal
+from pixguard.progress import SILENT, Display, Progress, StopSignal
 from pixguard.records import EpochRecord, digest
 
 LOOK_EVERY = 32
@@ -44,6 +44,24 @@ class Fit:
     seconds: float
     finished: bool
     train_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """Where a training takes place, who watches, and who may stop it.
+
+    Attributes:
+        device: where the module is trained.
+        checkpoint: the file that keeps the state after every epoch, None for none. Its name must
+            tell trainings apart.
+        display: where progress is shown.
+        stop: asked between batches.
+    """
+
+    device: torch.device
+    checkpoint: Path | None = None
+    display: Display = SILENT
+    stop: StopSignal = SILENT
 
 
 class Trainee(Trained, Protocol):

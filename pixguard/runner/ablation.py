@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from pixguard.config import DenoiserSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.datasets.overview import content
+from pixguard.defences.denoisers.registry import UNTRAINED
 from pixguard.defences.denoisers.variants import TABLE_4, TABLE_5, Variant
 from pixguard.defences.noise import IMPULSE, impulse_noise
 from pixguard.defences.restoring import restore
@@ -20,15 +21,16 @@ from pixguard.errors import UsageError
 from pixguard.metrics import METRICS
 from pixguard.models.inputs import to_unit_range
 from pixguard.records import DenoisingRecord, digest
-from pixguard.runner.denoiser_training import indices_of_class, train
+from pixguard.runner.chunks import in_chunks
+from pixguard.runner.denoiser_training import indices_of_class, train_on
 from pixguard.runner.denoisers import load_denoiser, register_untrained
-from pixguard.runner.denoising import CHUNK
 from pixguard.runner.registering import require_one_size, training_key
+from pixguard.runner.restoring import CHUNK
 from pixguard.runner.scoring import score_record
 from pixguard.runner.session import Session
 from pixguard.store import reader
 from pixguard.store.denoisings import scored_images
-from pixguard.store.engine import open_engine
+from pixguard.store.engine import reading
 from pixguard.store.reader import StoredModel
 from pixguard.store.writer import Writer
 
@@ -38,8 +40,6 @@ PLANS: Mapping[str, Sequence[Variant]] = {
     "depth": TABLE_5,
 }
 """The denoisers of Tables 3, 4 and 5, by command."""
-
-UNTRAINED = ("identity", "median")
 
 
 def run_plan(
@@ -91,10 +91,10 @@ def run_plan(
         )
     for label, own in trainings.items():
         session.display.say(f"{plan}: {label}")
-        trained = train(session, dataset, own, resume=True)
+        trained = train_on(session, dataset, own, resume=True)
         session.honour_stop("the finished denoisers are kept", session.again(settings.seed))
         with session.writer(_config(plan, own, test_limit), settings.seed) as writer:
-            stored = reader.find_model(writer.engine, str(trained["model"]), "denoiser")
+            stored = reader.model(writer.engine, trained["model"])
             judge({label: stored}, writer)
     return {
         "plan": plan,
@@ -123,7 +123,7 @@ def _test_indices(
         whose = f" of class {settings.only_class!r}" if settings.only_class else ""
         raise UsageError(
             f"{dataset.info.name!r} has no test images{whose}",
-            "--split paper keeps one image in five for the test",
+            "`split=paper` keeps one image in five for the test",
         )
     if limit is None or limit >= len(indices):
         return indices
@@ -135,11 +135,8 @@ def _test_indices(
 def _refuse_to_go_on(
     session: Session, dataset: ImageDataset, trainings: Sequence[DenoiserSettings]
 ) -> None:
-    engine = open_engine(session.database, create=True, writable=True)
-    try:
+    with reading(session.database, create=True, writable=True) as engine:
         models = reader.models(engine, kind="denoiser")
-    finally:
-        engine.dispose()
     trained = {m.record.hyperparameters.get("training_key") for m in models}
     keys = [training_key(dataset.info, asdict(settings)) for settings in trainings]
     begun = [key for key in keys if key in trained or session.checkpoint(key).exists()]
@@ -198,29 +195,27 @@ def _judge(
     )
     found = sum(image_ids[int(i)] in present for i in indices)
     denoiser = load_denoiser(session, stored, dataset.info.channels)
-    done = found
-    with session.display.track(
-        f"judging {stored.record.architecture}", len(indices), "images"
-    ) as bar:
-        bar.update(done)
-        # Batches are cut from the whole list: a result does not depend on where a run stopped.
-        for chunk in np.array_split(indices, range(CHUNK, len(indices), CHUNK)):
-            missing = [int(i) for i in chunk if image_ids[int(i)] not in present]
-            if not missing:
-                continue
-            records = _restored(session, dataset, denoiser, chunk, settings)
-            for index in missing:
-                writer.denoising(
-                    records[index],
-                    metric_ids,
-                    image_id=image_ids[index],
-                    denoiser_id=stored.id,
-                )
-            writer.flush()
-            done += len(missing)
-            bar.update(done)
-            session.honour_stop("the finished images are committed", session.again(settings.seed))
-    return {"model": stored.id, "found": found, "judged": done - found}
+    # Batches are cut from the whole list: a result does not depend on where a run stopped.
+    batches = np.array_split(indices, range(CHUNK, len(indices), CHUNK))
+    missing = [[int(i) for i in batch if image_ids[int(i)] not in present] for batch in batches]
+    todo = [(own, batch) for own, batch in zip(missing, batches, strict=True) if own]
+    turns = in_chunks(
+        session,
+        f"judging {stored.record.architecture}",
+        [own for own, _ in todo],
+        len(indices),
+        kept="the finished images are committed",
+        again=session.again(settings.seed),
+        writer=writer,
+        done=found,
+    )
+    for (own, _), (_, batch) in zip(turns, todo, strict=False):
+        records = _restored(session, dataset, denoiser, batch, settings)
+        for index in own:
+            writer.denoising(
+                records[index], metric_ids, image_id=image_ids[index], denoiser_id=stored.id
+            )
+    return {"model": stored.id, "found": found, "judged": len(indices) - found}
 
 
 def _restored(

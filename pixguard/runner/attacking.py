@@ -20,7 +20,7 @@ from pixguard.runner.plan import Plan, plan_attempts, resolve_targets, select_im
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store import reader
-from pixguard.store.engine import open_engine
+from pixguard.store.engine import reading
 
 
 def full_record(
@@ -130,14 +130,11 @@ def dry_run(
     """Say what an attack would do, and how long it takes if no attempt succeeds; write nothing."""
     search, record = open_search(subject, settings)
     target = subject if through is None else defend(session, subject, through)
-    engine = open_engine(session.database)
-    try:
+    with reading(session.database) as engine:
         if fresh_seed:
             settings = with_fresh_seed(session, engine, subject, settings)
         predictions = judged(session, engine, subject)
         plan = make_plan(session, engine, target, record, settings, predictions)
-    finally:
-        engine.dispose()
     dataset = subject.dataset
     queries = sum(search.most_queries(*dataset.shape(a.image_index)) for a in plan.todo)
     evaluator, rate = measure_rate(session, target, settings, search, plan)

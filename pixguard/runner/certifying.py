@@ -15,20 +15,20 @@ from pixguard.datasets.base import ImageDataset
 from pixguard.defences.certificates.polyphase_vote import (
     as_classifier,
     build_voter,
-    canonical_votes,
-    certified_radius,
-    is_vote,
     phase_dataset,
-    plurality,
 )
+from pixguard.defences.certificates.registry import CERTIFICATES
 from pixguard.errors import UsageError
 from pixguard.models.inputs import to_unit_range
-from pixguard.models.weights import load_weights
+from pixguard.models.training_loop import Workplace
 from pixguard.records import POLYPHASE_VOTE, CertificateRecord
-from pixguard.runner.registering import begin_training
+from pixguard.registry import load_target
+from pixguard.runner.chunks import cut, in_chunks
+from pixguard.runner.classifier_training import complete, conclude
+from pixguard.runner.registering import Made, begin_training, with_fresh_seed
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
-from pixguard.runner.training import conclude
+from pixguard.runner.training import Job
 from pixguard.store.certificates import certificates
 from pixguard.store.writer import Writer
 
@@ -38,8 +38,13 @@ REPORTED = (1, 2)
 """Numbers of changed pixels that are counted at the end."""
 
 
-def train(
-    session: Session, dataset: ImageDataset, settings: VoteSettings, *, resume: bool
+def train_on(
+    session: Session,
+    dataset: ImageDataset,
+    settings: VoteSettings,
+    *,
+    resume: bool,
+    fresh_seed: bool = False,
 ) -> dict[str, Any]:
     """Train a voter on the phases of a dataset's training images, and register the vote.
 
@@ -52,33 +57,24 @@ def train(
         DataError: there are no images to train on.
         InterruptedRunError: a stop was requested; the finished epochs are kept.
     """
+    settings = complete(settings, dataset.info)
+    if fresh_seed:
+        settings = with_fresh_seed(session, dataset.info, settings)
     stride = settings.stride
     voter = build_voter(settings.architecture, stride, dataset.info, settings.seed)
     training = begin_training(session, dataset.info, asdict(settings), resume)
     classifier = as_classifier(voter, stride).to(session.device)
-    fit = None
-    if training.done is None:
+
+    def make(at: Workplace) -> Made:
         session.display.say(f"{stride**2} sub-images an image, {stride} x {stride} interleaved")
-        fit = train_classifier(
-            voter,
-            phase_dataset(dataset, stride, _members(dataset, settings)),
-            replace(settings, limit=None),
-            device=session.device,
-            checkpoint=training.checkpoint,
-            display=session.display,
-            stop=session.stop,
-        )
-        kept = f"{len(fit.epochs)} finished epochs are kept in {training.checkpoint}"
-        session.honour_stop(kept, session.again(settings.seed))
-        fit = replace(fit, train_size=fit.train_size // stride**2)
-    else:
-        record = training.done.record
-        session.display.say(f"already trained: classifier {training.done.id}")
-        load_weights(classifier, session.weights / record.weights_file, record.weights_sha256)
-    parameters = {"voter": settings.architecture, "stride": stride}
-    result = conclude(
-        session, dataset, settings, training, POLYPHASE_VOTE, classifier, fit, parameters
-    )
+        images = phase_dataset(dataset, stride, _members(dataset, settings))
+        fit = train_classifier(voter, images, replace(settings, limit=None), at)
+        parameters = {"voter": settings.architecture, "stride": stride}
+        whole = replace(fit, train_size=fit.train_size // stride**2)
+        return Made(classifier, whole, parameters)
+
+    job = Job("classifier", POLYPHASE_VOTE, asdict(settings), make)
+    result = conclude(session, dataset, training, job, classifier)
     return {**result, "stride": stride, "votes": stride**2}
 
 
@@ -106,29 +102,34 @@ def certify(session: Session, subject: Subject, limit: int | None) -> dict[str, 
         InterruptedRunError: a stop was requested; the finished certificates are committed.
     """
     info, model = subject.dataset.info, subject.model
-    if not is_vote(model.record):
+    method = model.record.architecture
+    if method not in CERTIFICATES:
         raise UsageError(
-            f"classifier {model.id} ({model.record.architecture}) is no polyphase vote: nothing is "
-            "certain about it",
+            f"classifier {model.id} ({method}) gives no certificates: nothing is certain about it",
             f"pixguard certify train --dataset {info.name}",
         )
     test = subject.dataset.indices("test")
     if not len(test):
-        raise UsageError(f"{info.name!r} has no test images", "--split paper when it is trained")
+        raise UsageError(f"{info.name!r} has no test images", "`split=paper` when it is trained")
     wanted = np.sort(np.random.default_rng(0).permutation(test)[:limit]).tolist()
     started = time.monotonic()
     with session.writer({"limit": limit}, seed=0) as writer:
-        found = certificates(writer.engine, model.id, POLYPHASE_VOTE)
+        found = certificates(writer.engine, model.id, method)
         todo = [index for index in wanted if index not in found]
-        with session.display.track("certifying", len(todo), "images") as progress:
-            for start in range(0, len(todo), CHUNK):
-                made = _certify(session, writer, subject, todo[start : start + CHUNK])
-                found.update({record.image_index: record for record in made})
-                certain = sum(found[index].radius > 0 for index in todo[: start + CHUNK])
-                done = min(start + CHUNK, len(todo))
-                progress.update(done, f"{100 * certain / done:.1f} % certain at 1 pixel")
-                writer.flush()
-                session.honour_stop("the finished certificates are committed")
+        done = certain = 0
+        for chunk, note in in_chunks(
+            session,
+            "certifying",
+            cut(todo, CHUNK),
+            len(todo),
+            kept="the finished certificates are committed",
+            writer=writer,
+        ):
+            made = _certify(session, writer, subject, chunk)
+            found.update({record.image_index: record for record in made})
+            done += len(made)
+            certain += sum(record.radius > 0 for record in made)
+            note(f"{100 * certain / done:.1f} % certain at 1 pixel")
     return {
         "dataset": info.name,
         "source": info.source,
@@ -147,16 +148,11 @@ def _certify(
     """Certify and store a chunk, one image at a time as attacks are judged."""
     dataset = subject.dataset
     ids = writer.images(subject.dataset_id, dataset.records(indices))
-    records = []
+    entry, records = CERTIFICATES[subject.model.record.architecture], []
+    certify_image = load_target(entry.certifier)
     for index, image in zip(indices, dataset.images(indices), strict=True):
-        votes = canonical_votes(subject.classifier, to_unit_range(image[None], session.device))
-        record = CertificateRecord(
-            image_index=index,
-            method=POLYPHASE_VOTE,
-            predicted=(int(plurality(votes)),),
-            votes=tuple(votes[0].tolist()),
-            radius=int(certified_radius(votes)),
-        )
+        found = certify_image(subject.classifier, to_unit_range(image[None], session.device))
+        record = CertificateRecord(index, entry.name, *found)
         writer.certificate(record, model_id=subject.model.id, image_id=ids[index])
         records.append(record)
     return records

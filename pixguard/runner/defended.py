@@ -9,7 +9,8 @@ from sqlalchemy import Engine
 from pixguard.classifiers.evaluation import predict
 from pixguard.config import AttackSettings
 from pixguard.defences.defended import defended
-from pixguard.defences.denoisers import NAMES, TRAINED, build_denoiser
+from pixguard.defences.denoisers import build_denoiser
+from pixguard.defences.denoisers.registry import UNTRAINED
 from pixguard.errors import UsageError
 from pixguard.records import PredictionRecord, RestorationRecord
 from pixguard.runner.denoisers import (
@@ -24,7 +25,7 @@ from pixguard.runner.plan import select_images
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Defence, Subject
 from pixguard.store import reader
-from pixguard.store.engine import open_engine
+from pixguard.store.engine import reading
 from pixguard.store.writer import Writer
 
 
@@ -34,7 +35,7 @@ def find_defence(engine: Engine, subject: Subject, selector: str) -> Defence:
     Raises:
         UsageError: there is none for the dataset.
     """
-    if selector in NAMES and selector not in TRAINED:
+    if selector in UNTRAINED:
         return Defence(selector)
     name = subject.dataset.info.name
     known = known_denoisers(engine, subject)
@@ -57,11 +58,8 @@ def defend(session: Session, subject: Subject, selector: str) -> Subject:
     Raises:
         UsageError: there is no such denoiser for the dataset.
     """
-    engine = open_engine(session.database)
-    try:
+    with reading(session.database) as engine:
         defence = find_defence(engine, subject, selector)
-    finally:
-        engine.dispose()
     channels = subject.dataset.info.channels
     if defence.stored is None:
         denoiser = build_denoiser(defence.name, channels).to(session.device).eval()

@@ -1,4 +1,4 @@
-"""Trains denoisers on a dataset's images, and registers them."""
+"""Trains denoisers on a dataset's images."""
 
 from dataclasses import asdict
 from functools import partial
@@ -11,17 +11,17 @@ from pixguard.config import DenoiserSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.datasets.overview import content
 from pixguard.datasets.patches import PATCH_SIDE, patches
-from pixguard.defences.denoisers import NAMES, TRAINED, build_denoiser
+from pixguard.defences.denoisers import build_denoiser
 from pixguard.defences.denoisers.variants import variant_parameters
-from pixguard.defences.training import train_denoiser
+from pixguard.defences.training import load_recipe, train_denoiser
 from pixguard.errors import UsageError
+from pixguard.models.training_loop import Fit, Workplace
 from pixguard.records import NO_FINDING_ORDINAL, Split
-from pixguard.runner.registering import (
-    begin_training,
-    keeping_a_finished_training,
-    register,
-)
+from pixguard.runner.registering import Made, begin_training, with_fresh_seed
 from pixguard.runner.session import Session
+from pixguard.runner.training import Job, described, train
+from pixguard.store.reader import StoredModel
+from pixguard.store.writer import Writer
 
 
 def indices_of_class(
@@ -38,8 +38,7 @@ def indices_of_class(
     ordinals = {c.name: c.ordinal for c in dataset.info.classes}
     if only_class not in ordinals:
         raise UsageError(
-            f"{dataset.info.name!r} has no class {only_class!r}",
-            f"--only-class with one of: {', '.join(ordinals)}",
+            f"{dataset.info.name!r} has no class {only_class!r}", f"one of: {', '.join(ordinals)}"
         )
     wanted = ordinals[only_class]
     label_sets = (dataset.label_set(int(index)) or (NO_FINDING_ORDINAL,) for index in indices)
@@ -48,12 +47,13 @@ def indices_of_class(
     return chosen
 
 
-def train(
+def train_on(
     session: Session,
     dataset: ImageDataset,
     settings: DenoiserSettings,
     *,
     resume: bool,
+    fresh_seed: bool = False,
 ) -> dict[str, Any]:
     """Train a denoiser on a dataset's training images, or one class of them, and register it.
 
@@ -67,63 +67,40 @@ def train(
             training exists and ``resume`` is not set.
         InterruptedRunError: a stop was requested; the finished epochs are kept.
     """
-    if settings.name in NAMES and settings.name not in TRAINED:
-        raise UsageError(
-            f"the denoiser {settings.name!r} needs no training",
-            f"pixguard denoise apply --dataset {dataset.info.name}",
-        )
+    load_recipe(settings.name)
+    if fresh_seed:
+        settings = with_fresh_seed(session, dataset.info, settings)
     parameters = variant_parameters(settings.name, settings.variant)
     indices_train = indices_of_class(dataset, "train", settings.only_class)
     indices_val = indices_of_class(dataset, "val", settings.only_class)
     identity, take = asdict(settings), dataset.images
     if dataset.info.is_native:
         identity, take = {**identity, "patch": PATCH_SIDE}, partial(patches, dataset)
-    training = begin_training(session, dataset.info, identity, resume)
-    if training.done is not None:
-        session.display.say(f"already trained: denoiser {training.done.id}; nothing to do")
-        return {"model": training.done.id, "already_trained": True}
-    denoiser = build_denoiser(settings.name, dataset.info.channels, **parameters)
-    fit = train_denoiser(
-        denoiser,
-        take(indices_train),
-        take(indices_val),
-        settings,
-        device=session.device,
-        checkpoint=training.checkpoint,
-        display=session.display,
-        stop=session.stop,
-    )
-    kept = f"{len(fit.epochs)} finished epochs are kept in {training.checkpoint}"
-    session.honour_stop(kept, session.again(settings.seed))
-    with (
-        keeping_a_finished_training(session, settings.seed),
-        session.writer(asdict(settings), settings.seed) as writer,
-    ):
-        stored = register(
-            session,
-            writer,
-            dataset.info,
-            training,
-            "denoiser",
-            settings.name,
-            denoiser,
-            fit,
-            parameters,
-        )
+    fits: list[Fit] = []
+
+    def make(at: Workplace) -> Made:
+        denoiser = build_denoiser(settings.name, dataset.info.channels, **parameters)
+        fit = train_denoiser(denoiser, take(indices_train), take(indices_val), settings, at)
+        fits.append(fit)
+        return Made(denoiser, fit, parameters)
+
+    def describe_content(writer: Writer, stored: StoredModel) -> None:
         writer.content(stored.dataset_id, content(dataset))
-    training.checkpoint.unlink(missing_ok=True)
+
+    training = begin_training(session, dataset.info, identity, resume)
+    job = Job("denoiser", settings.name, identity, make, describe_content)
+    stored = train(session, dataset.info, training, job)
+    if training.done is not None:
+        return {"model": stored.id, "already_trained": True}
+    last = fits[0].epochs[-1]
     return {
         "model": stored.id,
         "denoiser": settings.name,
         "variant": settings.variant,
         "only_class": settings.only_class,
-        "dataset": dataset.info.name,
-        "source": dataset.info.source,
-        "size": dataset.info.size_name,
-        "epochs": stored.record.epochs,
-        "training_seconds": round(stored.record.training_seconds, 1),
+        **described(stored, dataset.info),
         "trainable_parameters": stored.record.trainable_parameters,
         "frozen_parameters": stored.record.frozen_parameters,
-        "train_loss": fit.epochs[-1].train_loss,
-        "val_loss": fit.epochs[-1].val_loss,
+        "train_loss": last.train_loss,
+        "val_loss": last.val_loss,
     }

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from sqlalchemy import Engine
 from torch import nn
 
-from pixguard.defences.denoisers import NAMES, TRAINED, build_denoiser
+from pixguard.defences.denoisers import DENOISERS, build_denoiser
+from pixguard.defences.denoisers.registry import UNTRAINED
 from pixguard.defences.patch_select import SUFFIX, PatchSelect
 from pixguard.errors import UsageError
 from pixguard.models.weights import load_weights, parameter_counts
@@ -72,7 +73,7 @@ def register_untrained(
         epochs=0,
     )
     model_id = writer.model(record, dataset_id)
-    return next(m for m in reader.models(writer.engine, kind="denoiser") if m.id == model_id)
+    return reader.model(writer.engine, model_id)
 
 
 def is_default(stored: StoredModel) -> bool:
@@ -137,12 +138,12 @@ def choose_denoisers(
         UsageError: a selector fits no denoiser of the dataset.
     """
     info = subject.dataset.info
-    for name in NAMES:
-        if name not in TRAINED and (not selectors or name in selectors):
+    for name in UNTRAINED:
+        if not selectors or name in selectors:
             register_untrained(writer, name, info, subject.dataset_id)
     known = known_denoisers(writer.engine, subject)
     present = {m.record.architecture for m in known if is_default(m)}
-    wanted = selectors or [name for name in NAMES if name in present]
+    wanted = selectors or [name for name in DENOISERS.names if name in present]
     return [find_denoiser(known, selector, info.name) for selector in wanted]
 
 

@@ -9,17 +9,18 @@ from sqlalchemy import Engine
 
 from pixguard.config import DatasetRequest
 from pixguard.datasets.base import ImageDataset
-from pixguard.defences.detectors import score_images
+from pixguard.defences.detectors.scoring import score_images
 from pixguard.errors import UsageError
 from pixguard.records import DetectionRecord, Split
+from pixguard.runner.chunks import in_chunks
 from pixguard.runner.denoiser_training import indices_of_class
-from pixguard.runner.denoising import adversarial_images, chunks_alike
 from pixguard.runner.detectors import find_detectors, label, load_detector, normal_class
+from pixguard.runner.restoring import adversarial_images, chunks_alike
 from pixguard.runner.session import Session
 from pixguard.runner.subject import describe, open_registered
 from pixguard.store import outcomes, reader
 from pixguard.store.detections import StoredDetection, detections
-from pixguard.store.engine import open_engine
+from pixguard.store.engine import reading
 from pixguard.store.outcomes import AttackedImage, StoredAttempt
 from pixguard.store.reader import LATEST, StoredModel
 from pixguard.store.writer import Writer
@@ -53,17 +54,14 @@ def apply(
         UsageError: there is no such detector or attacked classifier.
         InterruptedRunError: a stop was requested; the finished detections are committed.
     """
-    engine = open_engine(session.database)
-    try:
+    with reading(session.database) as engine:
         chosen = find_detectors(engine, request, selectors)
         attacked = _attacked_classifier(engine, chosen[0], classifier)
         dataset = open_registered(engine, chosen[0].dataset_id, request, session.display)
-    finally:
-        engine.dispose()
     if not len(dataset.indices("test")):
         raise UsageError(
             f"{dataset.info.name!r} has no test images",
-            "--split paper, in training, keeps one image in five for the test",
+            "`split=paper`, in training, keeps one image in five for the test",
         )
     session.display.say(f"dataset {describe(dataset.info)}; {len(chosen)} detectors")
     config = {"detectors": [m.id for m in chosen], "classifier": attacked and attacked.id}
@@ -109,7 +107,7 @@ def _attacked_classifier(
     raise UsageError(
         f"no classifier {selector!r} of this {detector.dataset_name!r} is registered; there is "
         f"{choices}",
-        "leave --model out to score clean images alone",
+        "leave `model=...` out to score clean images alone",
     )
 
 
@@ -148,13 +146,17 @@ class _Application:
         todo = [i for i in images if (i.attempt_id, i.image_id) not in self._present]
         done = flagged = 0
         title = f"{kind} images, normal: {normal_class(self._stored)}"
-        with self._session.display.track(title, len(todo), "images") as progress:
-            for chunk in chunks_alike(self._dataset, todo):
-                flagged += self._score(chunk)
-                done += len(chunk)
-                progress.update(done, f"{100 * flagged / done:.1f} % flagged")
-                self._writer.flush()
-                self._session.honour_stop("the finished detections are committed")
+        for chunk, note in in_chunks(
+            self._session,
+            title,
+            chunks_alike(self._dataset, todo),
+            len(todo),
+            kept="the finished detections are committed",
+            writer=self._writer,
+        ):
+            flagged += self._score(chunk)
+            done += len(chunk)
+            note(f"{100 * flagged / done:.1f} % flagged")
         return len(images) - len(todo), done
 
     def _score(self, chunk: Sequence[StoredAttempt | AttackedImage]) -> int:

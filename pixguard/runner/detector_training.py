@@ -1,30 +1,25 @@
 """Trains detectors on a dataset's classes, one at a time or each in turn, and registers them."""
 
 import shlex
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pixguard.config import DenoiserSettings, DetectorSettings
+from pixguard.config import DetectorSettings
 from pixguard.datasets.base import ImageDataset
-from pixguard.defences.denoisers.autoencoder import autoencoder
-from pixguard.defences.detectors.one_class_svm import fit_one_class_svm, latents_of
-from pixguard.defences.training import train_denoiser
+from pixguard.defences.detectors.registry import DETECTORS
+from pixguard.defences.detectors.training import TrainedDetector
 from pixguard.errors import UsageError
+from pixguard.models.training_loop import Workplace
 from pixguard.records import NO_FINDING_ORDINAL
+from pixguard.registry import load_target
 from pixguard.runner.denoiser_training import indices_of_class
-from pixguard.runner.registering import (
-    Training,
-    begin_training,
-    keeping_a_finished_training,
-    register,
-    with_fresh_seed,
-)
+from pixguard.runner.registering import Made, Training, begin_training, with_fresh_seed
 from pixguard.runner.session import Session
+from pixguard.runner.training import Job, train
 
 EVERY_CLASS = "all"
 FEWEST_IMAGES = 10
@@ -49,18 +44,18 @@ def plan(
     that is said.
 
     Raises:
-        UsageError: no such class, too few images of it, or a share outside (0, 1).
+        UsageError: no such detector or class, or too few images of it.
     """
-    if not 0 < settings.nu < 1:
-        raise UsageError(
-            f"nu is {settings.nu:g}, and must be a share between 0 and 1, neither included",
-            "--nu 0.05 lets one normal image in twenty raise an alarm",
-        )
+    options = DETECTORS[settings.name].options
+    if settings.options is None and options is not None:
+        settings = replace(settings, options=options())
+    if settings.normal is None:
+        settings = replace(settings, normal=majority_class(dataset))
     there = dataset.class_counts("train")
     limit = settings.limit
     counts = {name: n if limit is None else min(n, limit) for name, n in there.items()}
     enough = [name for name, count in counts.items() if count >= FEWEST_IMAGES]
-    names = [settings.normal]
+    names = [str(settings.normal)]
     if settings.normal == EVERY_CLASS and EVERY_CLASS not in counts:
         rare = [f"{name} ({counts[name]})" for name in counts if name not in enough]
         if rare:
@@ -69,7 +64,7 @@ def plan(
     elif settings.normal not in counts:
         raise UsageError(
             f"{dataset.info.name!r} has no class {settings.normal!r}",
-            f"--normal {EVERY_CLASS}, or one of: {', '.join(counts)}",
+            f"`normal={EVERY_CLASS}`, or one of: {', '.join(counts)}",
         )
     if not names or not set(names) <= set(enough):
         raise _too_few(counts, repr(*names) if names else "any class")
@@ -85,12 +80,12 @@ def _too_few(counts: Mapping[str, int], whose: str) -> UsageError:
     return UsageError(
         f"a detector needs {FEWEST_IMAGES} training images of its normal class, and there are not "
         f"as many of {whose}",
-        f"--normal {shlex.quote(most)} has the most: {counts[most]}; or more images, or a larger "
-        "--limit",
+        f"`normal={shlex.quote(most)}` has the most: {counts[most]}; or more images, or a larger "
+        "`limit=...`",
     )
 
 
-def train(
+def train_on(
     session: Session,
     dataset: ImageDataset,
     settings: DetectorSettings,
@@ -98,7 +93,7 @@ def train(
     resume: bool,
     fresh_seed: bool = False,
 ) -> dict[str, Any]:
-    """Train an autoencoder on a class, enclose its latents by a one-class SVM, and register both.
+    """Train a detector on the images of a class, and register it.
 
     With ``settings.normal`` ``all`` every class is normal in turn (one against the rest).
 
@@ -106,21 +101,21 @@ def train(
         What ``pixguard detect train --json`` prints.
 
     Raises:
-        UsageError: there is no such class, too few images of it, or a training exists and
-            ``resume`` is not set.
+        UsageError: there is no such detector or class, too few images of it, or a training exists
+            and ``resume`` is not set.
         InterruptedRunError: a stop was requested; finished epochs and detectors are kept.
     """
     chosen = plan(session, dataset, settings)
     if fresh_seed:
         chosen = _with_one_fresh_seed(session, dataset, chosen)
     # All are checked before hours are spent on the first.
-    trainings = [begin_training(session, dataset.info, asdict(one), resume) for one in chosen]
+    trainings = [begin_training(session, dataset.info, one.identity(), resume) for one in chosen]
     return {
         "dataset": dataset.info.name,
         "source": dataset.info.source,
         "size": dataset.info.size,
         "detectors": {
-            one.normal: _train(session, dataset, one, training)
+            str(one.normal): _train(session, dataset, one, training)
             for one, training in zip(chosen, trainings, strict=True)
         },
     }
@@ -129,54 +124,28 @@ def train(
 def _train(
     session: Session, dataset: ImageDataset, settings: DetectorSettings, training: Training
 ) -> dict[str, Any]:
+    indices = training_indices(dataset, settings)
+    told: dict[str, Any] = {}
+
+    def make(at: Workplace) -> Made:
+        session.display.say(f"normal: {settings.normal}, {len(indices)} training images")
+        trained: TrainedDetector = load_target(DETECTORS[settings.name].trainer)(
+            dataset.images(indices),
+            dataset.images(indices_of_class(dataset, "val", settings.normal)),
+            settings,
+            at,
+        )
+        told.update(trained.parameters)
+        return Made(trained.network, trained.fit, trained.parameters)
+
+    job = Job("detector", settings.name, settings.identity(), make)
+    stored = train(session, dataset.info, training, job)
     if training.done is not None:
-        session.display.say(
-            f"already trained: detector {training.done.id} ({settings.normal}); nothing to do"
-        )
-        return {"model": training.done.id, "already_trained": True}
-    denoiser = DenoiserSettings(
-        name="autoencoder", epochs=settings.epochs, only_class=settings.normal, seed=settings.seed
-    )
-    images = dataset.images(training_indices(dataset, settings))
-    trained = autoencoder(dataset.info.channels)
-    session.display.say(f"normal: {settings.normal}, {len(images)} training images")
-    fit = train_denoiser(
-        trained,
-        images,
-        dataset.images(indices_of_class(dataset, "val", settings.normal)),
-        denoiser,
-        device=session.device,
-        checkpoint=training.checkpoint,
-        display=session.display,
-        stop=session.stop,
-    )
-    kept = f"{len(fit.epochs)} finished epochs are kept in {training.checkpoint}"
-    session.honour_stop(kept, session.again(settings.seed))
-    session.display.say(f"fitting the one-class SVM to {len(images)} latents")
-    started = time.perf_counter()
-    detector = fit_one_class_svm(trained, latents_of(trained, images, session.device), settings.nu)
-    fit = replace(fit, seconds=fit.seconds + time.perf_counter() - started)
-    with (
-        keeping_a_finished_training(session, settings.seed),
-        session.writer(asdict(settings), settings.seed) as writer,
-    ):
-        vectors = len(detector.vectors)
-        stored = register(
-            session,
-            writer,
-            dataset.info,
-            training,
-            "detector",
-            settings.name,
-            detector,
-            fit,
-            {"support_vectors": vectors},
-        )
-    training.checkpoint.unlink(missing_ok=True)
+        return {"model": stored.id, "already_trained": True}
     return {
         "model": stored.id,
-        "training_images": len(images),
-        "support_vectors": vectors,
+        "training_images": len(indices),
+        **told,
         "epochs": stored.record.epochs,
         "training_seconds": round(stored.record.training_seconds, 1),
     }
@@ -202,7 +171,10 @@ def _with_one_fresh_seed(
     seed = chosen[0].seed
     while True:
         fresh = [replace(one, seed=seed) for one in chosen]
-        found = max(with_fresh_seed(session, dataset.info, one).seed for one in fresh)
+        found = max(
+            with_fresh_seed(session, dataset.info, one, DetectorSettings.identity).seed
+            for one in fresh
+        )
         if found == seed:
             return fresh
         seed = found

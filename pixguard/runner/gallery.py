@@ -10,11 +10,11 @@ from pixguard.classifiers.evaluation import canonical_logits
 from pixguard.defences.restoring import restore
 from pixguard.errors import UsageError
 from pixguard.runner.denoisers import applied_denoisers, label, load_denoiser
-from pixguard.runner.denoising import adversarial_images
+from pixguard.runner.restoring import adversarial_images
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store import outcomes
-from pixguard.store.engine import open_engine
+from pixguard.store.engine import reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +53,13 @@ def collect(
     Raises:
         UsageError: there is no such attempt.
     """
-    engine = open_engine(session.database)
-    try:
+    with reading(session.database) as engine:
         successes = [
             a
             for a in outcomes.successes(engine, subject.model.id, dataset_id=subject.dataset_id)
             if (a.attack_id, a.seed, a.target, a.repeat) == (attack_id, seed, None, 0)
         ]
         denoisers = applied_denoisers(engine, subject)
-    finally:
-        engine.dispose()
     if not successes:
         raise UsageError(
             f"classifier {subject.model.id} has no successful attempt of attack {attack_id} with "

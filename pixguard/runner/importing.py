@@ -97,7 +97,7 @@ def add(session: Session, dataset: ImageDataset, model: ExternalModel) -> dict[s
     record = _record(session, info, model, form, classifier, content, differentiable)
     with session.writer({**asdict(model), "dataset": info.name}, 0) as writer:
         model_id = writer.model(record, writer.dataset(info), ())
-        stored = next(m for m in reader.models(writer.engine) if m.id == model_id)
+        stored = reader.model(writer.engine, model_id)
         subject = Subject(dataset, stored.dataset_id, stored, classifier)
         predictions = judge_test_images(session, writer, subject, session.command)
     correct = sum(predictions[i].predicted == dataset.label_set(i) for i in tested)

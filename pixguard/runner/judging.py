@@ -5,6 +5,7 @@ from sqlalchemy import Engine
 from pixguard.classifiers.evaluation import predict
 from pixguard.datasets.overview import content
 from pixguard.records import PredictionRecord
+from pixguard.runner.chunks import cut, in_chunks
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store import reader
@@ -30,16 +31,19 @@ def judge_test_images(
     known = reader.predictions(writer.engine, model_id, subject.dataset_id)
     indices = dataset.indices("test").tolist()
     writer.content(subject.dataset_id, content(dataset))
-    with session.display.track("checking the test images", len(indices), "images") as progress:
-        for start in range(0, len(indices), CHUNK):
-            chunk = indices[start : start + CHUNK]
-            writer.images(subject.dataset_id, dataset.records(chunk))
-            missing = [i for i in chunk if i not in known]
-            records = predict(subject.classifier, dataset, missing, device=session.device)
-            writer.predictions(model_id, subject.dataset_id, records)
-            known.update({record.image_index: record for record in records})
-            progress.update(start + len(chunk))
-            session.honour_stop("the decisions made so far are committed", again)
+    for chunk, _ in in_chunks(
+        session,
+        "checking the test images",
+        cut(indices, CHUNK),
+        len(indices),
+        kept="the decisions made so far are committed",
+        again=again,
+    ):
+        writer.images(subject.dataset_id, dataset.records(chunk))
+        missing = [i for i in chunk if i not in known]
+        records = predict(subject.classifier, dataset, missing, device=session.device)
+        writer.predictions(model_id, subject.dataset_id, records)
+        known.update({record.image_index: record for record in records})
     return known
 
 

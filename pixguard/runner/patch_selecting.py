@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from pixguard.defences.denoisers.registry import changes_nothing
 from pixguard.defences.patch_select import (
     PERCENTILE,
     SUFFIX,
@@ -16,6 +17,7 @@ from pixguard.defences.restoring import restore
 from pixguard.errors import UsageError
 from pixguard.models.inputs import to_unit_range
 from pixguard.records import ModelRecord, digest
+from pixguard.runner.chunks import cut, in_chunks
 from pixguard.runner.denoisers import is_patch_select, load_denoiser
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
@@ -40,11 +42,11 @@ def with_patch_select(
         UsageError: nothing is left, or the dataset has no validation images.
         InterruptedRunError: a stop was requested; what is registered stays.
     """
-    bases = [model for model in chosen if model.record.architecture != "identity"]
+    bases = [model for model in chosen if not changes_nothing(model.record.architecture)]
     if not bases:
         raise UsageError(
             "there is no patch to select: the identity changes nothing",
-            "--patch-select with another --denoiser",
+            "`patch_select=True` with another `denoiser=...`",
         )
     return [
         base if is_patch_select(base.record) else _selecting(session, writer, subject, base)
@@ -97,25 +99,17 @@ def _calibrate(session: Session, subject: Subject, base: StoredModel) -> tuple[i
         raise UsageError(
             f"patch selection takes its threshold from validation images, and "
             f"{dataset.info.name!r} has none",
-            "leave --patch-select out",
+            "leave `patch_select=True` out",
         )
     places = np.linspace(0, len(every) - 1, min(CALIBRATION_IMAGES, len(every)))
     indices = every[places.astype(np.int64)]
     denoiser = load_denoiser(session, base, dataset.info.channels)
     changes = []
     title = f"clean images through {base.record.architecture}"
-    with session.display.track(title, len(indices), "images") as progress:
-        parts = (
-            group[start : start + CHUNK]
-            for group in dataset.by_shape(indices)
-            for start in range(0, len(group), CHUNK)
-        )
-        done = 0
-        for part in parts:
-            images = to_unit_range(dataset.images(part), session.device)
-            restored = restore(denoiser, images, batch=CHUNK)
-            changes.append(largest_changes(images, restored, WINDOW).flatten().cpu())
-            done += len(part)
-            progress.update(done)
-            session.honour_stop("the threshold of the patch selection was not found yet")
+    parts = (part for group in dataset.by_shape(indices) for part in cut(group, CHUNK))
+    kept = "the threshold of the patch selection was not found yet"
+    for part, _ in in_chunks(session, title, parts, len(indices), kept=kept):
+        images = to_unit_range(dataset.images(part), session.device)
+        restored = restore(denoiser, images, batch=CHUNK)
+        changes.append(largest_changes(images, restored, WINDOW).flatten().cpu())
     return len(indices), threshold(torch.cat(changes))

@@ -1,8 +1,8 @@
 """What every training shares: is it done already, where is its checkpoint, who is registered."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,11 +15,28 @@ from pixguard.models.weights import parameter_counts, save_weights
 from pixguard.records import DatasetInfo, ModelKind, ModelRecord, digest
 from pixguard.runner.session import Session
 from pixguard.store import reader
-from pixguard.store.engine import open_engine
+from pixguard.store.engine import reading
 from pixguard.store.reader import StoredModel
 from pixguard.store.writer import Writer
 
-Settings = TypeVar("Settings", TrainSettings, VoteSettings, DenoiserSettings, DetectorSettings)
+AnySettings = TypeVar(
+    "AnySettings", TrainSettings, VoteSettings, DenoiserSettings, DetectorSettings
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What came out of a training.
+
+    Attributes:
+        module: with its weights.
+        fit: its epochs and seconds.
+        parameters: what its builder was given, empty for its defaults.
+    """
+
+    module: nn.Module
+    fit: Fit
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +63,8 @@ def require_one_size(info: DatasetInfo, work: str) -> None:
     if info.is_native:
         raise UsageError(
             f"{work} takes images of one size, and those of {info.name!r} have many",
-            "--size 64 or 224, to which images are resized; pixguard attack --attack-at native "
-            "changes pixels before that resize",
+            "`size=64` or `size=224`, to which images are resized; pixguard attack --attack-at "
+            "native changes pixels before that resize",
         )
 
 
@@ -66,23 +83,28 @@ def begin_training(
     if done is not None and not resume:
         raise UsageError(
             f"this training is finished: it made {done.record.kind} {done.id}",
-            "--resume to keep it, or --fresh-seed to train another",
+            "`resume=True` to keep it, or `fresh_seed=True` to train another",
         )
     checkpoint = session.checkpoint(key)
     if done is None and checkpoint.exists() and not resume:
         raise UsageError(
             f"this training was begun before; {checkpoint} holds what is done",
-            "--resume to go on, or --fresh-seed to begin another",
+            "`resume=True` to go on, or `fresh_seed=True` to begin another",
         )
     return Training({**settings, "training_key": key}, checkpoint, done)
 
 
-def with_fresh_seed(session: Session, info: DatasetInfo, settings: Settings) -> Settings:
+def with_fresh_seed(
+    session: Session,
+    info: DatasetInfo,
+    settings: AnySettings,
+    identify: Callable[[Any], Mapping[str, Any]] = asdict,
+) -> AnySettings:
     """Return the settings with the first seed, from theirs on, that no training has begun with."""
     models = _registered_models(session)
     keys = {m.record.hyperparameters.get("training_key") for m in models}
     while True:
-        key = training_key(info, asdict(settings))
+        key = training_key(info, identify(settings))
         if key not in keys and not session.checkpoint(key).exists():
             return settings
         settings = replace(settings, seed=settings.seed + 1)
@@ -101,11 +123,8 @@ def keeping_a_finished_training(session: Session, seed: int) -> Iterator[None]:
 
 
 def _registered_models(session: Session) -> list[StoredModel]:
-    engine = open_engine(session.database, create=True, writable=True)
-    try:
+    with reading(session.database, create=True, writable=True) as engine:
         return reader.models(engine)
-    finally:
-        engine.dispose()
 
 
 def register(
@@ -115,14 +134,10 @@ def register(
     training: Training,
     kind: ModelKind,
     architecture: str,
-    module: nn.Module,
-    fit: Fit,
-    parameters: Mapping[str, Any] | None = None,
+    made: Made,
 ) -> StoredModel:
-    """Save a trained module's weights and register it with its training curve.
-
-    ``parameters`` are the arguments that its builder was given, None for its defaults.
-    """
+    """Save a trained module's weights and register it with its training curve."""
+    module, fit = made.module, made.fit
     weights_file, weights_sha256 = save_weights(module, session.weights)
     trainable, frozen = parameter_counts(module)
     record = ModelRecord(
@@ -130,7 +145,7 @@ def register(
         architecture=architecture,
         weights_sha256=weights_sha256,
         weights_file=weights_file,
-        parameters=dict(parameters or {}),
+        parameters=dict(made.parameters),
         hyperparameters={**training.hyperparameters, "training_images": fit.train_size},
         trainable_parameters=trainable,
         frozen_parameters=frozen,
@@ -139,4 +154,4 @@ def register(
         train_accuracy=fit.epochs[-1].train_accuracy,
     )
     model_id = writer.model(record, writer.dataset(info), fit.epochs)
-    return next(m for m in reader.models(writer.engine) if m.id == model_id)
+    return reader.model(writer.engine, model_id)

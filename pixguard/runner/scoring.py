@@ -10,8 +10,9 @@ from pixguard.defences.restoring import restore
 from pixguard.errors import UsageError
 from pixguard.metrics import METRICS
 from pixguard.records import ScoreRecord
+from pixguard.runner.chunks import in_chunks
 from pixguard.runner.denoisers import applied_denoisers, load_denoiser
-from pixguard.runner.denoising import (
+from pixguard.runner.restoring import (
     CHUNK,
     adversarial_images,
     chunks_alike,
@@ -65,17 +66,18 @@ def score(session: Session, subject: Subject, names: Sequence[str]) -> dict[str,
                 denoiser_id=stored.id,
             )
             denoiser = load_denoiser(session, stored, subject.dataset.info.channels)
-            title, done = f"scoring {stored.record.architecture}", 0
-            with session.display.track(title, len(todo), "images") as progress:
-                for chunk in chunks_alike(subject.dataset, todo):
-                    clean, attacked = adversarial_images(session, subject.dataset, chunk)
-                    restored = restore(denoiser, attacked, batch=CHUNK)
-                    _score_chunk(writer, ids, chunk, restored, clean)
-                    done += len(chunk)
-                    progress.update(done)
-                    writer.flush()
-                    session.honour_stop("the finished scores are committed")
-            counts[f"{stored.record.architecture} ({stored.id})"] = done
+            for chunk, _ in in_chunks(
+                session,
+                f"scoring {stored.record.architecture}",
+                chunks_alike(subject.dataset, todo),
+                len(todo),
+                kept="the finished scores are committed",
+                writer=writer,
+            ):
+                clean, attacked = adversarial_images(session, subject.dataset, chunk)
+                restored = restore(denoiser, attacked, batch=CHUNK)
+                _score_chunk(writer, ids, chunk, restored, clean)
+            counts[f"{stored.record.architecture} ({stored.id})"] = len(todo)
     return {
         "dataset": subject.dataset.info.name,
         "classifier": subject.model.id,

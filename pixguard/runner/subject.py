@@ -2,27 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from sqlalchemy import Engine
 
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.opening import open_classifier
 from pixguard.classifiers.resizing import FILTER, at_native_size
-from pixguard.config import AttackAt, DatasetRequest, DatasetSettings
+from pixguard.config import AttackAt, DatasetRequest, DatasetSettings, TrainingRequest
 from pixguard.datasets import open_dataset
 from pixguard.datasets.base import ImageDataset
 from pixguard.datasets.catalogue import paper_entry
 from pixguard.datasets.overview import size_range
 from pixguard.datasets.registered import settings_of
 from pixguard.datasets.registry import SOURCES
-from pixguard.defences.certificates.polyphase_vote import is_vote, open_vote
+from pixguard.defences.certificates.registry import CERTIFICATES
 from pixguard.errors import DataError, UsageError
 from pixguard.progress import Display
 from pixguard.records import NATIVE, NATIVE_SIZE, POLYPHASE_VOTE, DatasetInfo
 from pixguard.runner.session import Session
 from pixguard.store import reader
-from pixguard.store.engine import open_engine
+from pixguard.store.engine import reading
 from pixguard.store.location import locate
 from pixguard.store.reader import StoredDataset, StoredModel
 from pixguard.store.writer import Writer
@@ -111,10 +110,10 @@ def find_classifier(engine: Engine, request: DatasetRequest, selector: str) -> S
         raise UsageError(
             f"no classifier of dataset {request.name!r}{wanted} is registered"
             + (f"; there is {known}" if known else ""),
-            f"--attack-at {NATIVE}, without --size: the classifier is of one size, the images not"
+            f"`attack_at={NATIVE}`, and no size: the classifier is of one size, the images not"
             if request.size == NATIVE_SIZE
             else f"pixguard {command} --dataset {request.name}"
-            + (", or --model ID" if known else ""),
+            + (", or `model=ID`" if known else ""),
         )
     return max(matching, key=lambda m: m.id)
 
@@ -134,14 +133,14 @@ def open_registered(
         UsageError: its source has no native sizes.
         DataError: its content has changed since it was registered.
     """
-    (stored,) = [s for s in reader.datasets(engine) if s.id == dataset_id]
+    stored = reader.dataset(engine, dataset_id)
     settings = settings_of(stored.info, data_dir=request.data_dir)
     if attack_at == NATIVE:
         if not SOURCES[settings.source].native_sizes:
             raise UsageError(
                 f"{describe(stored.info)} has no other size to attack at: its source "
                 f"{stored.info.source} has its images at one size",
-                "--attack-at input; or train on images with sizes of their own: "
+                "`attack_at=input`; or train on images with sizes of their own: "
                 f"pixguard train --dataset {stored.info.name} --source originals --data-dir DIR",
             )
         settings = replace(settings, size=NATIVE_SIZE)
@@ -165,19 +164,16 @@ def open_subject(
         UsageError: no classifier fits, or its images have no native sizes.
         DataError: the dataset has changed since it was registered.
     """
-    engine = open_engine(session.database)
-    try:
+    with reading(session.database) as engine:
         model = find_classifier(engine, request, selector)
         dataset = open_registered(engine, model.dataset_id, request, session.display, attack_at)
         known = {(s.id, s.info.size) for s in _same_images(engine, dataset.info)}
-        (own,) = (s.info for s in reader.datasets(engine) if s.id == model.dataset_id)
-    finally:
-        engine.dispose()
-    open_one = open_vote if is_vote(model.record) else open_classifier
+        own = reader.dataset(engine, model.dataset_id).info
+    architecture = model.record.architecture
+    certified = architecture in CERTIFICATES
+    open_one = CERTIFICATES.load(architecture) if certified else open_classifier
     classifier = open_one(model.record, own, session.weights, session.device)
-    session.display.say(
-        f"dataset {describe(dataset.info)}; classifier {model.id} ({model.record.architecture})"
-    )
+    session.display.say(f"dataset {describe(dataset.info)}; classifier {model.id} ({architecture})")
     if own.is_native or not dataset.info.is_native:
         return Subject(dataset, model.dataset_id, model, classifier)
     session.display.say(
@@ -209,14 +205,11 @@ def describe(info: DatasetInfo) -> str:
     return f"{info.name} ({info.source}, {size}{synthetic})"
 
 
-def open_for_training(
-    session: Session, request: DatasetRequest, overrides: Mapping[str, Any]
-) -> ImageDataset:
+def open_for_training(session: Session, request: TrainingRequest) -> ImageDataset:
     """Open the dataset to train on, and say which it is.
 
     Where the user named neither source nor files and the database knows the dataset, the newest
-    registration of that size decides, or of the same files at another one; ``overrides`` are the
-    further settings that the user named.
+    registration of that size decides, or of the same files at another one.
     """
     settings = DatasetSettings(
         request.name,
@@ -237,7 +230,7 @@ def open_for_training(
         if fitting:
             newest = settings_of(max(fitting, key=lambda s: s.id).info)
             settings = newest if request.size is None else replace(newest, size=request.size)
-    dataset = open_dataset(replace(settings, **overrides), session.display)
+    dataset = open_dataset(replace(settings, **request.chosen), session.display)
     session.display.say(f"dataset {describe(dataset.info)}")
     return dataset
 
@@ -246,8 +239,5 @@ def _registered(database: str, name: str) -> list[StoredDataset]:
     path = locate(database).path
     if path is not None and not path.exists():
         return []  # not made before there is something to write
-    engine = open_engine(database)
-    try:
+    with reading(database) as engine:
         return reader.datasets(engine, name=registered_name(name))
-    finally:
-        engine.dispose()

@@ -1,5 +1,7 @@
 """Opens a database: checks where it lies, sets what durability needs, and checks its schema."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
@@ -74,6 +76,16 @@ def _connect_server(location: Location) -> Engine:
         ) from error
     translate_errors(engine, location.name)
     return engine
+
+
+@contextmanager
+def reading(database: str, *, create: bool = False, writable: bool = False) -> Iterator[Engine]:
+    """Open a database as :func:`open_engine` does, and close it afterwards."""
+    engine = open_engine(database, create=create, writable=writable)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def check_place(location: Location, *, create: bool = False, writable: bool = False) -> None:

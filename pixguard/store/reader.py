@@ -86,6 +86,16 @@ def models(
         ]
 
 
+def model(engine: Engine, model_id: int) -> StoredModel:
+    """Return the model of an id, which exists."""
+    return next(one for one in models(engine) if one.id == model_id)
+
+
+def dataset(engine: Engine, dataset_id: int) -> StoredDataset:
+    """Return the dataset of an id, which exists."""
+    return next(one for one in datasets(engine) if one.id == dataset_id)
+
+
 def find_model(
     engine: Engine,
     selector: str,

@@ -89,11 +89,12 @@ def test_a_model_of_each_format_is_judged_and_attacked(form: str) -> None:
     model = network()
     added = run_json(f"models add {FORMATS[form](model)} {PHANTOMS} --mean 0.4 --std 0.2")
     assert added["differentiable"] is True
-    from pixguard.cli.common import open_session, request
+    from pixguard.cli.common import open_session
+    from pixguard.config import DatasetRequest
     from pixguard.runner.subject import open_subject
 
     with open_session("pixguard.db", "cpu") as session:
-        dataset = open_subject(session, request("oct", None, None, None), "latest").dataset
+        dataset = open_subject(session, DatasetRequest("oct"), "latest").dataset
     tested = dataset.indices("test")
     images = torch.from_numpy(dataset.images(tested)).permute(0, 3, 1, 2) / 255
     with torch.no_grad():

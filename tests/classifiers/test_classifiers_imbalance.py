@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,8 +18,7 @@ from pixguard.classifiers.training import train_classifier
 from pixguard.config import TrainSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.errors import UsageError
-from pixguard.models.training_loop import Fit
-from pixguard.progress import Silent
+from pixguard.models.training_loop import Fit, Workplace
 
 CPU = torch.device("cpu")
 SETTINGS = TrainSettings("small-cnn", epochs=3, batch_size=8, learning_rate=0.05)
@@ -183,10 +183,9 @@ def test_half_of_a_batch_gets_so_many_random_pixels(pixels: int) -> None:
         assert not torch.equal(changed[0], changed[1])
 
 
-def train(dataset: ImageDataset, settings: TrainSettings, **where: object) -> tuple[dict, Fit]:
+def train(dataset: ImageDataset, settings: TrainSettings, **where: Any) -> tuple[dict, Fit]:
     classifier = build_classifier("small-cnn", dataset.info, seed=settings.seed)
-    options = {"checkpoint": None, "stop": Silent(), **where}
-    fit = train_classifier(classifier, dataset, settings, device=CPU, display=Silent(), **options)
+    fit = train_classifier(classifier, dataset, settings, Workplace(CPU, **where))
     return classifier.state_dict(), fit
 
 

@@ -14,7 +14,7 @@ from pixguard.config import TrainSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.errors import DataError, PixguardError
 from pixguard.models.inputs import to_unit_range
-from pixguard.models.training_loop import Fit
+from pixguard.models.training_loop import Fit, Workplace
 from pixguard.progress import Silent, StopSignal
 
 CPU = torch.device("cpu")
@@ -34,10 +34,7 @@ def train(
         classifier,
         dataset,
         settings,
-        device=CPU,
-        checkpoint=checkpoint,
-        display=Silent(),
-        stop=stop or Silent(),
+        Workplace(CPU, checkpoint, stop=stop or Silent()),
     )
     return classifier, fit
 

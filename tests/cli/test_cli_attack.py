@@ -16,12 +16,12 @@ from pixguard.classifiers.evaluation import canonical_logits, judge
 from pixguard.cli.app import app
 from pixguard.cli.common import open_session
 from pixguard.config import AttackSettings, DatasetRequest
-from pixguard.config.setting import declarations
+from pixguard.config.settings import declarations
 from pixguard.defences.restoring import restore
 from pixguard.inference.dense import DenseEvaluator
 from pixguard.records import PixelRecord, decode_label_set
 from pixguard.runner.denoisers import load_denoiser
-from pixguard.runner.denoising import adversarial_images
+from pixguard.runner.restoring import adversarial_images
 from pixguard.runner.subject import Subject, open_subject
 from pixguard.store import reader
 from pixguard.store.engine import open_engine

@@ -178,7 +178,7 @@ BAD = [
     (f"{TRAIN} --model resnet5O", 2, "resnet50"),
     (f"{TRAIN} --resume --fresh-seed", 2, "one of the two"),
     ("certify apply --dataset slopes", 2, "pixguard certify train --dataset slopes"),
-    ("certify apply --dataset slopes --model 1", 2, "no polyphase vote"),
+    ("certify apply --dataset slopes --model 1", 2, "gives no certificates"),
     ("certify apply --dataset slopes --model 7", 2, "pixguard"),
     ("train --model polyphase-vote", 2, "polyphase-vote"),
     ("models add any.pt --name polyphase-vote", 2, "cannot be the name"),
@@ -212,12 +212,13 @@ def test_several_labels_have_no_plurality() -> None:
 
 def test_without_training_images_nothing_is_trained(trained: Path, slopes: str) -> None:
     """No source opens such a dataset today; the registry and the loop must not depend on it."""
-    from pixguard.cli.common import open_session, request
-    from pixguard.runner.certifying import train
+    from pixguard.cli.common import open_session
+    from pixguard.config import TrainingRequest
+    from pixguard.runner.certifying import train_on
     from pixguard.runner.subject import open_for_training
 
     with open_session("pixguard.db", "cpu") as session:
-        dataset = open_for_training(session, request("slopes", None, None, None), {})
+        dataset = open_for_training(session, TrainingRequest("slopes"))
         empty = replace(dataset, splits=np.full_like(dataset.splits, 2))
         with pytest.raises(DataError, match="no images to train on"):
-            train(session, empty, VoteSettings(stride=2, seed=5), resume=False)
+            train_on(session, empty, VoteSettings(stride=2, seed=5), resume=False)

@@ -11,7 +11,8 @@ import torch
 from typer.testing import CliRunner
 
 from pixguard.cli.app import app
-from pixguard.cli.common import open_session, request
+from pixguard.cli.common import open_session
+from pixguard.config import DatasetRequest
 from pixguard.defences.patch_select import PatchSelect, largest_changes
 from pixguard.models.inputs import to_unit_range
 from pixguard.runner.denoisers import load_denoiser
@@ -77,7 +78,7 @@ def test_patch_selection_is_a_denoiser_of_its_own_in_every_command(attacked: Pat
 def test_the_stored_threshold_is_that_of_clean_images(attacked: Path) -> None:
     run("denoise apply --dataset oct --denoiser autoencoder --patch-select")
     with open_session("pixguard.db", "cpu") as session:
-        subject = open_subject(session, request("oct", None, None, None), "latest")
+        subject = open_subject(session, DatasetRequest("oct"), "latest")
         engine = open_engine("pixguard.db")
         stored = reader.find_model(engine, "autoencoder+patch-select", kind="denoiser")
         base = reader.find_model(engine, "autoencoder", kind="denoiser")

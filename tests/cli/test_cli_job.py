@@ -80,11 +80,12 @@ def test_adversarial_images_are_rebuilt_exactly_from_the_pixels(trained: Path) -
     import torch
 
     from pixguard.classifiers.evaluation import judge
-    from pixguard.cli.common import open_session, request
+    from pixguard.cli.common import open_session
+    from pixguard.config import DatasetRequest
     from pixguard.runner.subject import open_subject
 
     with open_session("pixguard.db", "cpu") as session:
-        subject = open_subject(session, request("oct", None, None, None), "latest")
+        subject = open_subject(session, DatasetRequest("oct"), "latest")
     database = sqlite3.connect("pixguard.db")
     rows = database.execute(
         "SELECT a.id, i.dataset_index, a.success, a.predicted_after, a.confidence_after "

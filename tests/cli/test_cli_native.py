@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 
 from pixguard.classifiers.evaluation import judge
 from pixguard.cli.app import app
-from pixguard.cli.common import open_session, request
+from pixguard.cli.common import open_session
+from pixguard.config import DatasetRequest
 from pixguard.records import decode_label_set
 from pixguard.runner.subject import open_subject
 from pixguard.store import outcomes
@@ -100,7 +101,7 @@ def test_pixels_are_changed_in_the_original_and_judged_through_the_resize(traine
     assert len({row[:2] for row in sizes}) > 2
     assert all(row < height and col < width for height, width, row, col in sizes)
     with open_session("pixguard.db", "cpu") as session:
-        subject = open_subject(session, request("mine", None, None, None), "latest", "native")
+        subject = open_subject(session, DatasetRequest("mine"), "latest", "native")
         engine = open_engine("pixguard.db")
         stored = outcomes.successes(engine, 1, dataset_id=subject.dataset_id)
         engine.dispose()
@@ -149,7 +150,7 @@ def test_the_two_threats_are_kept_apart(trained: Path) -> None:
 def test_rows_do_not_depend_on_batch_mates_or_interruptions(trained: Path) -> None:
     """Killed in the middle; and the same plan at one go."""
     shutil.copytree(trained, "whole")
-    slow = NATIVE.replace("--generations 12", "--generations 40")
+    slow = NATIVE.replace("--generations 12", "--generations 400")
     process = subprocess.Popen(
         [*pixguard_command(), *slow.split()], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )

@@ -7,7 +7,7 @@ from torch import fx, nn
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.small_cnn import SmallCNN
 from pixguard.defences.defended import defended
-from pixguard.defences.denoisers import NAMES, build_denoiser
+from pixguard.defences.denoisers import DENOISERS, build_denoiser
 from pixguard.defences.restoring import restore
 
 
@@ -18,7 +18,7 @@ def parts(name: str, task: str = "multi-class") -> tuple[Classifier, nn.Module]:
     return classifier, build_denoiser(name, 3).eval()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", DENOISERS.names)
 def test_it_restores_clips_and_classifies(name: str) -> None:
     classifier, denoiser = parts(name)
     images = torch.rand(3, 3, 13, 16, generator=torch.Generator().manual_seed(1))
@@ -48,7 +48,7 @@ def test_the_decision_rule_is_the_classifiers() -> None:
     assert not whole.training
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", DENOISERS.names)
 def test_gradients_pass_through_the_denoiser(name: str) -> None:
     classifier, denoiser = parts(name)
     images = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(3))

@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 
 from pixguard.defences.denoisers.autoencoder import autoencoder
-from pixguard.defences.detectors import NAMES, build_detector, score_images
+from pixguard.defences.detectors import DETECTORS, build_detector
 from pixguard.defences.detectors.one_class_svm import (
     GRID,
     OneClassSVMDetector,
@@ -19,6 +19,7 @@ from pixguard.defences.detectors.one_class_svm import (
     latents_of,
     pooled_latents,
 )
+from pixguard.defences.detectors.scoring import score_images
 from pixguard.defences.training import draw_weights
 from pixguard.errors import PixguardError, UsageError
 from pixguard.models.weights import load_weights, save_weights
@@ -104,10 +105,10 @@ def test_at_28_pixels_the_latents_are_the_whole_bottleneck() -> None:
 def test_latents_that_tell_nothing_are_refused() -> None:
     with pytest.raises(PixguardError, match="same latents") as caught:
         fit_one_class_svm(drawn(), torch.ones(20, 128, dtype=torch.float64), 0.05)
-    assert "--epochs" in caught.value.hint
+    assert "`epochs=...`" in caught.value.hint
 
 
 def test_detectors_go_by_name() -> None:
-    assert NAMES == ("one-class-svm",)
-    with pytest.raises(UsageError, match="no detector named 'svm'"):
+    assert DETECTORS.names == ("one-class-svm",)
+    with pytest.raises(UsageError, match="no detector 'svm'"):
         build_detector("svm", 1)

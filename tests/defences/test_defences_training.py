@@ -1,3 +1,4 @@
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,18 @@ from torch import nn
 
 from pixguard.config import DenoiserSettings
 from pixguard.datasets.base import Images
-from pixguard.defences.denoisers import TRAINED, build_denoiser
+from pixguard.defences.denoisers import DENOISERS, build_denoiser
+from pixguard.defences.denoisers.median_cnn import MedianCNNRecipe
+from pixguard.defences.denoisers.noise2noise import annealed_l0
 from pixguard.defences.noise import impulse_noise
 from pixguard.defences.restoring import restore
-from pixguard.defences.training import _MedianCNNRecipe, annealed_l0, train_denoiser
+from pixguard.defences.training import draw_weights, train_denoiser
 from pixguard.errors import UsageError
 from pixguard.metrics import METRICS
-from pixguard.models.training_loop import Fit
+from pixguard.models.training_loop import Fit, Workplace
 from pixguard.progress import Silent, StopSignal
 
+TRAINED = [entry.name for entry in DENOISERS if entry.trained]
 CPU = torch.device("cpu")
 SMALL: dict[str, dict[str, Any]] = {
     "dae": {"widths": (32, 64)},
@@ -62,10 +66,7 @@ def train(
         images,
         smooth_images(8, images.shape[1], images.shape[-1], seed=1),
         DenoiserSettings(name, **({"batch_size": 4} | settings)),
-        device=CPU,
-        checkpoint=checkpoint,
-        display=Silent(),
-        stop=stop or Silent(),
+        Workplace(CPU, checkpoint, stop=stop or Silent()),
     )
     return denoiser, fit
 
@@ -106,7 +107,7 @@ def test_only_the_end_of_the_annealing_is_free_of_bias() -> None:
     assert answer.item() == pytest.approx(value, abs=0.005)
 
 
-@pytest.mark.parametrize("name", sorted(TRAINED))
+@pytest.mark.parametrize("name", TRAINED)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_training_brings_the_loss_down(name: str, channels: int) -> None:
     # The autoencoder, eight features wide at its narrowest, starts late.
@@ -120,7 +121,7 @@ def test_training_brings_the_loss_down(name: str, channels: int) -> None:
     assert all(record.train_accuracy is None for record in fit.epochs)
 
 
-@pytest.mark.parametrize("name", sorted(TRAINED))
+@pytest.mark.parametrize("name", TRAINED)
 def test_a_resumed_training_equals_an_uninterrupted_one(name: str, tmp_path: Path) -> None:
     images = smooth_images(10)
     whole, fit = train(name, images, epochs=3)
@@ -137,7 +138,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one(name: str, tmp_path: Pat
     ]
 
 
-@pytest.mark.parametrize("name", sorted(TRAINED))
+@pytest.mark.parametrize("name", TRAINED)
 def test_early_stopping_is_decided_by_the_epochs_before_a_resume_too(
     name: str, tmp_path: Path
 ) -> None:
@@ -163,11 +164,11 @@ def test_early_stopping_needs_validation_images() -> None:
         train_denoiser(
             build_denoiser("autoencoder", 1), images, images[:0],
             DenoiserSettings("autoencoder", patience=2),
-            device=CPU, checkpoint=None, display=Silent(), stop=Silent(),
+            Workplace(CPU),
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", sorted(TRAINED))
+@pytest.mark.parametrize("name", TRAINED)
 @pytest.mark.parametrize(("kind", "level"), [("gaussian", 0.2), ("k-pixel", 3), ("impulse", 0)])
 def test_every_denoiser_trains_on_every_noise(name: str, kind: str, level: float) -> None:
     _, fit = train(name, smooth_images(4), epochs=1, noise_kind=kind, noise=level)
@@ -211,10 +212,7 @@ def test_training_leaves_the_global_random_state_alone() -> None:
         smooth_images(4),
         smooth_images(0),
         DenoiserSettings("noise2noise", epochs=1, batch_size=2),
-        device=CPU,
-        checkpoint=None,
-        display=Silent(),
-        stop=Silent(),
+        Workplace(CPU),
     )
     assert torch.equal(before, torch.random.get_rng_state())
 
@@ -226,14 +224,14 @@ def test_gamma_falls_linearly_with_every_batch(monkeypatch: pytest.MonkeyPatch) 
         gammas.append(gamma)
         return annealed_l0(difference, gamma)
 
-    monkeypatch.setattr("pixguard.defences.training.annealed_l0", noting)
+    monkeypatch.setattr("pixguard.defences.denoisers.noise2noise.annealed_l0", noting)
     train("noise2noise", smooth_images(4), epochs=2, batch_size=2)
     assert gammas == pytest.approx([2.0, 1.5, 1.0, 0.5])
 
 
 def test_every_level_is_met_in_turn() -> None:
     images = smooth_images(9)
-    recipe = _MedianCNNRecipe(
+    recipe = MedianCNNRecipe(
         build_denoiser("autoencoder", 1), images, images, DenoiserSettings("median-cnn"), CPU
     )
     every = torch.arange(9)
@@ -262,10 +260,7 @@ def test_a_trained_dae_restores_real_images(real_data: Path) -> None:
         archive["train_images"][..., None],
         archive["val_images"][:0, ..., None],
         DenoiserSettings("dae", epochs=4, limit=320),
-        device=CPU,
-        checkpoint=None,
-        display=Silent(),
-        stop=Silent(),
+        Workplace(CPU),
     )
     clean = torch.from_numpy(archive["test_images"][:32, None]).float() / 255
     noisy = impulse_noise(clean, 0.1, torch.Generator().manual_seed(0))
@@ -281,8 +276,68 @@ def test_the_end_of_the_annealing_does_not_unlearn() -> None:
     settings = DenoiserSettings("noise2noise", epochs=12)
     fit = train_denoiser(
         denoiser, images, images[:16], settings,
-        device=CPU, checkpoint=None, display=Silent(), stop=Silent(),
+        Workplace(CPU),
     )  # fmt: skip
     losses = [epoch.val_loss for epoch in fit.epochs if epoch.val_loss is not None]
     assert losses[-1] < 2 * min(losses)
     assert losses[-1] < losses[0] / 2
+
+
+WEIGHTS = {
+    ("autoencoder", 1): "4bf84e72622784e9",
+    ("autoencoder", 3): "23aa5f75871106a8",
+    ("dae", 1): "cd01a606ec89f5f6",
+    ("dae", 3): "182881bbf98df507",
+    ("noise2noise", 1): "d6ab98569b0dfb29",
+    ("noise2noise", 3): "0aae85c7636c544b",
+    ("median-cnn", 1): "897d7e1f838b528a",
+    ("median-cnn", 3): "b72ececf4f14e7a5",
+}
+"""Digests of the first weights from seed 7, taken when three kinds of layers were drawn by name."""
+
+
+def digest_of(module: nn.Module) -> str:
+    found = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        found.update(name.encode() + tensor.numpy().tobytes())
+    return found.hexdigest()[:16]
+
+
+@pytest.mark.parametrize(("name", "channels"), WEIGHTS)
+def test_a_seed_draws_the_weights_that_it_always_drew(name: str, channels: int) -> None:
+    denoiser = build_denoiser(name, channels)
+    draw_weights(denoiser, 7)
+    assert digest_of(denoiser) == WEIGHTS[name, channels]
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Linear(3, 4),
+        nn.ConvTranspose2d(2, 3, 3),
+        nn.GroupNorm(1, 4),
+        nn.LSTM(3, 4),
+        nn.MultiheadAttention(4, 2),
+        nn.Sequential(nn.Embedding(5, 3), nn.LayerNorm(3)),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_the_weights_of_any_layer_come_from_the_seed(layer: nn.Module) -> None:
+    digests = set()
+    for state in (0, 1):
+        torch.manual_seed(state)  # what else was drawn in the process must not matter
+        for parameter in layer.parameters():
+            nn.init.normal_(parameter)
+        draw_weights(layer, 3)
+        digests.add(digest_of(layer))
+    assert len(digests) == 1
+
+
+def test_parameters_that_no_seed_can_draw_are_refused() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.rand(3))
+
+    with pytest.raises(TypeError, match=r"Scaled has parameters \(scale\)"):
+        draw_weights(nn.Sequential(Scaled()), 0)

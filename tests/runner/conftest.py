@@ -9,8 +9,8 @@ import pytest
 from support import pixguard_command
 
 TRAIN = (
-    "train --dataset oct --source phantom --size 28 --images 800 --model small-cnn --epochs 8 "
-    "--learning-rate 0.02 --batch-size 32"
+    "train --dataset oct --source phantom --size 28 --images 800 --model small-cnn --epochs 12 "
+    "--learning-rate 0.01 --batch-size 32"
 ).split()
 
 

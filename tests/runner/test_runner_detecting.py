@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from pixguard.config import DatasetRequest, DetectorSettings
+from pixguard.config.settings import SettingError
 from pixguard.datasets.base import ImageDataset
+from pixguard.defences.detectors.registry import OneClassSVMOptions
 from pixguard.errors import InterruptedRunError, UsageError
 from pixguard.progress import Silent
 from pixguard.records import (
@@ -24,9 +26,9 @@ from pixguard.records import (
 )
 from pixguard.reports.build import build_table
 from pixguard.reports.specs import table_spec
-from pixguard.runner import denoising, detecting
+from pixguard.runner import detecting, restoring
 from pixguard.runner.detecting import apply, threshold_for
-from pixguard.runner.detector_training import majority_class, train
+from pixguard.runner.detector_training import majority_class, train_on
 from pixguard.runner.session import Session
 from pixguard.store.engine import open_engine
 
@@ -79,7 +81,7 @@ DATASET = make_dataset()
 
 @pytest.fixture(autouse=True)
 def small_chunks_of_a_known_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(denoising, "CHUNK", 8)
+    monkeypatch.setattr(restoring, "CHUNK", 8)
     monkeypatch.setattr(detecting, "open_registered", lambda *_: DATASET)
 
 
@@ -96,7 +98,7 @@ def session(folder: Path, stop: Silent | None = None) -> Session:
 
 
 def trained(folder: Path, stop: Silent | None = None, *, resume: bool = False, **changes: Any):
-    return train(session(folder, stop), DATASET, replace(SETTINGS, **changes), resume=resume)
+    return train_on(session(folder, stop), DATASET, replace(SETTINGS, **changes), resume=resume)
 
 
 def applied(folder: Path, *selectors: str, stop: Silent | None = None, model: str = "latest"):
@@ -208,7 +210,7 @@ def test_every_class_is_normal_in_turn(tmp_path: Path) -> None:
     assert list(found) == ["flat", "round"]  # two images of class rare are no class to enclose
     with pytest.raises(UsageError, match="finished"):
         trained(tmp_path, normal="all", epochs=1)
-    fresh = train(
+    fresh = train_on(
         session(tmp_path),
         DATASET,
         replace(SETTINGS, normal="all", epochs=1, limit=12),
@@ -228,12 +230,10 @@ def test_every_class_is_normal_in_turn(tmp_path: Path) -> None:
     ("changes", "told", "hint"),
     [
         ({"normal": "square"}, "no class 'square'", "flat, round, rare"),
-        ({"normal": "rare"}, "10 training images", "--normal round"),
-        ({"limit": 9}, "10 training images", "--limit"),
-        ({"normal": "all", "limit": 3}, "10 training images", "--limit"),
-        ({"nu": 0.0}, "nu is 0", "--nu 0.05"),
-        ({"nu": 1.0}, "nu is 1", "--nu 0.05"),
-        ({"nu": float("nan")}, "nu is nan", "--nu 0.05"),
+        ({"normal": "rare"}, "10 training images", "`normal=round`"),
+        ({"limit": 9}, "10 training images", "`limit=...`"),
+        ({"normal": "all", "limit": 3}, "10 training images", "`limit=...`"),
+        ({"name": "one-class-smv"}, "no detector 'one-class-smv'", "one-class-svm"),
     ],
 )
 def test_what_cannot_be_trained_is_told(
@@ -245,11 +245,18 @@ def test_what_cannot_be_trained_is_told(
     assert not (tmp_path / "files").exists()
 
 
+@pytest.mark.parametrize("nu", [0.0, 1.0, float("nan")])
+def test_what_is_no_share_is_refused(nu: float) -> None:
+    with pytest.raises(SettingError, match="nu is") as caught:
+        OneClassSVMOptions(nu)
+    assert "`nu=0.05`" in caught.value.hint
+
+
 def test_what_cannot_be_applied_is_told(finished: Path, tmp_path: Path) -> None:
     for selectors, model, told, hint in [
         (("flat",), "latest", "no detector 'flat'", "detect train --dataset shapes --normal flat"),
-        ((), "resnet50", "no classifier 'resnet50'", "leave --model out"),
-        ((), "7", "no classifier '7'", "leave --model out"),
+        ((), "resnet50", "no classifier 'resnet50'", "leave `model=...` out"),
+        ((), "7", "no classifier '7'", "leave `model=...` out"),
     ]:
         with pytest.raises(UsageError, match=told) as caught:
             applied(finished, *selectors, model=model)

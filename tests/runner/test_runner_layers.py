@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from pixguard.classifiers.small_cnn import SmallCNN
-from pixguard.defences.denoisers import NAMES, build_denoiser
+from pixguard.defences.denoisers import DENOISERS, build_denoiser
 from pixguard.models.weights import parameter_counts
 from pixguard.reports.published import published_table
 from pixguard.runner.layers import layer_table
@@ -21,7 +21,7 @@ def test_the_autoencoder_has_the_layers_of_tables_1_and_2(number: int, channels:
     assert (table.trainable_parameters, table.frozen_parameters) == (trainable[-1], frozen[-1])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", DENOISERS.names)
 def test_every_parameter_of_a_denoiser_belongs_to_one_layer(name: str) -> None:
     denoiser = build_denoiser(name, 3)
     table = layer_table(denoiser, 3, 28)

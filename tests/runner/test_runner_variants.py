@@ -59,7 +59,7 @@ def test_the_images_of_a_class_are_those_that_carry_it(name: str, split: Any) ->
 def test_an_unknown_class_is_refused_with_the_choices(session: Session) -> None:
     dataset = phantoms("oct")
     with pytest.raises(UsageError, match="no class 'AbdomenCT'") as caught:
-        denoiser_training.train(
+        denoiser_training.train_on(
             session, dataset, DenoiserSettings("dae", only_class="AbdomenCT"), resume=False
         )
     assert all(one.name in caught.value.hint for one in dataset.info.classes)
@@ -78,7 +78,7 @@ def test_only_images_of_the_class_are_trained_and_validated_on(
     rarest = min(dataset.info.classes, key=lambda c: dataset.class_counts("train")[c.name])
     with pytest.raises(InterruptedError):
         settings = DenoiserSettings("autoencoder", only_class=rarest.name)
-        denoiser_training.train(session, dataset, settings, resume=False)
+        denoiser_training.train_on(session, dataset, settings, resume=False)
     for images, split in zip(seen, ("train", "val"), strict=True):
         indices = [i for i in dataset.indices(split) if dataset.labels[i] == rarest.ordinal]
         assert np.array_equal(images, dataset.images(indices))
@@ -87,7 +87,7 @@ def test_only_images_of_the_class_are_trained_and_validated_on(
 def test_a_trained_variant_comes_back_from_the_registry(session: Session) -> None:
     dataset = phantoms("oct")
     settings = DenoiserSettings("dae", epochs=1, batch_size=4, limit=8, variant="batch-norm")
-    made = denoiser_training.train(session, dataset, settings, resume=False)
+    made = denoiser_training.train_on(session, dataset, settings, resume=False)
     stored = reader.find_model(open_engine(session.database), str(made["model"]))
     assert stored.record.parameters == {"attention": False, "residual": False, "skips": "none"}
     counts = (stored.record.trainable_parameters, stored.record.frozen_parameters)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pixguard.attacks.engine.sampling import check_room
 from pixguard.attacks.registry import ATTACKS, AttackEntry
-from pixguard.config.setting import Settings
+from pixguard.config.settings import Settings
 from pixguard.errors import UsageError
 from pixguard.records import AttackRecord
 

@@ -24,7 +24,7 @@ from pixguard.datasets.base import ImageDataset, Images
 from pixguard.errors import UsageError
 from pixguard.models.inputs import plain_layout
 from pixguard.models.weights import load_weights
-from pixguard.records import POLYPHASE_VOTE, DatasetInfo, ModelRecord, digest
+from pixguard.records import POLYPHASE_VOTE, DatasetInfo, LabelSet, ModelRecord, digest
 
 
 def phases(images: Tensor, stride: int) -> list[Tensor]:
@@ -155,6 +155,17 @@ def canonical_votes(classifier: Classifier, image: Tensor) -> Tensor:
         raise ValueError("expected one image, and a polyphase vote in evaluation mode")
     with torch.inference_mode(), plain_float32(image.device):
         return vote.votes(plain_layout(image))
+
+
+def certify(classifier: Classifier, image: Tensor) -> tuple[LabelSet, tuple[int, ...], int]:
+    """Return what a vote decides on an image, its votes by class, and the radius that holds for.
+
+    Args:
+        classifier: a vote, in evaluation mode.
+        image: float32 (1, C, H, W) in [0, 1].
+    """
+    votes = canonical_votes(classifier, image)
+    return (int(plurality(votes)),), tuple(votes[0].tolist()), int(certified_radius(votes))
 
 
 def build_voter(architecture: str, stride: int, info: DatasetInfo, seed: int = 0) -> Classifier:

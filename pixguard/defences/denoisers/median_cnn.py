@@ -1,8 +1,18 @@
 """The convolutional network with median layers of Liang et al. (paper, section 3.1.2)."""
 
+import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from pixguard.config import DenoiserSettings
+from pixguard.datasets.base import Images
 from pixguard.defences.denoisers.layers import MedianLayer
+from pixguard.defences.training import Recipe
+
+HIGHEST_NOISE = 0.9
+PLATEAU_FACTOR = 0.2
+PLATEAU_PATIENCE = 10
+"""Epochs without a better loss before the rate falls (inferred)."""
 
 
 class _Block(nn.Module):
@@ -56,3 +66,40 @@ class MedianCNN(nn.Module):
         """
         restored: Tensor = self.layers(images)
         return restored if self.training else restored.clamp(0, 1)
+
+
+class MedianCNNRecipe(Recipe):
+    """Noise levels in steps up to 90 %, and a rate that falls when the validation loss stays.
+
+    ``settings.noise`` is the step: 10 %, 20 %, ... 90 % by default; one that leads beyond 90 % at
+    once, as the number of pixels of k-pixel noise does, is the only level. An image goes through
+    all levels in turn, one an epoch; neighbours start at different ones.
+    """
+
+    channels_last_on_cpu = False  # 0.9 to 1.3 times as fast: the median layers work on planes
+
+    def __init__(
+        self,
+        denoiser: nn.Module,
+        images_train: Images,
+        images_val: Images,
+        settings: DenoiserSettings,
+        device: torch.device,
+    ) -> None:
+        super().__init__(denoiser, images_train, images_val, settings, device)
+        steps = max(1, int(HIGHEST_NOISE / settings.noise + 1e-9)) if settings.noise else 1
+        self._ladder = torch.arange(1, steps + 1, device=device) * settings.noise
+        self._plateau = ReduceLROnPlateau(
+            self.optimizer, factor=PLATEAU_FACTOR, patience=PLATEAU_PATIENCE
+        )
+        self.scheduler = self._plateau
+
+    def validate(self, epoch: int) -> tuple[float | None, float | None]:
+        """As its base, and let the rate fall where the loss stays."""
+        loss, accuracy = super().validate(epoch)
+        if loss is not None:
+            self._plateau.step(loss)
+        return loss, accuracy
+
+    def _levels(self, indices: Tensor, epoch: int) -> float | Tensor:
+        return self._ladder[(indices + epoch) % len(self._ladder)]

@@ -5,16 +5,24 @@ Computation 13, 2001). Inferred: which autoencoder, its training on noise (that 
 the pooled latents, and the radial kernel; the paper states none of them.
 """
 
+import time
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 from pixguard.classifiers.evaluation import plain_float32
+from pixguard.config import DenoiserSettings, DetectorSettings
 from pixguard.datasets.base import Images
 from pixguard.defences.denoisers.autoencoder import autoencoder
 from pixguard.defences.denoisers.dae import DenoisingAutoencoder
+from pixguard.defences.detectors.registry import OneClassSVMOptions
+from pixguard.defences.detectors.training import TrainedDetector
+from pixguard.defences.training import train_denoiser
 from pixguard.errors import PixguardError
 from pixguard.models.inputs import to_unit_range
+from pixguard.models.training_loop import Workplace
 
 GRID = 4
 """Cells a side that the bottleneck's maps are averaged to. At 28 pixels that is the bottleneck
@@ -122,7 +130,7 @@ def fit_one_class_svm(
     if not variance > 0:  # NaN too
         raise PixguardError(
             "the autoencoder gives every image the same latents: there is nothing to enclose",
-            "train it longer (--epochs), on more images (--limit), or from another --seed",
+            "train it longer (`epochs=...`), on more images, or from another `seed=...`",
         )
     gamma = 1 / (values.shape[1] * variance)  # scikit-learn's "scale", to be kept with the rest
     svm = OneClassSVM(kernel="rbf", gamma=gamma, nu=nu).fit(standardised)
@@ -140,3 +148,35 @@ def fit_one_class_svm(
     weights = {f"autoencoder.{name}": tensor for name, tensor in trained.state_dict().items()}
     detector.load_state_dict({**weights, **state})
     return detector.eval()
+
+
+def train(
+    images_train: Images, images_val: Images, settings: DetectorSettings, at: Workplace
+) -> TrainedDetector:
+    """Train an autoencoder on the normal class, and enclose its latents.
+
+    See :class:`pixguard.defences.detectors.training.Trainer`.
+    """
+    options = settings.options or OneClassSVMOptions()
+    assert isinstance(options, OneClassSVMOptions)
+    trained = autoencoder(images_train.shape[-1])
+    fit = train_denoiser(
+        trained,
+        images_train,
+        images_val,
+        DenoiserSettings(
+            name="autoencoder",
+            epochs=settings.epochs,
+            only_class=settings.normal,
+            seed=settings.seed,
+        ),
+        at,
+    )
+    if not fit.finished:
+        return TrainedDetector(trained, fit)
+    at.display.say(f"fitting the one-class SVM to {len(images_train)} latents")
+    started = time.perf_counter()
+    latents = latents_of(trained, images_train, at.device)
+    detector = fit_one_class_svm(trained, latents, options.nu)
+    fit = replace(fit, seconds=fit.seconds + time.perf_counter() - started)
+    return TrainedDetector(detector, fit, {"support_vectors": len(detector.vectors)})

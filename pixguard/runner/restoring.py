@@ -15,6 +15,7 @@ from pixguard.errors import UsageError
 from pixguard.inference.images import with_pixels
 from pixguard.models.inputs import to_unit_range
 from pixguard.records import NATIVE, PixelRecord, RestorationRecord, decode_label_set
+from pixguard.runner.chunks import in_chunks
 from pixguard.runner.denoisers import choose_denoisers, label, load_denoiser
 from pixguard.runner.patch_selecting import with_patch_select
 from pixguard.runner.session import Session
@@ -164,13 +165,17 @@ class _Application:
         todo = [i for i in images if (i.attempt_id, i.image_id) not in self._present]
         done = correct = 0
         title = f"restoring {kind} images with {self._stored.record.architecture}"
-        with self._session.display.track(title, len(todo), "images") as progress:
-            for chunk in chunks_alike(self._subject.dataset, todo):
-                correct += self._restore(chunk)
-                done += len(chunk)
-                progress.update(done, f"{100 * correct / done:.1f} % {right}")
-                self._writer.flush()
-                self._session.honour_stop("the finished restorations are committed")
+        for chunk, note in in_chunks(
+            self._session,
+            title,
+            chunks_alike(self._subject.dataset, todo),
+            len(todo),
+            kept="the finished restorations are committed",
+            writer=self._writer,
+        ):
+            correct += self._restore(chunk)
+            done += len(chunk)
+            note(f"{100 * correct / done:.1f} % {right}")
         return len(images) - len(todo), done, correct
 
     def _restore(self, chunk: Sequence[StoredAttempt | AttackedImage]) -> int:

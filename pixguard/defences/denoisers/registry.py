@@ -1,0 +1,84 @@
+"""Which denoisers there are; light to import.
+
+A new denoiser is a file with its network and a line here. A network is built as
+``target(channels, **parameters)`` and maps images (N, C, H, W) in [0, 1] to restored ones, at any
+height and width from 8 pixels. One that is trained names its recipe: by default noisy images to
+clean ones (:class:`pixguard.defences.training.Recipe`).
+"""
+
+from dataclasses import dataclass
+
+from pixguard.registry import Entry, Registry
+
+TO_CLEAN = "pixguard.defences.training:Recipe"
+
+
+@dataclass(frozen=True, slots=True)
+class DenoiserEntry(Entry):
+    """A denoiser by name; its target builds the network.
+
+    Attributes:
+        recipe: ``"module:class"`` of how it is trained; empty where there is nothing to train.
+        changes_nothing: whether what comes out is what went in.
+    """
+
+    recipe: str = ""
+    changes_nothing: bool = False
+
+    @property
+    def trained(self) -> bool:
+        """Whether it has to be trained before it restores anything."""
+        return bool(self.recipe)
+
+
+DENOISERS = Registry(
+    "denoiser",
+    [
+        DenoiserEntry(
+            "identity",
+            "pixguard.defences.denoisers.identity:Identity",
+            "Leaves the image alone: what every denoiser has to be compared with.",
+            changes_nothing=True,
+        ),
+        DenoiserEntry(
+            "median", "pixguard.defences.denoisers.median:Median", "The 3 x 3 median filter."
+        ),
+        DenoiserEntry(
+            "autoencoder",
+            "pixguard.defences.denoisers.autoencoder:autoencoder",
+            "The shallow autoencoder of Senapati et al. (paper, Tables 1 and 2).",
+            recipe=TO_CLEAN,
+        ),
+        DenoiserEntry(
+            "dae",
+            "pixguard.defences.denoisers.dae:DenoisingAutoencoder",
+            "The paper's denoising autoencoder (section 3.1.2).",
+            recipe=TO_CLEAN,
+        ),
+        DenoiserEntry(
+            "noise2noise",
+            "pixguard.defences.denoisers.noise2noise:Noise2Noise",
+            "SRResNet that never sees a clean image (Lehtinen et al. 2018).",
+            recipe="pixguard.defences.denoisers.noise2noise:Noise2NoiseRecipe",
+        ),
+        DenoiserEntry(
+            "median-cnn",
+            "pixguard.defences.denoisers.median_cnn:MedianCNN",
+            "Convolutions and median layers (Liang et al. 2021).",
+            recipe="pixguard.defences.denoisers.median_cnn:MedianCNNRecipe",
+        ),
+    ],
+)
+"""In the order of tables and panels."""
+
+UNTRAINED: tuple[str, ...] = tuple(entry.name for entry in DENOISERS if not entry.trained)
+
+
+def needs_training(name: str) -> bool:
+    """Say whether a denoiser of this name, registered or of an older database, is trained."""
+    return name not in UNTRAINED
+
+
+def changes_nothing(name: str) -> bool:
+    """Say whether a denoiser of this name gives back what it was given."""
+    return name in DENOISERS and DENOISERS[name].changes_nothing

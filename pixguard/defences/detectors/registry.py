@@ -1,0 +1,52 @@
+"""Which detectors there are, and their options; light to import.
+
+A new detector is a file and an entry here. Its network is built as ``target(channels,
+**parameters)`` and maps images (N, C, H, W) in [0, 1] to scores float64 (N,): the higher, the
+further an image is from what it knows; above 0 it raises an alarm. Its trainer makes one of the
+images of one class (:class:`pixguard.defences.detectors.training.Trainer`).
+"""
+
+from dataclasses import dataclass
+
+from pixguard.config.settings import SettingError, Settings, setting
+from pixguard.registry import Entry, Registry
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorEntry(Entry):
+    """A detector by name; its target builds the network.
+
+    Attributes:
+        trainer: ``"module:function"``.
+    """
+
+    trainer: str = ""
+
+
+DETECTORS: Registry[DetectorEntry] = Registry("detector")
+
+
+@DETECTORS.with_options(
+    DetectorEntry(
+        "one-class-svm",
+        "pixguard.defences.detectors.one_class_svm:OneClassSVMDetector",
+        "Autoencoder and one-class SVM (paper, section 5).",
+        trainer="pixguard.defences.detectors.one_class_svm:train",
+    )
+)
+@dataclass(frozen=True, slots=True)
+class OneClassSVMOptions(Settings):
+    """How tightly the class is enclosed."""
+
+    nu: float = setting(
+        0.05,
+        "Share of the images that it is fitted to that may raise an alarm, in (0, 1); of new "
+        "images more do.",
+    )
+
+    def __post_init__(self) -> None:
+        if not 0 < self.nu < 1:
+            raise SettingError(
+                f"nu is {self.nu:g}, and must be a share between 0 and 1, neither included",
+                "`nu=0.05` lets one normal image in twenty raise an alarm",
+            )
