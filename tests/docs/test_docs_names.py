@@ -7,12 +7,14 @@ import pytest
 from docs_pages import text
 
 from pixguard.attacks import ATTACKS
-from pixguard.config.setting import declarations
+from pixguard.config.settings import declarations
 from pixguard.datasets.registry import SOURCES
-from pixguard.defences import denoisers, detectors, noise
+from pixguard.defences import noise
+from pixguard.defences.certificates.registry import CERTIFICATES
+from pixguard.defences.denoisers.registry import DENOISERS
 from pixguard.defences.denoisers.variants import TABLE_4, TABLE_5
+from pixguard.defences.detectors.registry import DETECTORS
 from pixguard.metrics import METRICS
-from pixguard.records import POLYPHASE_VOTE
 from pixguard.reports.figures.registry import figure_specs
 from pixguard.reports.specs import table_specs
 from pixguard.store.tables import Base
@@ -21,13 +23,13 @@ VARIANTS = [variant.name for variant in (*TABLE_4, *TABLE_5) if variant.name]
 NAMES: list[tuple[str, str, Iterable[object]]] = [
     ("attacks.md", "attack", ATTACKS.names),
     ("python.md", "class of an attack", [entry.class_name for entry in ATTACKS]),
-    ("defences.md", "denoiser", denoisers.NAMES),
-    ("defences.md", "detector", detectors.NAMES),
+    ("defences.md", "denoiser", DENOISERS.names),
+    ("defences.md", "detector", DETECTORS.names),
     ("defences.md", "kind of noise", noise.NOISES),
     ("defences.md", "variant", VARIANTS),
     ("defences.md", "metric", METRICS.names),
     ("datasets.md", "source", SOURCES.names),
-    ("certificates.md", "certificate", [POLYPHASE_VOTE]),
+    ("certificates.md", "certificate", CERTIFICATES.names),
     ("reports.md", "table", [number for number in table_specs() if isinstance(number, str)]),
     ("reports.md", "figure", [number for number in figure_specs() if isinstance(number, str)]),
     ("database.md", "table of the database", Base.metadata.tables),
@@ -49,8 +51,8 @@ def test_every_number_of_the_paper_is_in_the_page_of_reports(specs) -> None:
     assert {number for number in specs() if isinstance(number, int)} <= listed
 
 
-def test_every_option_of_an_attack_is_in_the_page_of_commands() -> None:
+def test_every_option_of_an_attack_or_detector_is_in_the_page_of_commands() -> None:
     page = text("cli.md")
-    for entry in ATTACKS:
+    for entry in (*ATTACKS, *DETECTORS):
         for option in declarations(entry.options) if entry.options else ():
             assert f"| `--{option}` |" in page, f"{entry.name}: {option}"
