@@ -27,7 +27,7 @@ from benchmarks.report_database import make
 from sqlalchemy import Engine, text
 
 from pixguard.reports.build import build_table
-from pixguard.reports.inventory import PAPER_ATTACK, Inventory
+from pixguard.reports.evidence import PAPER_ATTACK, Evidence
 from pixguard.reports.querying import make_query
 from pixguard.reports.report_table import Query
 from pixguard.reports.request import TableRequest
@@ -76,7 +76,7 @@ def time_tables(engine: Engine) -> Iterator[tuple[str, float, float, int, set[st
         started, cpu_started = time.perf_counter(), time.process_time()
         table = build_table(engine, spec, layers=layers_of_denoiser)
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu_started
-        request = TableRequest(Inventory(engine), spec, layers=layers_of_denoiser)
+        request = TableRequest(Evidence(engine), spec, layers=layers_of_denoiser)
         FAMILIES[spec.family](request)
         yield str(spec.number), seconds, cpu, len(table.rows), scans(engine, request.queries)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, func, select
 
-from pixguard.reports.inventory import Inventory
+from pixguard.reports.evidence import Evidence
 from pixguard.reports.request import TableRequest
 from pixguard.reports.specs import table_spec, table_specs
 from pixguard.reports.tables import FAMILIES
@@ -50,7 +50,7 @@ def test_it_makes_what_was_asked_for(large: Engine) -> None:
 @pytest.mark.parametrize("name", [str(number) for number in table_specs()])
 def test_no_table_reads_a_large_table_without_an_index(large: Engine, name: str) -> None:
     spec = table_spec(int(name) if name.isdecimal() else name)
-    request = TableRequest(Inventory(large), spec, layers=layers_of_denoiser)
+    request = TableRequest(Evidence(large), spec, layers=layers_of_denoiser)
     table = FAMILIES[spec.family](request)
     assert bench.scans(large, request.queries) == set()
     assert table.has_data or spec.family in WITHOUT_DATA

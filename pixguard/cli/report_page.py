@@ -132,12 +132,12 @@ def _wanted_figures(
     Figures that the paper lacks are wanted of every dataset, and so are the forms of its panels
     of every dataset that it lacks.
     """
+    from pixguard.reports.evidence import Evidence
     from pixguard.reports.figures import figure_specs
-    from pixguard.reports.inventory import Inventory
     from pixguard.reports.request import paper_datasets
 
     specs = [spec for spec in figure_specs().values() if spec.kind != "vulnerability"]
-    known = sorted(Inventory(engine).datasets)
+    known = sorted(Evidence(engine).datasets)
     is_open = options.dataset is None and options.model is None
     for spec in specs:
         every = is_open and isinstance(spec.number, str)

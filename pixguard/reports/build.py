@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pixguard.reports.inventory import Candidate, Inventory, matching
+from pixguard.reports.evidence import Evidence, Study, matching
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.request import LayerSource, TableRequest, paper_datasets
 from pixguard.reports.specs import TableSpec, table_specs
@@ -53,9 +53,9 @@ def build_tables(
     Raises:
         UsageError: the database knows no such dataset or classifier.
     """
-    inventory = Inventory(engine)
+    evidence = Evidence(engine)
     for spec in specs:
-        yield FAMILIES[spec.family](TableRequest(inventory, spec, layers=layers, **options))
+        yield FAMILIES[spec.family](TableRequest(evidence, spec, layers=layers, **options))
 
 
 def with_data_first(tables: Iterable[ReportTable]) -> list[ReportTable]:
@@ -87,11 +87,11 @@ def list_tables(engine: "Engine") -> ReportTable:
     Data is the paper's when it is of the dataset and classifier that the paper names, on real
     images; whatever else would be shown in the same form is other data.
     """
-    inventory = Inventory(engine)
+    evidence = Evidence(engine)
     columns = (Column("number", "count"), Column("title"), Column("data"))
     rows = []
     for spec in table_specs().values():
-        request = TableRequest(inventory, spec)
+        request = TableRequest(evidence, spec)
         rows.append(Row((Cell(spec.number), Cell(spec.title), _held(request))))
     return ReportTable("list", "Tables", columns, tuple(rows))
 
@@ -112,9 +112,9 @@ def _held(request: TableRequest) -> Cell:
 
 def _datasets(request: TableRequest) -> tuple[set[str], set[str]]:
     """Return the datasets with data for a table: the paper's on real images, and others."""
-    inventory, spec = request.inventory, request.spec
+    evidence, spec = request.evidence, request.spec
     if spec.family == "ablation":
-        plans = inventory.noise_plans
+        plans = evidence.noise_plans
         own = {p.row["dataset"] for p in plans if p.is_papers}
         return own, {p.row["dataset"] for p in plans} - own
     if spec.family == "training_times":
@@ -122,13 +122,13 @@ def _datasets(request: TableRequest) -> tuple[set[str], set[str]]:
         own = {row["dataset"] for row in rows if training_times.is_papers(request, row)}
         return own, {row["dataset"] for row in rows} - own
     if spec.family in ("datasets", "class_counts"):
-        contents = [c for c in inventory.contents if spec.dataset in (None, c.dataset)]
+        contents = [c for c in evidence.contents if spec.dataset in (None, c.dataset)]
         papers = (spec.dataset,) if spec.dataset else paper_datasets()
         own = {c.dataset for c in contents if c.dataset in papers and not c.is_synthetic}
         return own, {c.dataset for c in contents} - own
     if spec.family == "detection":
-        return set(), {row["dataset"] for row in inventory.detectors if row["scored"]}
-    fitting = matching(_pool(inventory, spec), dataset=spec.dataset, pixels=spec.pixels)
+        return set(), {row["dataset"] for row in evidence.detectors if row["scored"]}
+    fitting = matching(_pool(evidence, spec), dataset=spec.dataset, pixels=spec.pixels)
     own = {c.dataset for c in fitting if request.is_papers(c)}
     return own, {c.dataset for c in fitting} - own
 
@@ -144,12 +144,12 @@ _POOLS: Mapping[str, str] = {
     "pixels": "attacked",
     "certified": "certified",
 }
-"""What of the inventory a family chooses from; others take classifiers, judged or attacked."""
+"""What of the evidence a family chooses from; others take classifiers, judged or attacked."""
 
 
-def _pool(inventory: Inventory, spec: TableSpec) -> list[Candidate]:
+def _pool(evidence: Evidence, spec: TableSpec) -> list[Study]:
     default = "judged" if spec.pixels is None else "attacked"
-    pool: list[Candidate] = getattr(inventory, _POOLS.get(spec.family, default))
+    pool: list[Study] = getattr(evidence, _POOLS.get(spec.family, default))
     return pool
 
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from pixguard.errors import UsageError
 from pixguard.records import NATIVE_SIZE
 from pixguard.reports import commands
-from pixguard.reports.inventory import Candidate, Inventory, choose, matching
+from pixguard.reports.evidence import Evidence, Study, choose, matching
 from pixguard.reports.published import (
     published_rows,
     published_table,
@@ -73,7 +73,7 @@ class TableRequest:
     """One table to build: the spec, the user's choices, and the queries made on the way.
 
     Attributes:
-        inventory: what the database holds.
+        evidence: what the database holds.
         spec: which table.
         dataset: takes the place of the paper's dataset(s).
         model: the one classifier to use: its id, or the architecture of the newest to take.
@@ -82,7 +82,7 @@ class TableRequest:
         layers: what knows the models, for Tables 1 and 2.
     """
 
-    inventory: Inventory
+    evidence: Evidence
     spec: TableSpec
     dataset: str | None = None
     model: int | str | None = None
@@ -92,14 +92,14 @@ class TableRequest:
     queries: list[Query] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.dataset = chosen_dataset(self.inventory, self.dataset, self.model)
+        self.dataset = chosen_dataset(self.evidence, self.dataset, self.model)
 
     @property
     def classifier_size(self) -> int | None:
         """Side in pixels that a classifier is trained at: any, where native images are shown."""
         return None if self.size == NATIVE_SIZE else self.size
 
-    def candidates(self, pool: Sequence[Candidate], dataset: str | None) -> list[Candidate]:
+    def studies(self, pool: Sequence[Study], dataset: str | None) -> list[Study]:
         """Return those of a pool that fit the table and the user's choices."""
         return matching(
             pool, dataset=dataset, pixels=self.spec.pixels, size=self.size, model=self.model
@@ -109,7 +109,7 @@ class TableRequest:
         """Run a query and remember it for ``--sql``."""
         query = make_query(name, **parameters)
         self.queries.append(query)
-        return fetch(self.inventory.engine, query)
+        return fetch(self.evidence.engine, query)
 
     def published(self, key: str, column: str, shown: bool = True) -> int | float | None:
         """Return the paper's value, where it was asked for and is there."""
@@ -132,7 +132,7 @@ class TableRequest:
         Without an attack in the table, the command that trains. ``real``: phantoms will not do.
         ``attack`` names one; with it, a table of any number of pixels means one pixel.
         """
-        registered = matching(self.inventory.classifiers, dataset=dataset)
+        registered = matching(self.evidence.classifiers, dataset=dataset)
         has_phantoms = any(c.is_synthetic for c in registered)
         source_name = "medmnist" if real and has_phantoms else None
         train = commands.train(dataset, architecture, source_name)
@@ -150,16 +150,14 @@ class TableRequest:
     def default_dataset(self) -> str:
         """Return the dataset of the newest classifier that fits, else the paper's first."""
         newest = choose(
-            matching(self.inventory.classifiers, size=self.classifier_size, model=self.model),
+            matching(self.evidence.classifiers, size=self.classifier_size, model=self.model),
             None,
         )
         return newest.dataset if newest else next(iter(paper_datasets()))
 
     def content_command(self, dataset: str, *, real: bool) -> str:
         """Return the command that records what a dataset holds: its next training or attack."""
-        registered = matching(
-            self.inventory.classifiers, dataset=dataset, size=self.classifier_size
-        )
+        registered = matching(self.evidence.classifiers, dataset=dataset, size=self.classifier_size)
         known = choose([c for c in registered if not (real and c.is_synthetic)], None)
         if known is not None:
             attack = commands.attack(dataset, 1, known.classifier_id)
@@ -171,21 +169,21 @@ class TableRequest:
         self,
         columns: Sequence[Column],
         rows: Iterable[Row],
-        used: Iterable[Candidate],
+        used: Iterable[Study],
         notes: Iterable[str],
         title: str | None = None,
         caption: Sequence[str] = (),
     ) -> ReportTable:
         """Return the finished table with its caption and the notes that every table has.
 
-        ``caption`` says what the table is about where that is more than the ``used`` candidates.
+        ``caption`` says what the table is about where that is more than the ``used`` studies.
         """
         used, rows = list(used), list(rows)
         if self.size == NATIVE_SIZE:
             rows = [commands.at_native_size(row) for row in rows]
         about = (*caption, *dict.fromkeys(c.describe() for c in used)) or ("no data yet",)
         remarks = list(notes)
-        if not used and self.candidates_at_native_size():
+        if not used and self.has_native_data():
             remarks.append("There is data for images attacked at native size: --size native.")
         number = self.spec.number
         if self.paper and isinstance(number, str):
@@ -214,43 +212,38 @@ class TableRequest:
         remarks += [f"not run: {command}" for command in table.commands]
         return replace(table, notes=tuple(dict.fromkeys(remarks)))
 
-    def candidates_at_native_size(self) -> bool:
+    def has_native_data(self) -> bool:
         """Whether a table that was not asked for native sizes would have data with them."""
         native = replace(self, size=NATIVE_SIZE, model=None, queries=[])
-        return self.size is None and bool(native.candidates(self.inventory.attacked, self.dataset))
+        return self.size is None and bool(native.studies(self.evidence.attacked, self.dataset))
 
-    def is_papers(self, candidate: Candidate) -> bool:
-        """Whether a candidate stands for the paper's dataset and classifier in this table."""
-        dataset = self.spec.dataset or candidate.dataset
-        return (
-            candidate.is_papers(dataset, self.spec.classifier)
-            and candidate.dataset in paper_datasets()
-        )
+    def is_papers(self, study: Study) -> bool:
+        """Whether a study stands for the paper's dataset and classifier in this table."""
+        dataset = self.spec.dataset or study.dataset
+        return study.is_papers(dataset, self.spec.classifier) and study.dataset in paper_datasets()
 
 
-def chosen_dataset(
-    inventory: Inventory, dataset: str | None, model: int | str | None
-) -> str | None:
+def chosen_dataset(evidence: Evidence, dataset: str | None, model: int | str | None) -> str | None:
     """Return the dataset that a user's choices mean, which a classifier's id implies; None: any.
 
     Raises:
         UsageError: the database knows no such dataset or classifier, or one is not of the other.
     """
     if isinstance(model, int):
-        owner = inventory.require_classifier(model)
+        owner = evidence.require_classifier(model)
         if dataset not in (None, owner.dataset):
             raise UsageError(
                 f"classifier {model} belongs to {owner.dataset}, not {dataset}",
                 "pixguard report --list",
             )
         dataset = owner.dataset
-    known = inventory.datasets | set(paper_datasets())
+    known = evidence.datasets | set(paper_datasets())
     if dataset is not None and dataset not in known:
         raise UsageError(
             f"the database has no classifier of a dataset named {dataset!r}",
             f"--dataset with one of {', '.join(sorted(known))}; or {commands.train(dataset, None)}",
         )
-    architectures = sorted({c.architecture for c in inventory.classifiers})
+    architectures = sorted({c.architecture for c in evidence.classifiers})
     if isinstance(model, str) and model not in architectures:
         raise UsageError(
             f"the database has no {model!r} classifier",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pixguard.errors import UsageError
+from pixguard.reports.evidence import Evidence, Study
 from pixguard.reports.figures import (
     confidence,
     epochs,
@@ -23,7 +24,6 @@ from pixguard.reports.figures.registry import FigureSpec, Kind, figure_spec, fig
 from pixguard.reports.figures.request import FigureRequest
 from pixguard.reports.figures.style import styled
 from pixguard.reports.figures.vulnerability import VulnerabilityMap, vulnerability_subject
-from pixguard.reports.inventory import Candidate, Inventory
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -73,7 +73,7 @@ def draw_figure(
             command that would fill it.
         UsageError: the database knows no such dataset or classifier; or the figure shows pixels.
     """
-    request = FigureRequest(Inventory(engine), spec, dataset, model, size)
+    request = FigureRequest(Evidence(engine), spec, dataset, model, size)
     if spec.kind not in KINDS:
         raise UsageError(
             f"figure {spec.number} shows images, which the database does not hold",
@@ -90,7 +90,7 @@ def image_subject(
     dataset: str | None = None,
     model: int | str | None = None,
     size: int | None = None,
-) -> tuple[FigureRequest, Candidate]:
+) -> tuple[FigureRequest, Study]:
     """Return what a figure that shows images is about: the request, and classifier and attack.
 
     With the images that the runner collects of it, :func:`draw_panel` or :func:`draw_map` draws.
@@ -99,18 +99,18 @@ def image_subject(
         NotRunError: as :func:`draw_figure`.
         UsageError: the database knows no such dataset or classifier.
     """
-    request = FigureRequest(Inventory(engine), spec, dataset, model, size)
+    request = FigureRequest(Evidence(engine), spec, dataset, model, size)
     find = vulnerability_subject if spec.kind == "vulnerability" else panel_subject
     return request, find(request)
 
 
-def draw_panel(request: FigureRequest, shown: Candidate, rows: Sequence[PanelRow]) -> Drawing:
+def draw_panel(request: FigureRequest, shown: Study, rows: Sequence[PanelRow]) -> Drawing:
     """Return a panel of what :func:`image_subject` found, with at least one row."""
     with styled():
         return panel.draw(request, shown, rows)
 
 
-def draw_map(request: FigureRequest, shown: Candidate, found: VulnerabilityMap) -> Drawing:
+def draw_map(request: FigureRequest, shown: Study, found: VulnerabilityMap) -> Drawing:
     """Return a vulnerability map of what :func:`image_subject` found."""
     with styled():
         return vulnerability.draw(request, shown, found)

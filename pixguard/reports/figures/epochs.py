@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pixguard.records import NATIVE_SIZE
 from pixguard.reports import commands
+from pixguard.reports.evidence import choose, matching
 from pixguard.reports.figures.drawing import Drawing
 from pixguard.reports.figures.request import FigureRequest
 from pixguard.reports.figures.style import (
@@ -15,7 +16,6 @@ from pixguard.reports.figures.style import (
     new_figure,
     wrapped,
 )
-from pixguard.reports.inventory import choose, matching
 from pixguard.reports.noise_plans import SYNTHETIC_SOURCE
 from pixguard.reports.querying import RowValues
 from pixguard.reports.request import paper_datasets
@@ -87,7 +87,7 @@ def _classifier_id(request: FigureRequest) -> int:
         return request.model
     if request.model is None:
         return 0
-    pool = request.candidates(request.inventory.classifiers)
+    pool = request.studies(request.evidence.classifiers)
     chosen = choose(matching(pool, architecture=request.model), request.model)
     return 0 if chosen is None else chosen.classifier_id
 

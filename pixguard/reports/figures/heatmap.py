@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from pixguard.reports.evidence import Study
 from pixguard.reports.figures.drawing import Drawing
 from pixguard.reports.figures.request import ATTEMPTS_NOTE, FigureRequest, pixels_text
 from pixguard.reports.figures.style import COLUMN_INCHES, GREY, new_figure
-from pixguard.reports.inventory import Candidate
 from pixguard.reports.querying import RowValues
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def draw(request: FigureRequest) -> Drawing:
     return request.finish(figure, plans, [plan.describe() for plan in plans], notes)
 
 
-def _pixels(request: FigureRequest, plan: Candidate) -> list[RowValues]:
+def _pixels(request: FigureRequest, plan: Study) -> list[RowValues]:
     assert plan.attack is not None
     return request.fetch(
         "changed_pixels",
@@ -77,7 +77,7 @@ def cell_counts(rows: Sequence[RowValues]) -> list[list[int]]:
 
 
 def _map(
-    axes: "Axes", plan: Candidate, rows: Sequence[RowValues], cells: list[list[int]], most: int
+    axes: "Axes", plan: Study, rows: Sequence[RowValues], cells: list[list[int]], most: int
 ) -> Any:
     from matplotlib.colors import LinearSegmentedColormap
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from pixguard.reports.evidence import Evidence
 from pixguard.reports.figures.drawing import NotRunError
 from pixguard.reports.figures.epochs import epochs_of_dataset
 from pixguard.reports.figures.panel import panel_subject
@@ -9,7 +10,6 @@ from pixguard.reports.figures.registry import FigureSpec, figure_specs
 from pixguard.reports.figures.request import FigureRequest
 from pixguard.reports.figures.training_times import trainings
 from pixguard.reports.figures.vulnerability import vulnerability_subject
-from pixguard.reports.inventory import Inventory
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.request import paper_datasets
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 def list_figures(engine: "Engine") -> ReportTable:
     """Return a table of all figures, with what the database holds for each."""
-    inventory = Inventory(engine)
+    evidence = Evidence(engine)
     columns = (Column("figure", "count"), Column("title"), Column("data"))
     rows = []
     for spec in figure_specs().values():
         try:
-            data = Cell(_data(FigureRequest(inventory, spec)))
+            data = Cell(_data(FigureRequest(evidence, spec)))
         except NotRunError as nothing:
             data = Cell(None, not_run=nothing.hint)
         rows.append(Row((Cell(spec.number), Cell(spec.title), data)))

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pixguard.reports import commands
+from pixguard.reports.evidence import Study, choose
 from pixguard.reports.figures.drawing import Drawing
 from pixguard.reports.figures.request import FigureRequest
 from pixguard.reports.figures.style import (
@@ -15,7 +16,6 @@ from pixguard.reports.figures.style import (
     new_figure,
     wrapped,
 )
-from pixguard.reports.inventory import Candidate, choose
 from pixguard.reports.published import published_rows
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class PanelRow(Protocol):
         """(row, col) of the changed pixels."""
 
 
-def panel_subject(request: FigureRequest) -> Candidate:
+def panel_subject(request: FigureRequest) -> Study:
     """Return the classifier and the attack that a panel takes its images from.
 
     Raises:
@@ -76,7 +76,7 @@ def panel_subject(request: FigureRequest) -> Candidate:
     return chosen
 
 
-def draw(request: FigureRequest, shown: Candidate, rows: Sequence[PanelRow]) -> Drawing:
+def draw(request: FigureRequest, shown: Study, rows: Sequence[PanelRow]) -> Drawing:
     """Return the panel: a row an attempt, a column a kind of image.
 
     A red circle marks each changed pixel wherever it was changed or restored.
@@ -110,12 +110,12 @@ def draw(request: FigureRequest, shown: Candidate, rows: Sequence[PanelRow]) -> 
     return request.finish(figure, [shown], [shown.describe()], notes)
 
 
-def _missing(request: FigureRequest, shown: Candidate, columns: Sequence[str]) -> list[str]:
+def _missing(request: FigureRequest, shown: Study, columns: Sequence[str]) -> list[str]:
     """Return what would fill the columns that the paper's figure has and this one lacks."""
     if not request.spec.denoised:
         return []
     names = [name for name in published_rows(DENOISING_TABLE) if name not in columns]
-    trained = request.inventory.trained_denoisers
+    trained = request.evidence.trained_denoisers
     return [
         "not run: "
         + commands.denoise(

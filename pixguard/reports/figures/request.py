@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pixguard.reports import commands
+from pixguard.reports.evidence import Evidence, Study, choose, matching
 from pixguard.reports.figures.drawing import Drawing, NotRunError
 from pixguard.reports.figures.registry import FigureSpec
 from pixguard.reports.figures.style import add_texts
-from pixguard.reports.inventory import Candidate, Inventory, choose, matching
 from pixguard.reports.querying import RowValues, fetch, make_query
 from pixguard.reports.report_table import Query
 from pixguard.reports.request import chosen_dataset, paper_datasets
@@ -28,14 +28,14 @@ class FigureRequest:
     """One figure to draw: the spec, the user's choices, and the queries made on the way.
 
     Attributes:
-        inventory: what the database holds.
+        evidence: what the database holds.
         spec: which figure.
         dataset: takes the place of the paper's.
         model: the one classifier to use: its id, or the architecture of the newest to take.
         size: side in pixels of the images to use.
     """
 
-    inventory: Inventory
+    evidence: Evidence
     spec: FigureSpec
     dataset: str | None = None
     model: int | str | None = None
@@ -43,15 +43,15 @@ class FigureRequest:
     queries: list[Query] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.dataset = chosen_dataset(self.inventory, self.dataset, self.model)
+        self.dataset = chosen_dataset(self.evidence, self.dataset, self.model)
 
     def fetch(self, name: str, **parameters: Any) -> list[RowValues]:
         """Run a query and remember it for ``--sql``."""
         query = make_query(name, **parameters)
         self.queries.append(query)
-        return fetch(self.inventory.engine, query)
+        return fetch(self.evidence.engine, query)
 
-    def candidates(self, pool: Sequence[Candidate]) -> list[Candidate]:
+    def studies(self, pool: Sequence[Study]) -> list[Study]:
         """Return those of a pool that fit the figure and the user's choices."""
         return matching(
             pool,
@@ -61,13 +61,13 @@ class FigureRequest:
             model=self.model,
         )
 
-    def attacked(self, *, successfully: bool = False) -> list[Candidate]:
+    def attacked(self, *, successfully: bool = False) -> list[Study]:
         """Return the attacks that fit the figure and the user's choices.
 
         Raises:
             NotRunError: there is none, or none of them succeeded on any image.
         """
-        fitting = self.candidates(self.inventory.attacked)
+        fitting = self.studies(self.evidence.attacked)
         if not fitting:
             raise self.not_run(self.attack_command())
         if not successfully:
@@ -77,7 +77,7 @@ class FigureRequest:
             raise self.not_run(self.attack_command(), "no attack has succeeded")
         return successful
 
-    def plans(self, *, successfully: bool = False) -> list[Candidate]:
+    def plans(self, *, successfully: bool = False) -> list[Study]:
         """Return one classifier's attacks, for each number of pixels the largest.
 
         Raises:
@@ -95,7 +95,7 @@ class FigureRequest:
         """Return the command that would attack, after training where that is needed."""
         classifier = choose(
             matching(
-                self.inventory.classifiers,
+                self.evidence.classifiers,
                 dataset=self.dataset or self.spec.dataset,
                 size=self.size,
                 model=self.model,
@@ -123,26 +123,26 @@ class FigureRequest:
         where = f" for {asked}" if asked else ""
         return NotRunError(f"{name}: not run: {reason}{where}", command)
 
-    def is_papers(self, candidate: Candidate) -> bool:
-        """Whether a candidate stands for the paper's dataset and classifier in this figure."""
-        return candidate.is_papers(
-            self.spec.dataset or candidate.dataset, self.spec.classifier
-        ) and (candidate.dataset in paper_datasets())
+    def is_papers(self, study: Study) -> bool:
+        """Whether a study stands for the paper's dataset and classifier in this figure."""
+        return study.is_papers(self.spec.dataset or study.dataset, self.spec.classifier) and (
+            study.dataset in paper_datasets()
+        )
 
-    def title(self, candidate: Candidate) -> str:
+    def title(self, study: Study) -> str:
         """Return the paper's title for its own data, else one that says what is shown instead."""
-        phantom = ", phantom data" if candidate.is_synthetic else ""
-        shown = f"{candidate.dataset}{phantom}, {candidate.architecture}"
+        phantom = ", phantom data" if study.is_synthetic else ""
+        shown = f"{study.dataset}{phantom}, {study.architecture}"
         if isinstance(self.spec.number, str):
             return f"{self.spec.title}: {shown}"
-        if self.is_papers(candidate):
+        if self.is_papers(study):
             return self.spec.title
         return f"{self.spec.form}: {shown} (form of Figure {self.spec.number})"
 
     def finish(
         self,
         figure: "Figure",
-        used: Sequence[Candidate],
+        used: Sequence[Study],
         caption: Iterable[str],
         notes: Iterable[str],
     ) -> Drawing:
@@ -180,7 +180,7 @@ def pixels_text(pixels: int) -> str:
     return f"{pixels} pixel{'' if pixels == 1 else 's'}"
 
 
-def footer(used: Sequence[Candidate]) -> str:
+def footer(used: Sequence[Study]) -> str:
     """Return in one sentence what a figure about one classifier was made from."""
     first = used[0]
     parts = [f"{first.dataset}, {first.source}, {first.images}", first.classifier]

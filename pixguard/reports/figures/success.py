@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pixguard.reports.evidence import Study
 from pixguard.reports.figures.drawing import Drawing
 from pixguard.reports.figures.request import ATTEMPTS_NOTE, FigureRequest, pixels_text
 from pixguard.reports.figures.style import COLUMN_INCHES, GREY, INK, PALETTE, new_figure, wrapped
-from pixguard.reports.inventory import Candidate
 from pixguard.reports.querying import RowValues
 from pixguard.reports.statistics import wilson_interval
 
@@ -41,7 +41,7 @@ def draw(request: FigureRequest) -> Drawing:
     return request.finish(figure, plans, caption, notes)
 
 
-def _by_class(request: FigureRequest, plan: Candidate) -> dict[str, tuple[int, int]]:
+def _by_class(request: FigureRequest, plan: Study) -> dict[str, tuple[int, int]]:
     """Return class name -> (attacked, successful), all classes together last."""
     assert plan.attack is not None
     rows: Sequence[RowValues] = request.fetch(
@@ -57,7 +57,7 @@ def _by_class(request: FigureRequest, plan: Candidate) -> dict[str, tuple[int, i
 
 
 def _figure(
-    plans: Sequence[Candidate], measured: Sequence[dict[str, tuple[int, int]]], names: Sequence[str]
+    plans: Sequence[Study], measured: Sequence[dict[str, tuple[int, int]]], names: Sequence[str]
 ) -> "Figure":
     ticks = [wrapped(name, CLASS_CHARACTERS) for name in names]
     longest = max(text.count("\n") + 1 for text in ticks)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from pixguard.reports.audit import audit_tables
 from pixguard.reports.build import build_tables
+from pixguard.reports.evidence import Evidence
 from pixguard.reports.formats.csv_text import render_csv
 from pixguard.reports.formats.html import escape_html, render_html, slug
 from pixguard.reports.formats.json_text import render_json
-from pixguard.reports.inventory import Inventory
 from pixguard.reports.querying import literal_sql
 from pixguard.reports.report_table import ReportTable
 from pixguard.reports.request import LayerSource, paper_datasets
@@ -58,7 +58,7 @@ def report_tables(
         for spec, table in zip(specs, built, strict=True)
     ]
     if options["dataset"] is None and options["model"] is None:
-        own = sorted(Inventory(engine).datasets - set(paper_datasets()))
+        own = sorted(Evidence(engine).datasets - set(paper_datasets()))
         for place, name in enumerate(own, start=1):
             forms = list(_forms())
             built = build_tables(engine, forms, layers=layers, **{**options, "dataset": name})

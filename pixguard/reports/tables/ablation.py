@@ -79,7 +79,7 @@ def choose_plan(request: TableRequest, lines: Sequence[_Line]) -> tuple[NoisePla
     wanted = {line.member for line in lines}
     fitting = [
         plan
-        for plan in request.inventory.noise_plans
+        for plan in request.evidence.noise_plans
         if wanted & set(plan.members)
         and request.dataset in (None, plan.row["dataset"])
         and request.size in (None, plan.row["size"])

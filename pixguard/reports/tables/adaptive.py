@@ -4,14 +4,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from pixguard.reports import commands
-from pixguard.reports.inventory import PAPER_ATTACK, Candidate
+from pixguard.reports.evidence import PAPER_ATTACK, Study
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.request import INTERVAL_NOTE, TableRequest, rate_cell
 from pixguard.reports.tables.beyond import (
     attack_command,
     elsewhere,
-    find_candidate,
+    find_study,
     scaled,
     settings_text,
     title,
@@ -53,28 +53,26 @@ DEFAULTS_NOTE = "The commands take the default settings and seed; add those of t
 
 def build(request: TableRequest) -> ReportTable:
     """Return the table: one row a denoiser and attack."""
-    inventory = request.inventory
-    candidate = find_candidate(
-        request, inventory.defended, inventory.attempted, inventory.classifiers
-    )
+    evidence = request.evidence
+    study = find_study(request, evidence.defended, evidence.attempted, evidence.classifiers)
     measured: list[RowValues] = []
-    if candidate is not None:
+    if study is not None:
         measured = request.fetch(
-            "adaptive", classifier_id=candidate.classifier_id, dataset_id=candidate.dataset_id
+            "adaptive", classifier_id=study.classifier_id, dataset_id=study.dataset_id
         )
-    rows = [Row(cells, in_paper=False) for cells in _rows(request, candidate, measured)]
+    rows = [Row(cells, in_paper=False) for cells in _rows(request, study, measured)]
     said = {cell.note for row in rows for cell in row.cells}
     notes = [*NOTES]
     notes += [NOTHING_NOTE] if NOTHING_TO_RESTORE in said else []
     notes += [CLEAN_NOTE] if CLEAN_UNKNOWN in said else []
     notes += [DEFAULTS_NOTE] if any(c.not_run for row in rows for c in row.cells) else []
-    notes += elsewhere(request, inventory.defended, candidate) if candidate else []
-    used = [candidate] if candidate else []
-    return request.table(COLUMNS, rows, used, notes, title(request, candidate))
+    notes += elsewhere(request, evidence.defended, study) if study else []
+    used = [study] if study else []
+    return request.table(COLUMNS, rows, used, notes, title(request, study))
 
 
 def _rows(
-    request: TableRequest, candidate: Candidate | None, measured: Sequence[RowValues]
+    request: TableRequest, study: Study | None, measured: Sequence[RowValues]
 ) -> Iterator[tuple[Cell, ...]]:
     ids = {(row["denoiser"], row["denoiser_id"]) for row in measured}
     namesakes = Counter(name for name, _ in ids)
@@ -83,20 +81,20 @@ def _rows(
         is_unique = namesakes[name] == 1
         label = name if is_unique else f"{name} #{row['denoiser_id']}"
         selector = name if is_unique else str(row["denoiser_id"])
-        yield _cells(request, candidate, row, label, selector)
+        yield _cells(request, study, row, label, selector)
     if not measured:
         # The median needs no training: it is the shortest way to a first row.
-        command = attack_command(request, candidate, PAPER_ATTACK, through="median")
+        command = attack_command(request, study, PAPER_ATTACK, through="median")
         gaps = (Cell(None, not_run=command) for _ in COLUMNS[5:])
         yield (Cell("median"), Cell(PAPER_ATTACK), Cell(None), Cell(1), Cell(None), *gaps)
 
 
 def _cells(
-    request: TableRequest, candidate: Candidate | None, row: RowValues, label: str, selector: str
+    request: TableRequest, study: Study | None, row: RowValues, label: str, selector: str
 ) -> tuple[Cell, ...]:
     attack, pixels = row["attack"] or PAPER_ATTACK, row["pixels"] or 1
-    bare_command = attack_command(request, candidate, attack, pixels)
-    adaptive_command = attack_command(request, candidate, attack, pixels, selector)
+    bare_command = attack_command(request, study, attack, pixels)
+    adaptive_command = attack_command(request, study, attack, pixels, selector)
     is_bare = row["bare_images"] is not None
     shared = int(row["shared"] or 0) if is_bare and row["adaptive_images"] is not None else None
     return (
@@ -106,7 +104,7 @@ def _cells(
         Cell(pixels),
         Cell(row["seed"]),
         clean_cell(row),
-        _transfer(candidate, row, selector, bare_command),
+        _transfer(study, row, selector, bare_command),
         *_attempts(row, "adaptive", adaptive_command),
         *_attempts(row, "bare", bare_command),
         Cell(shared),
@@ -120,16 +118,14 @@ def clean_cell(row: RowValues) -> Cell:
     return rate_cell(int(row["clean_broken"]), int(row["clean_restored"]), None)
 
 
-def _transfer(
-    candidate: Candidate | None, row: RowValues, selector: str, bare_command: str
-) -> Cell:
+def _transfer(study: Study | None, row: RowValues, selector: str, bare_command: str) -> Cell:
     if row["restored"] is not None:
         return rate_cell(int(row["recovered"]), int(row["restored"]), None)
     if row["bare_images"] is not None and not row["bare_succeeded"]:
         return Cell(None, 0, note=NOTHING_TO_RESTORE)
-    if candidate is None:
+    if study is None:
         return Cell(None, not_run=bare_command)
-    denoise = commands.denoise(candidate.dataset, selector, candidate.classifier_id, trained=True)
+    denoise = commands.denoise(study.dataset, selector, study.classifier_id, trained=True)
     is_attacked = row["bare_images"] is not None
     return Cell(None, not_run=denoise if is_attacked else f"{bare_command}; {denoise}")
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pixguard.reports.inventory import Candidate, choose
+from pixguard.reports.evidence import Study, choose
 from pixguard.reports.report_table import Cell, Column
 from pixguard.reports.request import TableRequest, paper_datasets
 
@@ -16,14 +16,14 @@ class Entry:
 
     label: str
     dataset: str
-    candidate: Candidate | None
+    study: Study | None
     in_paper: bool
 
     def head(self) -> tuple[Cell, ...]:
         """Return the cells of :data:`COLUMNS`."""
-        if self.candidate is None:
+        if self.study is None:
             return (Cell(self.label), Cell(None), Cell(None))
-        return Cell(self.label), Cell(self.candidate.data), Cell(self.candidate.classifier)
+        return Cell(self.label), Cell(self.study.data), Cell(self.study.classifier)
 
     def fill_command(self, request: TableRequest) -> str:
         """Return the command that would fill the row."""
@@ -31,7 +31,7 @@ class Entry:
         return request.fill_command(self.dataset, architecture, real=self.in_paper)
 
 
-def entries(request: TableRequest, pool: Sequence[Candidate]) -> Iterator[Entry]:
+def entries(request: TableRequest, pool: Sequence[Study]) -> Iterator[Entry]:
     """Yield the rows of a table.
 
     The paper's rows take real images and the paper's classifier, else they stay empty. What else
@@ -41,20 +41,20 @@ def entries(request: TableRequest, pool: Sequence[Candidate]) -> Iterator[Entry]
     architecture = request.spec.classifier
     names = paper_datasets()
     if request.dataset is not None:
-        candidate = choose(request.candidates(pool, request.dataset), architecture)
+        study = choose(request.studies(pool, request.dataset), architecture)
         fits = request.dataset in names
-        in_paper = request.is_papers(candidate) if candidate is not None else fits
+        in_paper = request.is_papers(study) if study is not None else fits
         label = names.get(request.dataset, request.dataset) if in_paper else request.dataset
-        yield Entry(label, request.dataset, candidate, in_paper)
+        yield Entry(label, request.dataset, study, in_paper)
         return
-    fitting = request.candidates(pool, None)
+    fitting = request.studies(pool, None)
     filled = set()
     for dataset, label in names.items():
         own = [c for c in fitting if c.dataset == dataset and request.is_papers(c)]
-        candidate = choose(own, architecture)
-        if candidate is not None:
+        study = choose(own, architecture)
+        if study is not None:
             filled.add(dataset)
-        yield Entry(label, dataset, candidate, True)
+        yield Entry(label, dataset, study, True)
     for dataset in sorted({c.dataset for c in fitting} - filled):
         own = [c for c in fitting if c.dataset == dataset]
         yield Entry(dataset, dataset, choose(own, architecture), False)

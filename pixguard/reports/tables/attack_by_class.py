@@ -24,17 +24,17 @@ NOTHING_NOTE = "none correct: the classifier gets no test image of the class rig
 
 def build(request: TableRequest) -> ReportTable:
     """Return the table: one row a class."""
-    topic = find_topic(request, request.inventory.attacked)
-    candidate = topic.candidate
-    if candidate is None or candidate.attack is None:
+    topic = find_topic(request, request.evidence.attacked)
+    study = topic.study
+    if study is None or study.attack is None:
         measured = known_classes(request, topic)
     else:
         measured = request.fetch(
             "attack_by_class",
-            classifier_id=candidate.classifier_id,
-            dataset_id=candidate.dataset_id,
-            attack_id=candidate.attack.attack_id,
-            seed=candidate.attack.seed,
+            classifier_id=study.classifier_id,
+            dataset_id=study.dataset_id,
+            attack_id=study.attack.attack_id,
+            seed=study.attack.seed,
         )
     rows = [
         Row(_cells(request, topic, row), in_paper)
@@ -45,7 +45,7 @@ def build(request: TableRequest) -> ReportTable:
     return request.table(
         COLUMNS,
         rows,
-        [candidate] if candidate else [],
+        [study] if study else [],
         (*NOTES, NOTHING_NOTE) if nothing else NOTES,
         topic.title(request, f"Results of {pixels}-Pixel Attacks"),
     )
@@ -62,7 +62,7 @@ def _cells(request: TableRequest, topic: Topic, row: RowValues) -> tuple[Cell, .
             Cell(succeeded, attacked, published=paper[1]),
         )
         return (*head, *counts, rate_cell(succeeded, attacked, paper[2]))
-    if topic.candidate is not None and row["correct"] == 0:
+    if topic.study is not None and row["correct"] == 0:
         gaps = (Cell(None, 0, published=value, note=NOTHING_TO_ATTACK) for value in paper)
     else:
         gaps = (Cell(None, published=value, not_run=topic.fill_command) for value in paper)

@@ -15,24 +15,24 @@ COLUMNS = (
 
 def build(request: TableRequest) -> ReportTable:
     """Return the table: one row a dataset."""
-    found = list(entries(request, request.inventory.attacked))
+    found = list(entries(request, request.evidence.attacked))
     rows = [Row((*e.head(), *_cells(request, e)), e.in_paper) for e in found]
-    used = [e.candidate for e in found if e.candidate]
+    used = [e.study for e in found if e.study]
     return request.table(COLUMNS, rows, used, (ATTEMPTS_NOTE, INTERVAL_NOTE))
 
 
 def _cells(request: TableRequest, entry: Entry) -> tuple[Cell, ...]:
     paper = [request.published(entry.label, c.name, entry.in_paper) for c in COLUMNS[3:]]
-    candidate = entry.candidate
-    if candidate is None or candidate.attack is None:
+    study = entry.study
+    if study is None or study.attack is None:
         missing = entry.fill_command(request)
         return tuple(Cell(None, published=value, not_run=missing) for value in paper)
     (row,) = request.fetch(
         "attack_overview",
-        classifier_id=candidate.classifier_id,
-        dataset_id=candidate.dataset_id,
-        attack_id=candidate.attack.attack_id,
-        seed=candidate.attack.seed,
+        classifier_id=study.classifier_id,
+        dataset_id=study.dataset_id,
+        attack_id=study.attack.attack_id,
+        seed=study.attack.seed,
     )
     attacked, succeeded = int(row["attacked"]), int(row["succeeded"])
     return (

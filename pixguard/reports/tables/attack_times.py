@@ -29,9 +29,9 @@ SPLIT_NOTE = "The paper's values are not shown where attempts were made on sever
 
 def build(request: TableRequest) -> ReportTable:
     """Return the table: one row a dataset and computer."""
-    found = list(entries(request, request.inventory.attacked))
+    found = list(entries(request, request.evidence.attacked))
     rows = [Row((*e.head(), *cells), e.in_paper) for e in found for cells in _lines(request, e)]
-    used = [e.candidate for e in found if e.candidate]
+    used = [e.study for e in found if e.study]
     notes = [ATTEMPTS_NOTE, *NOTES]
     if request.paper and len(rows) > len(found):
         notes.append(SPLIT_NOTE)
@@ -42,8 +42,8 @@ def _lines(request: TableRequest, entry: Entry) -> Iterator[tuple[Cell, ...]]:
     paper = {
         name: request.published(entry.label, name, entry.in_paper) for name in ("count", "seconds")
     }
-    candidate = entry.candidate
-    if candidate is None or candidate.attack is None:
+    study = entry.study
+    if study is None or study.attack is None:
         missing = entry.fill_command(request)
         yield tuple(
             Cell(None, published=paper.get(c.name), not_run=missing) for c in COLUMNS[len(HEAD) :]
@@ -51,10 +51,10 @@ def _lines(request: TableRequest, entry: Entry) -> Iterator[tuple[Cell, ...]]:
         return
     found = request.fetch(
         "attack_times",
-        classifier_id=candidate.classifier_id,
-        dataset_id=candidate.dataset_id,
-        attack_id=candidate.attack.attack_id,
-        seed=candidate.attack.seed,
+        classifier_id=study.classifier_id,
+        dataset_id=study.dataset_id,
+        attack_id=study.attack.attack_id,
+        seed=study.attack.seed,
     )
     if len(found) > 1:
         paper = {}

@@ -4,30 +4,30 @@ import json
 from collections.abc import Iterator, Sequence
 
 from pixguard.reports import commands
-from pixguard.reports.inventory import Candidate, choose, matching
+from pixguard.reports.evidence import Study, choose, matching
 from pixguard.reports.request import TableRequest
 
 IMPLIED_SETTINGS = frozenset({"goal"})
 """Parameters that all rows of a table share: it shows non-targeted attacks alone."""
 
 
-def find_candidate(request: TableRequest, *pools: Sequence[Candidate]) -> Candidate | None:
+def find_study(request: TableRequest, *pools: Sequence[Study]) -> Study | None:
     """Return what the table takes from the first pool that holds something fitting."""
     for pool in pools:
-        candidate = choose(request.candidates(pool, request.dataset), None)
-        if candidate is not None:
-            return candidate
+        study = choose(request.studies(pool, request.dataset), None)
+        if study is not None:
+            return study
     return None
 
 
-def plans_by_pixels(request: TableRequest, pool: Sequence[Candidate]) -> list[Candidate]:
+def plans_by_pixels(request: TableRequest, pool: Sequence[Study]) -> list[Study]:
     """Return the attacks that a table shows: on one classifier, one for each number of pixels."""
-    shown = find_candidate(request, pool)
+    shown = find_study(request, pool)
     if shown is None:
         return []
     own = [
         c
-        for c in request.candidates(pool, request.dataset)
+        for c in request.studies(pool, request.dataset)
         if c.attack is not None and c.classifier_id == shown.classifier_id
     ]
     counts = sorted({c.attack.pixels for c in own if c.attack is not None})
@@ -37,7 +37,7 @@ def plans_by_pixels(request: TableRequest, pool: Sequence[Candidate]) -> list[Ca
 
 def attack_command(
     request: TableRequest,
-    candidate: Candidate | None,
+    study: Study | None,
     attack: str,
     pixels: int = 1,
     through: str | None = None,
@@ -46,26 +46,26 @@ def attack_command(
 
     Without one it is of the user's dataset, or of one that a classifier was trained for.
     """
-    if candidate is not None:
-        dataset, classifier_id = candidate.dataset, candidate.classifier_id
+    if study is not None:
+        dataset, classifier_id = study.dataset, study.classifier_id
         return commands.attack(dataset, pixels, classifier_id, attack, through)
     dataset = request.dataset or request.default_dataset()
     return request.fill_command(dataset, None, real=False, attack=attack, through=through)
 
 
-def title(request: TableRequest, candidate: Candidate | None) -> str:
+def title(request: TableRequest, study: Study | None) -> str:
     """Return the table's title with what it is about."""
-    if candidate is None:
+    if study is None:
         return request.spec.title
-    phantom = ", phantom data" if candidate.is_synthetic else ""
-    return f"{request.spec.title}: {candidate.dataset}{phantom}, {candidate.architecture}"
+    phantom = ", phantom data" if study.is_synthetic else ""
+    return f"{request.spec.title}: {study.dataset}{phantom}, {study.architecture}"
 
 
-def elsewhere(request: TableRequest, pool: Sequence[Candidate], shown: Candidate) -> Iterator[str]:
+def elsewhere(request: TableRequest, pool: Sequence[Study], shown: Study) -> Iterator[str]:
     """Yield a note on the other classifiers that the table can be asked for."""
     others = {
         c.classifier_id: f"{c.dataset}, {c.classifier} (--model {c.classifier_id})"
-        for c in request.candidates(pool, request.dataset)
+        for c in request.studies(pool, request.dataset)
         if c.classifier_id != shown.classifier_id
     }
     if others:

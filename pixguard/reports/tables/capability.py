@@ -22,22 +22,22 @@ NOT_DEFINED = "not defined"
 
 def build(request: TableRequest) -> ReportTable:
     """Return the table: one row a class, a multi-label image in every class that it carries."""
-    topic = find_topic(request, request.inventory.judged)
-    candidate = topic.candidate
-    if candidate is None:
+    topic = find_topic(request, request.evidence.judged)
+    study = topic.study
+    if study is None:
         measured = known_classes(request, topic)
     else:
         measured = request.fetch(
             "capability",
-            classifier_id=candidate.classifier_id,
-            dataset_id=candidate.dataset_id,
+            classifier_id=study.classifier_id,
+            dataset_id=study.dataset_id,
         )
     rows = []
     for row, in_paper in in_papers_order(request, topic, measured, "carried"):
         paper = {
             c.name: request.published(row["class"], c.name, topic.is_papers) for c in COLUMNS[2:]
         }
-        if candidate is None:
+        if study is None:
             missing = topic.fill_command
             cells = [Cell(None, not_run=missing)]
             cells += [Cell(None, published=value, not_run=missing) for value in paper.values()]
@@ -51,7 +51,7 @@ def build(request: TableRequest) -> ReportTable:
             ]
         rows.append(Row((Cell(row["class"]), *cells), in_paper))
     title = topic.title(request, "Prediction Capability of a Classification Model")
-    return request.table(COLUMNS, rows, [candidate] if candidate else [], NOTES, title)
+    return request.table(COLUMNS, rows, [study] if study else [], NOTES, title)
 
 
 def _share(part: int, whole: int, published: int | float | None) -> Cell:

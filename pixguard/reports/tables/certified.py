@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from pixguard.records import POLYPHASE_VOTE
 from pixguard.reports import commands
-from pixguard.reports.inventory import Candidate, choose, matching
+from pixguard.reports.evidence import Study, choose, matching
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.request import INTERVAL_NOTE, TableRequest, paper_datasets, rate_cell
@@ -42,11 +42,11 @@ def build(request: TableRequest) -> ReportTable:
     """Return the table: a row for each certified classifier, and one for the plain one beside."""
     votes = [
         c
-        for c in request.candidates(request.inventory.classifiers, request.dataset)
+        for c in request.studies(request.evidence.classifiers, request.dataset)
         if c.architecture == POLYPHASE_VOTE
     ]
     votes.sort(key=lambda c: (c.dataset, c.classifier_id))
-    used: list[Candidate] = []
+    used: list[Study] = []
     rows: list[Row] = []
     for vote in votes:
         plain = _plain(request, vote)
@@ -61,23 +61,21 @@ def build(request: TableRequest) -> ReportTable:
 
 
 def _any_dataset(request: TableRequest) -> str:
-    newest = choose(matching(request.inventory.classifiers, size=request.size), None)
+    newest = choose(matching(request.evidence.classifiers, size=request.size), None)
     return newest.dataset if newest else next(iter(paper_datasets()))
 
 
-def _plain(request: TableRequest, vote: Candidate) -> Candidate | None:
+def _plain(request: TableRequest, vote: Study) -> Study | None:
     """Return the newest classifier of the same dataset that is no vote."""
     pool = [
         c
-        for c in request.inventory.judged
+        for c in request.evidence.judged
         if c.dataset_id == vote.dataset_id and c.architecture != POLYPHASE_VOTE
     ]
     return choose(pool, None)
 
 
-def _pair(
-    request: TableRequest, vote: Candidate, plain: Candidate | None
-) -> Iterator[tuple[Cell, ...]]:
+def _pair(request: TableRequest, vote: Study, plain: Study | None) -> Iterator[tuple[Cell, ...]]:
     (row,) = request.fetch(
         "certified",
         classifier_id=vote.classifier_id,
@@ -104,7 +102,7 @@ def _pair(
     yield _plain_row(row, vote, plain)
 
 
-def _plain_row(row: RowValues, vote: Candidate, plain: Candidate | None) -> tuple[Cell, ...]:
+def _plain_row(row: RowValues, vote: Study, plain: Study | None) -> tuple[Cell, ...]:
     nothing = Cell(None)
     if plain is None:
         gap = Cell(None, not_run=commands.train(vote.dataset, None))
@@ -126,7 +124,7 @@ def _plain_row(row: RowValues, vote: Candidate, plain: Candidate | None) -> tupl
     )
 
 
-def _withstood(row: RowValues, kind: str, classifier: Candidate) -> tuple[Cell, ...]:
+def _withstood(row: RowValues, kind: str, classifier: Study) -> tuple[Cell, ...]:
     """Return the shares of attacked images that were not fooled, by number of pixels."""
     cells = []
     for pixels in PIXELS:

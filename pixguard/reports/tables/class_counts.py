@@ -21,7 +21,7 @@ NOTES = (
 def build(request: TableRequest) -> ReportTable:
     """Return the table: the paper's classes in its order, then the others."""
     dataset = request.dataset or request.spec.dataset or ""
-    content = choose_content(request.inventory.contents, dataset, request.size)
+    content = choose_content(request.evidence.contents, dataset, request.size)
     is_papers = dataset == request.spec.dataset and not (content and content.is_synthetic)
     topic = Topic(dataset, None, is_papers, request.content_command(dataset, real=is_papers))
     if content is None:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from pixguard.reports.inventory import PAPER_ATTACK, Candidate
+from pixguard.reports.evidence import PAPER_ATTACK, Study
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.request import INTERVAL_NOTE, TableRequest, rate_cell
 from pixguard.reports.tables.beyond import attack_command, elsewhere, plans_by_pixels, title
@@ -26,9 +26,9 @@ NOTES = (
 
 def build(request: TableRequest) -> ReportTable:
     """Return the table: a row for each change, the most frequent of a class first."""
-    plans = plans_by_pixels(request, request.inventory.attacked)
+    plans = plans_by_pixels(request, request.evidence.attacked)
     rows = [Row(cells, in_paper=False) for plan in plans for cells in _changes(request, plan)]
-    notes = [*NOTES, *(elsewhere(request, request.inventory.attacked, plans[0]) if plans else ())]
+    notes = [*NOTES, *(elsewhere(request, request.evidence.attacked, plans[0]) if plans else ())]
     if plans and not rows:
         notes.append("No attempt succeeded.")
     if not plans:
@@ -37,7 +37,7 @@ def build(request: TableRequest) -> ReportTable:
     return request.table(COLUMNS, rows, plans, notes, title(request, plans[0] if plans else None))
 
 
-def _changes(request: TableRequest, plan: Candidate) -> Iterator[tuple[Cell, ...]]:
+def _changes(request: TableRequest, plan: Study) -> Iterator[tuple[Cell, ...]]:
     assert plan.attack is not None
     known = request.fetch("classes", dataset_id=plan.dataset_id)
     names = {"" if c["ordinal"] == -1 else str(c["ordinal"]): c["class"] for c in known}

@@ -22,21 +22,21 @@ N_UNKNOWN_NOTE = "n unknown: the number of training images was not recorded."
 
 def build(request: TableRequest) -> ReportTable:
     """Return the table: one row a dataset."""
-    found = list(entries(request, request.inventory.judged))
+    found = list(entries(request, request.evidence.judged))
     rows = [Row((*e.head(), *_cells(request, e)), e.in_paper) for e in found]
     unknown = any(cell.note == "n unknown" for row in rows for cell in row.cells)
     notes = (*NOTES, N_UNKNOWN_NOTE) if unknown else NOTES
-    return request.table(COLUMNS, rows, [e.candidate for e in found if e.candidate], notes)
+    return request.table(COLUMNS, rows, [e.study for e in found if e.study], notes)
 
 
 def _cells(request: TableRequest, entry: Entry) -> list[Cell]:
     paper = [request.published(entry.label, c.name, entry.in_paper) for c in COLUMNS[3:]]
-    candidate = entry.candidate
-    if candidate is None:
+    study = entry.study
+    if study is None:
         missing = entry.fill_command(request)
         return [Cell(None, published=value, not_run=missing) for value in paper]
     (row,) = request.fetch(
-        "classification", classifier_id=candidate.classifier_id, dataset_id=candidate.dataset_id
+        "classification", classifier_id=study.classifier_id, dataset_id=study.dataset_id
     )
     trained = json.loads(row["hyperparameters"]).get("training_images")
     tested, correct = int(row["test_images"]), int(row["correct"])

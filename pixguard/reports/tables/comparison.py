@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pixguard.reports.inventory import Candidate, choose
+from pixguard.reports.evidence import Study, choose
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.request import (
@@ -34,12 +34,12 @@ SHARED_NOTE = (
 class _Pair:
     label: str
     dataset: str
-    candidates: tuple[Candidate | None, Candidate | None]
+    studies: tuple[Study | None, Study | None]
     in_paper: bool
 
     @property
-    def found(self) -> list[Candidate]:
-        return [c for c in self.candidates if c is not None]
+    def found(self) -> list[Study]:
+        return [c for c in self.studies if c is not None]
 
 
 def build(request: TableRequest) -> ReportTable:
@@ -59,7 +59,7 @@ def _pairs(request: TableRequest) -> list[_Pair]:
     names = paper_datasets()
     fitting = [
         c
-        for c in request.candidates(request.inventory.attacked, request.dataset)
+        for c in request.studies(request.evidence.attacked, request.dataset)
         if c.architecture in (FIRST, SECOND)
     ]
     asked = [request.dataset] if request.dataset else list(names)
@@ -77,8 +77,8 @@ def _pairs(request: TableRequest) -> list[_Pair]:
     return pairs
 
 
-def _choose_pair(own: Sequence[Candidate]) -> tuple[Candidate | None, Candidate | None]:
-    """Return a candidate of each architecture, both of one dataset row where that exists."""
+def _choose_pair(own: Sequence[Study]) -> tuple[Study | None, Study | None]:
+    """Return a study of each architecture, both of one dataset row where that exists."""
     both = {c.dataset_id for c in own if c.architecture == FIRST} & {
         c.dataset_id for c in own if c.architecture == SECOND
     }
@@ -95,10 +95,10 @@ def _cells(request: TableRequest, pair: _Pair) -> tuple[Cell, ...]:
     row = _fetch(request, pair) if pair.found else {}
     total = request.published(pair.label, "total images", pair.in_paper)
     cells = [Cell(pair.label), Cell(data)]
-    sides = zip(("first", "second"), (FIRST, SECOND), (3, 5), pair.candidates, strict=True)
-    for side, architecture, column, candidate in sides:
+    sides = zip(("first", "second"), (FIRST, SECOND), (3, 5), pair.studies, strict=True)
+    for side, architecture, column, study in sides:
         paper = request.published(pair.label, COLUMNS[column].name, pair.in_paper)
-        if candidate is None:
+        if study is None:
             missing = request.fill_command(pair.dataset, architecture, real=pair.in_paper)
             cells.append(Cell(None, published=total, not_run=missing))
             cells.append(Cell(None, published=paper, not_run=missing))
@@ -111,9 +111,9 @@ def _cells(request: TableRequest, pair: _Pair) -> tuple[Cell, ...]:
 
 def _fetch(request: TableRequest, pair: _Pair) -> RowValues:
     parameters = {}
-    for side, candidate in zip(("first", "second"), pair.candidates, strict=True):
-        plan = candidate.attack if candidate else None
-        parameters[f"{side}_classifier_id"] = candidate.classifier_id if candidate else None
+    for side, study in zip(("first", "second"), pair.studies, strict=True):
+        plan = study.attack if study else None
+        parameters[f"{side}_classifier_id"] = study.classifier_id if study else None
         parameters[f"{side}_attack_id"] = plan.attack_id if plan else None
         parameters[f"{side}_seed"] = plan.seed if plan else None
     (row,) = request.fetch("comparison", **parameters)

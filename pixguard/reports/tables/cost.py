@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pixguard.reports.inventory import PAPER_ATTACK, Candidate
+from pixguard.reports.evidence import PAPER_ATTACK, Study
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.request import TableRequest
@@ -42,9 +42,9 @@ NOT_COUNTED_NOTE = (
 
 def build(request: TableRequest) -> ReportTable:
     """Return the table: a row for each attack, evaluator, precision and machine that was used."""
-    candidates = request.candidates(request.inventory.attempted, request.dataset)
-    candidates.sort(key=lambda c: (c.dataset, c.classifier_id))
-    rows = [Row(cells, in_paper=False) for c in candidates for cells in _measured(request, c)]
+    studies = request.studies(request.evidence.attempted, request.dataset)
+    studies.sort(key=lambda c: (c.dataset, c.classifier_id))
+    rows = [Row(cells, in_paper=False) for c in studies for cells in _measured(request, c)]
     notes = [*NOTES]
     position = [column.name for column in COLUMNS].index("distinct queries")
     if any(row.cells[position].note for row in rows):
@@ -54,18 +54,18 @@ def build(request: TableRequest) -> ReportTable:
         gaps = (Cell(None, not_run=command) for _ in COLUMNS[9:])
         head = [Cell(request.dataset), Cell(None), Cell(None), Cell(PAPER_ATTACK), Cell(1)]
         rows = [Row((*head, *[Cell(None)] * 4, *gaps), in_paper=False)]
-    return request.table(COLUMNS, rows, candidates, notes)
+    return request.table(COLUMNS, rows, studies, notes)
 
 
-def _measured(request: TableRequest, candidate: Candidate) -> Iterator[tuple[Cell, ...]]:
+def _measured(request: TableRequest, study: Study) -> Iterator[tuple[Cell, ...]]:
     for row in request.fetch(
-        "cost", classifier_id=candidate.classifier_id, dataset_id=candidate.dataset_id
+        "cost", classifier_id=study.classifier_id, dataset_id=study.dataset_id
     ):
         through = row["denoiser"] and f"{row['denoiser']} #{row['denoiser_id']}"
         yield (
-            Cell(candidate.dataset),
-            Cell(candidate.data),
-            Cell(candidate.classifier),
+            Cell(study.dataset),
+            Cell(study.data),
+            Cell(study.classifier),
             Cell(row["attack"]),
             Cell(int(row["pixels"])),
             Cell(through),

@@ -32,7 +32,7 @@ def build(request: TableRequest) -> ReportTable:
 
 def _entries(request: TableRequest) -> Iterator[tuple[str, str, Content | None, bool]]:
     """Yield label, dataset, what is known of it, and whether it stands for the paper's."""
-    names, contents = paper_datasets(), request.inventory.contents
+    names, contents = paper_datasets(), request.evidence.contents
     if request.dataset is not None:
         content = choose_content(contents, request.dataset, request.size)
         is_papers = request.dataset in names and (content is None or not content.is_synthetic)

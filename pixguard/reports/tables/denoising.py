@@ -42,25 +42,25 @@ NOTES = (
 
 def build(request: TableRequest) -> ReportTable:
     """Return the table: one row a denoiser; the identity always, run or not."""
-    topic = find_topic(request, request.inventory.denoised)
-    if topic.candidate is None:  # what waits to be denoised tells which commands would do it
-        topic = find_topic(request, request.inventory.attacked)
-    candidate = topic.candidate
+    topic = find_topic(request, request.evidence.denoised)
+    if topic.study is None:  # what waits to be denoised tells which commands would do it
+        topic = find_topic(request, request.evidence.attacked)
+    study = topic.study
     measured: list[RowValues] = []
-    if candidate is not None and candidate.attack is not None:
+    if study is not None and study.attack is not None:
         measured = request.fetch(
             "denoising",
-            classifier_id=candidate.classifier_id,
-            dataset_id=candidate.dataset_id,
-            attack_id=candidate.attack.attack_id,
-            seed=candidate.attack.seed,
+            classifier_id=study.classifier_id,
+            dataset_id=study.dataset_id,
+            attack_id=study.attack.attack_id,
+            seed=study.attack.seed,
         )
     rows = list(_rows(request, topic, measured))
     pixels = "One" if request.spec.pixels == 1 else "Two"
     title = topic.title(request, f"Denoising of {pixels}-Pixel Attack Images")
     nothing = any(cell.note == NO_SUCCESS for row in rows for cell in row.cells)
     notes = (*NOTES, NO_SUCCESS_NOTE) if nothing else NOTES
-    return request.table(COLUMNS, rows, [candidate] if candidate else [], notes, title)
+    return request.table(COLUMNS, rows, [study] if study else [], notes, title)
 
 
 def _rows(request: TableRequest, topic: Topic, measured: list[RowValues]) -> Iterator[Row]:
@@ -84,9 +84,7 @@ def _cells(
     request: TableRequest, topic: Topic, name: str, label: str, row: RowValues
 ) -> tuple[Cell, ...]:
     images = int(row["images"])
-    missing = (
-        commands.score(topic.dataset, topic.candidate.classifier_id) if topic.candidate else ""
-    )
+    missing = commands.score(topic.dataset, topic.study.classifier_id) if topic.study else ""
     quality = quality_cells(
         row, missing, lambda metric: request.published(name, metric, topic.is_papers)
     )
@@ -123,11 +121,11 @@ def quality_cells(
 
 
 def _gaps(request: TableRequest, topic: Topic, name: str) -> tuple[Cell, ...]:
-    candidate = topic.candidate
+    study = topic.study
     paper = [request.published(name, c.name, topic.is_papers) for c in COLUMNS[1:]]
-    if candidate is not None and candidate.attack is not None and not candidate.attack.successes:
+    if study is not None and study.attack is not None and not study.attack.successes:
         return (Cell(name), *(Cell(None, 0, published=p, note=NO_SUCCESS) for p in paper))
-    trained = (topic.dataset, name) in request.inventory.trained_denoisers
+    trained = (topic.dataset, name) in request.evidence.trained_denoisers
     denoise = commands.denoise(topic.dataset, name, topic.classifier_id, trained=trained)
-    command = denoise if candidate else f"{topic.fill_command}; {denoise}"
+    command = denoise if study else f"{topic.fill_command}; {denoise}"
     return (Cell(name), *(Cell(None, published=value, not_run=command) for value in paper))

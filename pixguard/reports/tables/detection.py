@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pixguard.reports import commands
-from pixguard.reports.inventory import matching
+from pixguard.reports.evidence import matching
 from pixguard.reports.noise_plans import SYNTHETIC_SOURCE
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
@@ -59,7 +59,7 @@ def build(request: TableRequest) -> ReportTable:
     """Return the table: for each detector of a dataset a row a class, then a row an attack."""
     pool = [
         row
-        for row in request.inventory.detectors
+        for row in request.evidence.detectors
         if request.dataset in (None, row["dataset"]) and request.size in (None, row["size"])
     ]
     chosen, others = _of_one_dataset(pool)
@@ -105,7 +105,7 @@ def _of_one_dataset(pool: Sequence[RowValues]) -> tuple[list[RowValues], list[st
 
 
 def _wanted_dataset(request: TableRequest) -> str:
-    known = matching(request.inventory.classifiers, model=request.model, size=request.size)
+    known = matching(request.evidence.classifiers, model=request.model, size=request.size)
     return request.dataset or (known[-1].dataset if known else PAPER_DATASET)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pixguard.reports.inventory import Candidate, choose, matching
+from pixguard.reports.evidence import Study, choose, matching
 from pixguard.reports.published import published_rows, row_key
 from pixguard.reports.querying import RowValues
 from pixguard.reports.request import TableRequest
@@ -15,43 +15,43 @@ class Topic:
 
     Attributes:
         dataset: its name.
-        candidate: the classifier (and attack) that fills it, or None without data.
+        study: the classifier (and attack) that fills it, or None without data.
         is_papers: it stands for the paper's dataset and classifier, or could once it has data.
         fill_command: what would give it data, or more of it.
     """
 
     dataset: str
-    candidate: Candidate | None
+    study: Study | None
     is_papers: bool
     fill_command: str
 
     @property
     def classifier_id(self) -> int | None:
         """Id of the classifier, or None without data."""
-        return None if self.candidate is None else self.candidate.classifier_id
+        return None if self.study is None else self.study.classifier_id
 
     def title(self, request: TableRequest, form: str) -> str | None:
         """Return None for the paper's own title, else one that says what is shown instead."""
         if self.is_papers:
             return None
         name = self.dataset
-        if self.candidate is not None:
-            phantom = ", phantom data" if self.candidate.is_synthetic else ""
-            name = f"{name}{phantom}, {self.candidate.architecture}"
+        if self.study is not None:
+            phantom = ", phantom data" if self.study.is_synthetic else ""
+            name = f"{name}{phantom}, {self.study.architecture}"
         return f"{form}: {name} (form of Table {request.spec.number})"
 
 
-def find_topic(request: TableRequest, pool: Sequence[Candidate]) -> Topic:
-    """Return the topic of a table, with what it takes from a pool of candidates."""
+def find_topic(request: TableRequest, pool: Sequence[Study]) -> Topic:
+    """Return the topic of a table, with what it takes from a pool of studies."""
     dataset = request.dataset or request.spec.dataset or ""
-    candidate = choose(request.candidates(pool, dataset), request.spec.classifier)
-    if candidate is not None:
-        is_papers = request.is_papers(candidate)
+    study = choose(request.studies(pool, dataset), request.spec.classifier)
+    if study is not None:
+        is_papers = request.is_papers(study)
     else:
         is_papers = dataset == request.spec.dataset and request.model is None
     architecture = request.spec.classifier if is_papers else None
     return Topic(
-        dataset, candidate, is_papers, request.fill_command(dataset, architecture, real=is_papers)
+        dataset, study, is_papers, request.fill_command(dataset, architecture, real=is_papers)
     )
 
 
@@ -61,7 +61,7 @@ def known_classes(request: TableRequest, topic: Topic) -> list[RowValues]:
     They come from a classifier's dataset, or, without one, from the published table.
     """
     pool = matching(
-        request.inventory.classifiers, dataset=topic.dataset, size=request.classifier_size
+        request.evidence.classifiers, dataset=topic.dataset, size=request.classifier_size
     )
     known = choose(pool, request.spec.classifier)
     if known is not None:

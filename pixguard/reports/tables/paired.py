@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 
 from pixguard.reports import commands
-from pixguard.reports.inventory import PAPER_ATTACK, Candidate
+from pixguard.reports.evidence import PAPER_ATTACK, Study
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.request import TableRequest
 from pixguard.reports.statistics import SignedRank, holm, signed_rank
@@ -43,7 +43,7 @@ NOTES = (
 
 def build(request: TableRequest) -> ReportTable:
     """Return the table: a row for each metric and pair of denoisers."""
-    pool = request.inventory.denoised
+    pool = request.evidence.denoised
     plans = plans_by_pixels(request, pool)
     rows = [Row(cells, in_paper=False) for plan in plans for cells in _comparisons(request, plan)]
     notes = [*NOTES, *(elsewhere(request, pool, plans[0]) if plans else ())]
@@ -53,11 +53,11 @@ def build(request: TableRequest) -> ReportTable:
     return request.table(COLUMNS, rows, plans, notes, title(request, plans[0] if plans else None))
 
 
-def _command(request: TableRequest, plans: list[Candidate]) -> str:
+def _command(request: TableRequest, plans: list[Study]) -> str:
     if plans:  # restored, but not scored, or by one denoiser alone
         dataset, classifier = plans[0].dataset, plans[0].classifier_id
         return f"{commands.apply(dataset, classifier)}; {commands.score(dataset, classifier)}"
-    waiting = plans_by_pixels(request, request.inventory.attacked)
+    waiting = plans_by_pixels(request, request.evidence.attacked)
     if waiting:
         return _command(request, waiting)
     dataset = request.dataset or request.default_dataset()
@@ -65,7 +65,7 @@ def _command(request: TableRequest, plans: list[Candidate]) -> str:
     return f"{attack}; {commands.apply(dataset, None)}; {commands.score(dataset, None)}"
 
 
-def _comparisons(request: TableRequest, plan: Candidate) -> Iterator[tuple[Cell, ...]]:
+def _comparisons(request: TableRequest, plan: Study) -> Iterator[tuple[Cell, ...]]:
     assert plan.attack is not None
     found = request.fetch(
         "paired_scores",

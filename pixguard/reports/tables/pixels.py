@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pixguard.reports.inventory import PAPER_ATTACK, Candidate
+from pixguard.reports.evidence import PAPER_ATTACK, Study
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.request import INTERVAL_NOTE, TableRequest, rate_cell
@@ -54,9 +54,9 @@ class _Spot:
 
 def build(request: TableRequest) -> ReportTable:
     """Return the table: for each number of pixels the image, its fields and its border."""
-    plans = plans_by_pixels(request, request.inventory.attacked)
+    plans = plans_by_pixels(request, request.evidence.attacked)
     rows = [Row(cells, in_paper=False) for plan in plans for cells in _fields(request, plan)]
-    notes = [*NOTES, *(elsewhere(request, request.inventory.attacked, plans[0]) if plans else ())]
+    notes = [*NOTES, *(elsewhere(request, request.evidence.attacked, plans[0]) if plans else ())]
     if plans and not rows:
         notes.append("No pixel of a successful attempt is stored.")
     if not plans:
@@ -65,7 +65,7 @@ def build(request: TableRequest) -> ReportTable:
     return request.table(COLUMNS, rows, plans, notes, title(request, plans[0] if plans else None))
 
 
-def _fields(request: TableRequest, plan: Candidate) -> Iterator[tuple[Cell, ...]]:
+def _fields(request: TableRequest, plan: Study) -> Iterator[tuple[Cell, ...]]:
     assert plan.attack is not None
     found = request.fetch(
         "pixels",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from pixguard.reports import commands
-from pixguard.reports.inventory import PAPER_ATTACK, Candidate, choose
+from pixguard.reports.evidence import PAPER_ATTACK, Study, choose
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.request import INTERVAL_NOTE, TableRequest, rate_cell
 from pixguard.reports.tables.adaptive import CLEAN_NOTE, CLEAN_UNKNOWN, clean_cell
@@ -35,18 +35,18 @@ NOTES = (
 
 def build(request: TableRequest) -> ReportTable:
     """Return the table: a row for each classifier, attack and denoiser."""
-    candidates = request.candidates(request.inventory.attempted, request.dataset)
-    candidates.sort(key=lambda c: (c.is_synthetic, c.dataset, c.classifier_id))
-    lines: list[tuple[Candidate | None, tuple[Cell, ...]]] = [
-        (c, cells) for c in candidates for cells in _measured(request, c)
+    studies = request.studies(request.evidence.attempted, request.dataset)
+    studies.sort(key=lambda c: (c.is_synthetic, c.dataset, c.classifier_id))
+    lines: list[tuple[Study | None, tuple[Cell, ...]]] = [
+        (c, cells) for c in studies for cells in _measured(request, c)
     ]
     notes = [*NOTES]
     if any(cell.note == CLEAN_UNKNOWN for _, cells in lines for cell in cells):
         notes.append(CLEAN_NOTE)
     if not lines:
-        command = _command(request, candidates)
+        command = _command(request, studies)
         lines = [(None, tuple(Cell(None, not_run=command) for _ in COLUMNS))]
-    used = dict.fromkeys(candidate for candidate, _ in lines if candidate)
+    used = dict.fromkeys(study for study, _ in lines if study)
     attacks, told = _told([cells[ATTACK] for _, cells in lines])
     rows = (
         Row((*cells[:ATTACK], attack, *cells[ATTACK + 1 :]), in_paper=False)
@@ -75,14 +75,14 @@ def _told(attacks: Sequence[Cell]) -> tuple[list[Cell], list[str]]:
     return cells, notes
 
 
-def _measured(request: TableRequest, candidate: Candidate) -> Iterator[tuple[Cell, ...]]:
+def _measured(request: TableRequest, study: Study) -> Iterator[tuple[Cell, ...]]:
     for row in request.fetch(
-        "recovery", classifier_id=candidate.classifier_id, dataset_id=candidate.dataset_id
+        "recovery", classifier_id=study.classifier_id, dataset_id=study.dataset_id
     ):
         yield (
-            Cell(candidate.dataset),
-            Cell(candidate.data),
-            Cell(candidate.classifier),
+            Cell(study.dataset),
+            Cell(study.data),
+            Cell(study.classifier),
             Cell(row["attack"], note=settings_text(row["parameters"])),
             Cell(int(row["pixels"])),
             Cell(int(row["seed"])),
@@ -93,8 +93,8 @@ def _measured(request: TableRequest, candidate: Candidate) -> Iterator[tuple[Cel
         )
 
 
-def _command(request: TableRequest, candidates: list[Candidate]) -> str:
-    newest = choose(candidates, None)
+def _command(request: TableRequest, studies: list[Study]) -> str:
+    newest = choose(studies, None)
     if newest is not None:
         return commands.apply(newest.dataset, newest.classifier_id)
     attack = attack_command(request, None, PAPER_ATTACK)

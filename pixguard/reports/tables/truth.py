@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from pixguard.reports.inventory import EXHAUSTIVE, PAPER_ATTACK, Candidate
+from pixguard.reports.evidence import EXHAUSTIVE, PAPER_ATTACK, Study
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.request import INTERVAL_NOTE, TableRequest, rate_cell
@@ -12,7 +12,7 @@ from pixguard.reports.statistics import wilson_interval
 from pixguard.reports.tables.beyond import (
     attack_command,
     elsewhere,
-    find_candidate,
+    find_study,
     scaled,
     settings_text,
     title,
@@ -52,27 +52,25 @@ UNKNOWN_NOTE = (
 
 def build(request: TableRequest) -> ReportTable:
     """Return the table: one row an attack (with its settings and seed), the truth first."""
-    inventory = request.inventory
-    candidate = find_candidate(
-        request, inventory.fully_searched, inventory.searched, inventory.attacked
-    )
+    evidence = request.evidence
+    study = find_study(request, evidence.fully_searched, evidence.searched, evidence.attacked)
     measured: list[RowValues] = []
     notes: list[str] = [*NOTES]
-    if candidate is not None and candidate.attack is not None:
+    if study is not None and study.attack is not None:
         parameters = {
-            "classifier_id": candidate.classifier_id,
-            "dataset_id": candidate.dataset_id,
-            "success": _success_pattern(candidate.attack.parameters),
+            "classifier_id": study.classifier_id,
+            "dataset_id": study.dataset_id,
+            "success": _success_pattern(study.attack.parameters),
         }
         measured = request.fetch("truth", **parameters)
         (totals,) = request.fetch("truth_images", **parameters)
         notes += _findings({name: int(count) for name, count in totals.items()})
-        notes += elsewhere(request, inventory.fully_searched, candidate)
-    rows = [Row(cells, in_paper=False) for cells in _rows(request, candidate, measured)]
+        notes += elsewhere(request, evidence.fully_searched, study)
+    rows = [Row(cells, in_paper=False) for cells in _rows(request, study, measured)]
     if any(cell.note == UNKNOWN for row in rows for cell in row.cells):
         notes.append(UNKNOWN_NOTE)
-    used = [replace(candidate, attack=None)] if candidate else []
-    return request.table(COLUMNS, rows, used, notes, title(request, candidate))
+    used = [replace(study, attack=None)] if study else []
+    return request.table(COLUMNS, rows, used, notes, title(request, study))
 
 
 def _success_pattern(parameters: str) -> str:
@@ -82,7 +80,7 @@ def _success_pattern(parameters: str) -> str:
 
 
 def _rows(
-    request: TableRequest, candidate: Candidate | None, measured: Sequence[RowValues]
+    request: TableRequest, study: Study | None, measured: Sequence[RowValues]
 ) -> Iterator[tuple[Cell, ...]]:
     for row in measured:
         if row["is_complete"]:
@@ -90,7 +88,7 @@ def _rows(
     names = {row["attack"] for row in measured}
     for name in COMPARED:
         if name not in names:
-            command = attack_command(request, candidate, name)
+            command = attack_command(request, study, name)
             gaps = (Cell(None, not_run=command) for _ in COLUMNS[3:])
             yield (Cell(name), Cell(None), Cell(None), *gaps)
     for row in measured:

@@ -41,8 +41,8 @@ class AttackPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A classifier on its dataset, and, for attack tables, one attack on it.
+class Study:
+    """A study: a classifier on its dataset, and, for attack tables, one attack on it.
 
     ``size`` is that of the images that were judged or attacked, 0 for each image's own, and
     ``input_size`` that of those that the classifier was trained on.
@@ -119,7 +119,7 @@ class Candidate:
         return "; ".join(parts)
 
 
-def _candidate(row: RowValues, counted: str = "") -> Candidate:
+def _study(row: RowValues, counted: str = "") -> Study:
     attack = None
     if "attack_id" in row:
         attack = AttackPlan(
@@ -133,7 +133,7 @@ def _candidate(row: RowValues, counted: str = "") -> Candidate:
             counted=counted,
             successes=int(row["successes"]),
         )
-    return Candidate(
+    return Study(
         dataset_id=row["dataset_id"],
         dataset=row["dataset"],
         source=row["source"],
@@ -149,8 +149,8 @@ def _candidate(row: RowValues, counted: str = "") -> Candidate:
     )
 
 
-class Inventory:
-    """The candidates in a database, each kind read once when it is first asked for."""
+class Evidence:
+    """The studies in a database, each kind read once when it is first asked for."""
 
     def __init__(self, engine: "Engine") -> None:
         self.engine = engine
@@ -160,42 +160,42 @@ class Inventory:
         return fetch(self.engine, make_query("classifiers"))
 
     @cached_property
-    def classifiers(self) -> list[Candidate]:
+    def classifiers(self) -> list[Study]:
         """Every classifier, on the dataset that it was trained on."""
         rows = self._classifier_rows
-        return [_candidate(row) for row in rows if row["dataset_id"] == row["own_dataset_id"]]
+        return [_study(row) for row in rows if row["dataset_id"] == row["own_dataset_id"]]
 
     @cached_property
-    def judged(self) -> list[Candidate]:
+    def judged(self) -> list[Study]:
         """The classifiers whose predictions on clean images are stored."""
-        return [_candidate(row) for row in self._classifier_rows if row["has_rows"]]
+        return [_study(row) for row in self._classifier_rows if row["has_rows"]]
 
     @cached_property
-    def certified(self) -> list[Candidate]:
+    def certified(self) -> list[Study]:
         """The classifiers that gave certificates."""
-        return [_candidate(row) for row in self._classifier_rows if row["has_certificates"]]
+        return [_study(row) for row in self._classifier_rows if row["has_certificates"]]
 
     @cached_property
-    def attacked(self) -> list[Candidate]:
+    def attacked(self) -> list[Study]:
         """The classifiers that the paper's attack was run on, once an attack and seed."""
         query = make_query("attack_plans", attack_name=PAPER_ATTACK)
-        return [_candidate(row, "images attacked") for row in fetch(self.engine, query)]
+        return [_study(row, "images attacked") for row in fetch(self.engine, query)]
 
     @cached_property
-    def denoised(self) -> list[Candidate]:
+    def denoised(self) -> list[Study]:
         """As :attr:`attacked`, where some successful attempts were denoised."""
         query = make_query("denoised_plans", attack_name=PAPER_ATTACK)
         counted = "successful attempts denoised"
-        return [_candidate(row, counted) for row in fetch(self.engine, query)]
+        return [_study(row, counted) for row in fetch(self.engine, query)]
 
     @cached_property
-    def searched(self) -> list[Candidate]:
+    def searched(self) -> list[Study]:
         """The classifiers that exhaustive search was run on, once a search and seed."""
         query = make_query("attack_plans", attack_name=EXHAUSTIVE)
-        return [_candidate(row, "images attacked") for row in fetch(self.engine, query)]
+        return [_study(row, "images attacked") for row in fetch(self.engine, query)]
 
     @cached_property
-    def fully_searched(self) -> list[Candidate]:
+    def fully_searched(self) -> list[Study]:
         """As :attr:`searched`, where the search left nothing out."""
         return [c for c in self.searched if c.attack and c.attack.is_complete_search]
 
@@ -204,24 +204,24 @@ class Inventory:
         rows = fetch(self.engine, make_query("attacked_pairs"))
         return {(row["classifier_id"], row["dataset_id"]): row for row in rows}
 
-    def _with_attacks(self, *names: str) -> list[Candidate]:
+    def _with_attacks(self, *names: str) -> list[Study]:
         found = self._attacked_pairs.items()
         pairs = {key for key, row in found if not names or any(row[name] for name in names)}
-        candidates = map(_candidate, self._classifier_rows)
-        return [c for c in candidates if (c.classifier_id, c.dataset_id) in pairs]
+        studies = map(_study, self._classifier_rows)
+        return [c for c in studies if (c.classifier_id, c.dataset_id) in pairs]
 
     @cached_property
-    def attempted(self) -> list[Candidate]:
+    def attempted(self) -> list[Study]:
         """The classifiers that any attack was run on."""
         return self._with_attacks()
 
     @cached_property
-    def defended(self) -> list[Candidate]:
+    def defended(self) -> list[Study]:
         """The classifiers attacked through a denoiser, or with attempts that one restored."""
         return self._with_attacks("is_defended", "is_restored")
 
     @cached_property
-    def restored(self) -> list[Candidate]:
+    def restored(self) -> list[Study]:
         """The classifiers with successful attempts on them that a denoiser restored."""
         return self._with_attacks("is_restored")
 
@@ -256,15 +256,15 @@ class Inventory:
             | {row["dataset"] for row in self.detectors}
         )
 
-    def require_classifier(self, classifier_id: int) -> Candidate:
+    def require_classifier(self, classifier_id: int) -> Study:
         """Return the classifier of an id.
 
         Raises:
             UsageError: no classifier has it.
         """
-        for candidate in self.classifiers:
-            if candidate.classifier_id == classifier_id:
-                return candidate
+        for study in self.classifiers:
+            if study.classifier_id == classifier_id:
+                return study
         raise UsageError(
             f"the database has no classifier with the id {classifier_id}",
             "--model with one of "
@@ -275,22 +275,22 @@ class Inventory:
 
 
 def matching(
-    candidates: Iterable[Candidate],
+    studies: Iterable[Study],
     *,
     dataset: str | None = None,
     architecture: str | None = None,
     pixels: int | None = None,
     size: int | None = None,
     model: int | str | None = None,
-) -> list[Candidate]:
-    """Return the candidates that fit; None leaves a property open, ``model`` as in a request.
+) -> list[Study]:
+    """Return the studies that fit; None leaves a property open, ``model`` as in a request.
 
     Images at native size have to be asked for, so that no table mixes pixels that were changed
     before a resize with those that were changed after it.
     """
     return [
         c
-        for c in candidates
+        for c in studies
         if dataset in (None, c.dataset)
         and architecture in (None, c.architecture)
         and (c.size == size if size is not None else not c.is_native)
@@ -299,16 +299,16 @@ def matching(
     ]
 
 
-def choose(candidates: Sequence[Candidate], architecture: str | None) -> Candidate | None:
+def choose(studies: Sequence[Study], architecture: str | None) -> Study | None:
     """Return the one that a table takes: there, rows never mix two of them.
 
     Real images come before phantoms, the architecture that the table is about before others, the
     newest classifier before older ones, and of its attacks the one with most attempts.
     """
 
-    def rank(c: Candidate) -> tuple[int | bool, ...]:
+    def rank(c: Study) -> tuple[int | bool, ...]:
         plan = (c.attack.images, c.attack.attack_id, -c.attack.seed) if c.attack else ()
         is_wanted = c.architecture == architecture
         return (not c.is_synthetic, is_wanted, c.created_ms, c.classifier_id, *plan)
 
-    return max(candidates, key=rank, default=None)
+    return max(studies, key=rank, default=None)
