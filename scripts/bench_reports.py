@@ -30,10 +30,8 @@ from pixguard.reports.build import build_table
 from pixguard.reports.evidence import PAPER_ATTACK, Evidence
 from pixguard.reports.querying import make_query
 from pixguard.reports.report_table import Query
-from pixguard.reports.request import TableRequest
-from pixguard.reports.specs import table_specs
-from pixguard.reports.tables import FAMILIES
-from pixguard.runner.layers import layers_of_denoiser
+from pixguard.reports.specs import families, table_specs
+from pixguard.reports.tables.request import TableRequest
 from pixguard.store.engine import open_engine
 
 LARGE = ("attempt", "pixel", "restoration", "score", "image", "prediction")
@@ -74,10 +72,10 @@ def time_tables(engine: Engine) -> Iterator[tuple[str, float, float, int, set[st
     """
     for spec in table_specs().values():
         started, cpu_started = time.perf_counter(), time.process_time()
-        table = build_table(engine, spec, layers=layers_of_denoiser)
+        table = build_table(engine, spec)
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu_started
-        request = TableRequest(Evidence(engine), spec, layers=layers_of_denoiser)
-        FAMILIES[spec.family](request)
+        request = TableRequest(Evidence(engine), spec)
+        families()[spec.family].build(request)
         yield str(spec.number), seconds, cpu, len(table.rows), scans(engine, request.queries)
 
 

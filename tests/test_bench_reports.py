@@ -9,10 +9,8 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from pixguard.reports.evidence import Evidence
-from pixguard.reports.request import TableRequest
-from pixguard.reports.specs import table_spec, table_specs
-from pixguard.reports.tables import FAMILIES
-from pixguard.runner.layers import layers_of_denoiser
+from pixguard.reports.specs import families, table_spec, table_specs
+from pixguard.reports.tables.request import TableRequest
 from pixguard.store import tables as t
 from pixguard.store.engine import open_engine
 
@@ -50,8 +48,8 @@ def test_it_makes_what_was_asked_for(large: Engine) -> None:
 @pytest.mark.parametrize("name", [str(number) for number in table_specs()])
 def test_no_table_reads_a_large_table_without_an_index(large: Engine, name: str) -> None:
     spec = table_spec(int(name) if name.isdecimal() else name)
-    request = TableRequest(Evidence(large), spec, layers=layers_of_denoiser)
-    table = FAMILIES[spec.family](request)
+    request = TableRequest(Evidence(large), spec)
+    table = families()[spec.family].build(request)
     assert bench.scans(large, request.queries) == set()
     assert table.has_data or spec.family in WITHOUT_DATA
 

@@ -163,7 +163,7 @@ def _build(
 
     specs = table_specs().values() if names is None else [table_spec(name) for name in names]
     with reading(database) as engine:
-        tables = list(build.build_tables(engine, specs, layers=report_page.layers, **options))
+        tables = list(build.build_tables(engine, specs, **options))
         lists = [build.list_tables(engine), list_figures(engine)] if list_them else []
         return [*lists, *tables]
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from pixguard.reports.figures import Drawing, FigureSpec
     from pixguard.reports.page.writing import PageFigure
-    from pixguard.reports.request import Layers
     from pixguard.runner.session import Session
 
 GALLERY_LIMIT = 10_000
@@ -59,7 +58,7 @@ def write(
     with reading(database) as engine:
         with open_session(database, device) as session, page_folder(folder) as new:
             _require_known(engine, moved, options["dataset"])
-            tables = report_tables(engine, options, layers)
+            tables = report_tables(engine, options)
             total = count_attempts(engine, options["dataset"])
             attempts = sample_attempts(engine, limit, options["dataset"])
             images = collect_images(session, engine, attempts, moved, new / "images")
@@ -85,13 +84,6 @@ def write(
         "restored_images": len(images.restored),
         "datasets_without_images": len(images.missing),
     }
-
-
-def layers(denoiser: str, channels: int, size: int) -> "Layers":
-    """Return the layers of a denoiser, for the tables that list them."""
-    from pixguard.runner.layers import layers_of_denoiser  # torch: only where a table needs it
-
-    return layers_of_denoiser(denoiser, channels, size)
 
 
 def page_figures(

@@ -1,13 +1,15 @@
 """Builds tables: the door to this package."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pixguard.reports.evidence import Evidence, Study, matching
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.request import LayerSource, TableRequest, paper_datasets
-from pixguard.reports.specs import TableSpec, table_specs
-from pixguard.reports.tables import FAMILIES, training_times
+from pixguard.reports.request import paper_datasets
+from pixguard.reports.specs import families, table_specs
+from pixguard.reports.tables.family import Family, Held
+from pixguard.reports.tables.request import TableRequest, TableSpec
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -21,7 +23,6 @@ def build_table(
     model: int | str | None = None,
     size: int | None = None,
     paper: bool = False,
-    layers: LayerSource | None = None,
 ) -> ReportTable:
     """Return a table, regenerated from a database.
 
@@ -32,20 +33,17 @@ def build_table(
         model: id of the classifier to use, or its architecture; by default the newest that fits.
         size: side in pixels of the images; by default that of the chosen classifier.
         paper: put the published values beside the measured ones.
-        layers: what knows the models' layers, for Tables 1 and 2 (the runner does).
 
     Raises:
         UsageError: the database knows no such dataset or classifier.
     """
     options = {"dataset": dataset, "model": model, "size": size, "paper": paper}
-    return next(build_tables(engine, [spec], layers=layers, **options))
+    return next(build_tables(engine, [spec], **options))
 
 
 def build_tables(
     engine: "Engine",
     specs: Iterable[TableSpec],
-    *,
-    layers: LayerSource | None = None,
     **options: Any,
 ) -> Iterator[ReportTable]:
     """Yield tables as :func:`build_table` returns them, with one look at what the database holds.
@@ -55,7 +53,7 @@ def build_tables(
     """
     evidence = Evidence(engine)
     for spec in specs:
-        yield FAMILIES[spec.family](TableRequest(evidence, spec, layers=layers, **options))
+        yield families()[spec.family].build(TableRequest(evidence, spec, **options))
 
 
 def with_data_first(tables: Iterable[ReportTable]) -> list[ReportTable]:
@@ -77,10 +75,6 @@ def with_data_first(tables: Iterable[ReportTable]) -> list[ReportTable]:
     return [*(table for table in found if table.has_data), missing]
 
 
-BUILT_TO_BE_LISTED = ("ablation", "training_times", "datasets", "class_counts")
-"""Families whose own gaps say which command fills them."""
-
-
 def list_tables(engine: "Engine") -> ReportTable:
     """Return a table of all tables, with what the database holds for each.
 
@@ -98,66 +92,32 @@ def list_tables(engine: "Engine") -> ReportTable:
 
 def _held(request: TableRequest) -> Cell:
     """Return what the database holds for a table, or which command would fill it."""
-    spec = request.spec
-    if spec.family == "layers":
-        return Cell("computed from the model")
-    if spec.family == "hardware":
-        return Cell("the computers of all runs")
-    own, others = _datasets(request)
+    spec, family = request.spec, families()[request.spec.family]
+    if family.always:
+        return Cell(family.always)
+    own, others = (family.held or partial(_in_pool, family))(request)
     if own | others:
         return Cell(_data(spec, own, others))
-    command = _fill_command(request)
+    command = _fill_command(request, family)
     return Cell(None, not_run=command, note="" if command else "none")
 
 
-def _datasets(request: TableRequest) -> tuple[set[str], set[str]]:
-    """Return the datasets with data for a table: the paper's on real images, and others."""
-    evidence, spec = request.evidence, request.spec
-    if spec.family == "ablation":
-        plans = evidence.noise_plans
-        own = {p.row["dataset"] for p in plans if p.is_papers}
-        return own, {p.row["dataset"] for p in plans} - own
-    if spec.family == "training_times":
-        rows = training_times.trainings(request)
-        own = {row["dataset"] for row in rows if training_times.is_papers(request, row)}
-        return own, {row["dataset"] for row in rows} - own
-    if spec.family in ("datasets", "class_counts"):
-        contents = [c for c in evidence.contents if spec.dataset in (None, c.dataset)]
-        papers = (spec.dataset,) if spec.dataset else paper_datasets()
-        own = {c.dataset for c in contents if c.dataset in papers and not c.is_synthetic}
-        return own, {c.dataset for c in contents} - own
-    if spec.family == "detection":
-        return set(), {row["dataset"] for row in evidence.detectors if row["scored"]}
-    fitting = matching(_pool(evidence, spec), dataset=spec.dataset, pixels=spec.pixels)
-    own = {c.dataset for c in fitting if request.is_papers(c)}
-    return own, {c.dataset for c in fitting} - own
-
-
-_POOLS: Mapping[str, str] = {
-    "denoising": "denoised",
-    "truth": "fully_searched",
-    "adaptive": "defended",
-    "cost": "attempted",
-    "recovery": "restored",
-    "paired": "denoised",
-    "classes": "attacked",
-    "pixels": "attacked",
-    "certified": "certified",
-}
-"""What of the evidence a family chooses from; others take classifiers, judged or attacked."""
-
-
-def _pool(evidence: Evidence, spec: TableSpec) -> list[Study]:
-    default = "judged" if spec.pixels is None else "attacked"
-    pool: list[Study] = getattr(evidence, _POOLS.get(spec.family, default))
-    return pool
-
-
-def _fill_command(request: TableRequest) -> str | None:
+def _in_pool(family: Family, request: TableRequest) -> Held:
+    """Return the datasets of the studies that a table would choose from."""
     spec = request.spec
-    if isinstance(spec.number, str) or spec.family in BUILT_TO_BE_LISTED:
+    pool: Sequence[Study] = getattr(
+        request.evidence, family.pool or ("judged" if spec.pixels is None else "attacked")
+    )
+    fitting = matching(pool, dataset=spec.dataset, pixels=spec.pixels)
+    own = {study.dataset for study in fitting if request.is_papers(study)}
+    return own, {study.dataset for study in fitting} - own
+
+
+def _fill_command(request: TableRequest, family: Family) -> str | None:
+    spec = request.spec
+    if isinstance(spec.number, str) or family.tells_gaps:
         # In colour no command makes truth known.
-        return next(iter(FAMILIES[spec.family](request).commands), None)
+        return next(iter(family.build(request).commands), None)
     dataset = spec.dataset or next(iter(paper_datasets()))
     return request.fill_command(dataset, spec.classifier, real=True)
 

@@ -5,9 +5,8 @@ from dataclasses import replace
 from shlex import quote
 from typing import Any
 
+from pixguard.defences.denoisers.registry import needs_training
 from pixguard.reports.report_table import Cell, Row
-
-UNTRAINED_DENOISERS = frozenset({"identity", "median"})
 
 
 def train(dataset: str, architecture: str | None, source: str | None = None) -> str:
@@ -43,7 +42,7 @@ def denoise(dataset: str, denoiser: str, classifier_id: int | None, *, trained: 
         f"pixguard denoise apply --dataset {quote(dataset)}{_model(classifier_id)} "
         f"--denoiser {quote(denoiser)}"
     )
-    if trained or denoiser in UNTRAINED_DENOISERS:
+    if trained or not needs_training(denoiser):
         return apply
     return f"{train_denoiser(dataset, denoiser)}; {apply}"
 

@@ -4,12 +4,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pixguard.defences.denoisers.registry import UNTRAINED
 from pixguard.reports.querying import RowValues
 
 SYNTHETIC_SOURCE = "phantom"
 PAPER_DATASET = "medicalmnist"
 PAPER_CLASS = "AbdomenCT"
-UNTRAINED = ("identity", "median")
 _OWN = frozenset({"name", "variant", "training_key"})
 """Hyper-parameters that tell the denoisers of a plan apart."""
 

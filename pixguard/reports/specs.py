@@ -1,126 +1,53 @@
-"""The registry of all tables: the paper's by number, ours by name."""
+"""All tables: the paper's by number, ours by name."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cache
-from typing import Literal
 
 from pixguard.errors import UsageError
+from pixguard.registry import unknown
 from pixguard.reports.published import published_tables
+from pixguard.reports.tables.family import Family
+from pixguard.reports.tables.registry import FAMILIES
+from pixguard.reports.tables.request import TableSpec
 
-Family = Literal[
-    "layers",
-    "ablation",
-    "datasets",
-    "class_counts",
-    "hardware",
-    "classification",
-    "capability",
-    "attack_by_class",
-    "denoising",
-    "attack_overview",
-    "comparison",
-    "training_times",
-    "attack_times",
-    "recovery",
-    "paired",
-    "truth",
-    "adaptive",
-    "classes",
-    "pixels",
-    "cost",
-    "certified",
-    "detection",
-]
-
-_NUMBERS: Mapping[Family, Sequence[int]] = {
-    "layers": (1, 2),
-    "ablation": (3, 4, 5),
-    "datasets": (6,),
-    "class_counts": (7, 8, 9, 10),
-    "hardware": (11,),
-    "classification": (12, 34),
-    "capability": (13, 14, 15, 16),
-    "attack_by_class": (17, 19, 21, 22, 24, 26, 28, 30, 35, 37, 39, 41),
-    "denoising": (18, 20, 23, 25, 27, 29, 31, 36, 38, 40, 42),
-    "attack_overview": (32, 33),
-    "comparison": (43,),
-    "training_times": (44, 45, 48, 49, 50, 51),
-    "attack_times": (46, 47),
-}
-"""The paper's tables by family: one query, or few, and one layout."""
+LIST = "pixguard report --list"
 
 
-@dataclass(frozen=True, slots=True)
-class TableSpec:
-    """A table.
-
-    Attributes:
-        number: the paper's, or the name of a table that the paper lacks.
-        title: the paper's, or ours.
-        family: which query fills it, and how it is laid out.
-        dataset: the one dataset that it is about, or None for all four.
-        pixels: how many pixels the attack changes, or None where there is none, or any number.
-        classifier: architecture, or None where several are compared.
-    """
-
-    number: int | str
-    title: str
-    family: Family
-    dataset: str | None
-    pixels: int | None
-    classifier: str | None
-
-
-def _beyond(family: Family, title: str, pixels: int | None = None) -> TableSpec:
-    """Return a table that the paper lacks; it goes by the name of its family."""
-    return TableSpec(family, title, family, None, pixels, None)
-
-
-BEYOND_THE_PAPER = (
-    _beyond("recovery", "Labels That Denoisers Give Back, and Clean Labels That They Break"),
-    _beyond("paired", "Denoisers Compared Pair by Pair on the Same Images"),
-    _beyond("truth", "Vulnerable Images, and Which of Them Each Attack Finds", 1),
-    _beyond("adaptive", "Attacks Through the Defence, Beside Attacks Replayed at It"),
-    _beyond("classes", "Which Class Turns Into Which"),
-    _beyond("pixels", "Where the Successful Pixels Are, and Their Colours"),
-    _beyond("cost", "What the Attacks Cost"),
-    _beyond("certified", "Certified Accuracy at Changed Pixels"),
-    _beyond("detection", "What Detectors Trained on One Class Tell from It"),
-)
-"""The tables that the paper lacks."""
-
-
-def register(specs: Iterable[TableSpec]) -> dict[int | str, TableSpec]:
-    """Return tables by number or name.
+@cache
+def families() -> Mapping[str, Family]:
+    """Return every family by name.
 
     Raises:
-        ValueError: a number is used twice.
+        ValueError: two families declare the same number.
     """
-    by_number: dict[int | str, TableSpec] = {}
-    for spec in specs:
-        if spec.number in by_number:
-            raise ValueError(f"two tables have the number {spec.number}")
-        by_number[spec.number] = spec
-    return by_number
+    found: dict[str, Family] = {entry.name: entry.load() for entry in FAMILIES}
+    numbers = [number for family in found.values() for number in family.numbers]
+    if len(numbers) > len(set(numbers)):
+        raise ValueError("two families declare the same table")
+    return found
 
 
 @cache
 def table_specs() -> Mapping[int | str, TableSpec]:
     """Return every table: the paper's by number, in order, then ours by name."""
-    families = {number: family for family, numbers in _NUMBERS.items() for number in numbers}
-    printed = (
+    owners = {number: name for name, family in families().items() for number in family.numbers}
+    printed = [
         TableSpec(
             number=int(table["number"]),
             title=table["title"],
-            family=families[table["number"]],
+            family=owners[table["number"]],
             dataset=table.get("dataset"),
             pixels=table.get("pixels"),
             classifier=table.get("classifier"),
         )
         for table in published_tables()
-    )
-    return register((*printed, *BEYOND_THE_PAPER))
+    ]
+    ours = [
+        TableSpec(name, family.title, name, pixels=family.pixels)
+        for name, family in families().items()
+        if not family.numbers
+    ]
+    return {spec.number: spec for spec in (*printed, *ours)}
 
 
 def table_spec(number: int | str) -> TableSpec:
@@ -133,9 +60,7 @@ def table_spec(number: int | str) -> TableSpec:
     if number in specs:
         return specs[number]
     if isinstance(number, str):
-        names = ", ".join(str(spec.number) for spec in BEYOND_THE_PAPER)
-        raise UsageError(
-            f"{number!r} is not the number of a table, nor a name ({names})",
-            "pixguard report --list",
-        )
-    raise UsageError(f"table {number} is not in the paper", "pixguard report --list")
+        ours = [name for name in specs if isinstance(name, str)]
+        error = unknown("table", number, ours)
+        raise UsageError(error.message, f"{error.hint}; or a number of the paper: {LIST}")
+    raise UsageError(f"table {number} is not in the paper", LIST)

@@ -140,7 +140,7 @@ def test_the_audit_needs_no_database(tmp_path: Path) -> None:
     ("arguments", "code", "message"),
     [
         (["--table", "99"], 2, "table 99 is not in the paper"),
-        (["--table", "x"], 2, "'x' is not the number of a table"),
+        (["--table", "x"], 2, "there is no table 'x'"),
         ([], 2, "no table was named"),
         (["--table", "32", "--dataset", "brain"], 2, "no classifier of a dataset named 'brain'"),
         (["--table", "32", "--model", "9"], 2, "no classifier with the id 9"),

@@ -17,11 +17,11 @@ from pixguard.reports.build import build_table
 from pixguard.reports.formats import FORMATS
 from pixguard.reports.render import render, render_sql
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.specs import BEYOND_THE_PAPER, table_spec
+from pixguard.reports.specs import table_spec, table_specs
 from pixguard.store import tables as t
 from pixguard.store.engine import open_engine
 
-NAMES = [str(spec.number) for spec in BEYOND_THE_PAPER]
+NAMES = [name for name in table_specs() if isinstance(name, str)]
 WORDS = {
     "certified": "polyphase",
     "recovery": "dae",

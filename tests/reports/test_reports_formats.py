@@ -18,7 +18,6 @@ from pixguard.reports.formats.text import NOT_RUN
 from pixguard.reports.render import render, render_sql
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.specs import table_specs
-from pixguard.runner.layers import layers_of_denoiser
 
 
 def _all_tables() -> list[ReportTable]:
@@ -33,7 +32,7 @@ def _all_tables() -> list[ReportTable]:
         restored = db.restoration(attempt, 21, 2, denoiser, 1)
         db.score(restored, metrics["psnr"], "inf" if name == "dae" else 50.0)
     specs = table_specs().values()
-    tables = build_tables(db.engine, specs, paper=True, layers=layers_of_denoiser)
+    tables = build_tables(db.engine, specs, paper=True)
     found = [*tables, list_tables(db.engine), *audit_tables()]
     db.engine.dispose()
     return found

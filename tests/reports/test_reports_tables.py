@@ -25,9 +25,10 @@ def test_every_table_renders_from_an_empty_database(empty: Miniature) -> None:
         if spec.family == "hardware":  # of the one run that there is
             assert table.has_data
             continue
-        assert not table.has_data and table.commands
-        if spec.family == "layers":  # of which nobody brought the source
+        if spec.family == "layers":  # counted on the model
+            assert table.has_data
             continue
+        assert not table.has_data and table.commands
         cells = [c for row in table.rows for c in row.cells[1:]]
         if isinstance(spec.number, int):
             figures = [c for c in cells if c.published is not None]

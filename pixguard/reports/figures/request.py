@@ -1,17 +1,15 @@
 """What a figure was asked for, and what is common to the figures of all kinds."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pixguard.reports import commands
-from pixguard.reports.evidence import Evidence, Study, choose, matching
+from pixguard.reports.evidence import Study, choose, matching
 from pixguard.reports.figures.drawing import Drawing, NotRunError
 from pixguard.reports.figures.registry import FigureSpec
 from pixguard.reports.figures.style import add_texts
-from pixguard.reports.querying import RowValues, fetch, make_query
-from pixguard.reports.report_table import Query
-from pixguard.reports.request import chosen_dataset, paper_datasets
+from pixguard.reports.request import Request, paper_datasets
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,42 +22,8 @@ ATTEMPTS_NOTE = (
 
 
 @dataclass
-class FigureRequest:
-    """One figure to draw: the spec, the user's choices, and the queries made on the way.
-
-    Attributes:
-        evidence: what the database holds.
-        spec: which figure.
-        dataset: takes the place of the paper's.
-        model: the one classifier to use: its id, or the architecture of the newest to take.
-        size: side in pixels of the images to use.
-    """
-
-    evidence: Evidence
-    spec: FigureSpec
-    dataset: str | None = None
-    model: int | str | None = None
-    size: int | None = None
-    queries: list[Query] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.dataset = chosen_dataset(self.evidence, self.dataset, self.model)
-
-    def fetch(self, name: str, **parameters: Any) -> list[RowValues]:
-        """Run a query and remember it for ``--sql``."""
-        query = make_query(name, **parameters)
-        self.queries.append(query)
-        return fetch(self.evidence.engine, query)
-
-    def studies(self, pool: Sequence[Study]) -> list[Study]:
-        """Return those of a pool that fit the figure and the user's choices."""
-        return matching(
-            pool,
-            dataset=self.dataset or self.spec.dataset,
-            pixels=self.spec.pixels,
-            size=self.size,
-            model=self.model,
-        )
+class FigureRequest(Request[FigureSpec]):
+    """One figure to draw."""
 
     def attacked(self, *, successfully: bool = False) -> list[Study]:
         """Return the attacks that fit the figure and the user's choices.
@@ -122,12 +86,6 @@ class FigureRequest:
         asked = ", ".join(f"{key} {value}" for key, value in chosen.items() if value is not None)
         where = f" for {asked}" if asked else ""
         return NotRunError(f"{name}: not run: {reason}{where}", command)
-
-    def is_papers(self, study: Study) -> bool:
-        """Whether a study stands for the paper's dataset and classifier in this figure."""
-        return study.is_papers(self.spec.dataset or study.dataset, self.spec.classifier) and (
-            study.dataset in paper_datasets()
-        )
 
     def title(self, study: Study) -> str:
         """Return the paper's title for its own data, else one that says what is shown instead."""

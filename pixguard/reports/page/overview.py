@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pixguard.reports.noise_plans import SYNTHETIC_SOURCE
 from pixguard.reports.querying import RowValues, fetch, make_query
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.request import rate_cell
+from pixguard.reports.tables.request import rate_cell
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

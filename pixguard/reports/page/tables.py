@@ -13,8 +13,9 @@ from pixguard.reports.formats.html import escape_html, render_html, slug
 from pixguard.reports.formats.json_text import render_json
 from pixguard.reports.querying import literal_sql
 from pixguard.reports.report_table import ReportTable
-from pixguard.reports.request import LayerSource, paper_datasets
-from pixguard.reports.specs import TableSpec, table_specs
+from pixguard.reports.request import paper_datasets
+from pixguard.reports.specs import table_specs
+from pixguard.reports.tables.request import TableSpec
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -41,18 +42,15 @@ class PageTable:
         return self.table.has_data or self.part == PUBLISHED
 
 
-def report_tables(
-    engine: "Engine", options: Mapping[str, Any], layers: LayerSource | None
-) -> list[PageTable]:
+def report_tables(engine: "Engine", options: Mapping[str, Any]) -> list[PageTable]:
     """Return every table, and, for each dataset that the paper lacks, the forms that it fills.
 
     Args:
         engine: the database.
         options: of :func:`pixguard.reports.build.build_tables`.
-        layers: what knows the models' layers.
     """
     specs = list(table_specs().values())
-    built = build_tables(engine, specs, layers=layers, **options)
+    built = build_tables(engine, specs, **options)
     tables = [
         PageTable(f"table-{slug(spec.number)}", table)
         for spec, table in zip(specs, built, strict=True)
@@ -61,7 +59,7 @@ def report_tables(
         own = sorted(Evidence(engine).datasets - set(paper_datasets()))
         for place, name in enumerate(own, start=1):
             forms = list(_forms())
-            built = build_tables(engine, forms, layers=layers, **{**options, "dataset": name})
+            built = build_tables(engine, forms, **{**options, "dataset": name})
             tables += [
                 # Two names may look alike without their punctuation: the place tells them apart.
                 PageTable(f"table-{slug(spec.number)}-{place}-{slug(name)}", table, name)

@@ -4,14 +4,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from pixguard.defences.denoisers.registry import UNTRAINED
 from pixguard.reports import commands
-from pixguard.reports.noise_plans import PAPER_DATASET, UNTRAINED, Member, NoisePlan
+from pixguard.reports.noise_plans import PAPER_DATASET, Member, NoisePlan
 from pixguard.reports.published import published_rows, published_table
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.request import TableRequest
 from pixguard.reports.statistics import mean_interval
 from pixguard.reports.tables.denoising import QUALITY, quality_cells
+from pixguard.reports.tables.family import Family, Held
+from pixguard.reports.tables.request import TableRequest
 
 PLAN_OF_TABLE = {3: "validate", 4: "ablation", 5: "depth"}
 PROPOSED = ("dae", None)
@@ -236,3 +238,13 @@ def _table_3_note() -> str:
         if line.member in elsewhere and line.values["PSNR"] != elsewhere[line.member]
     ]
     return f"The paper's Tables 3 and 4 do not agree on the PSNR of one model: {'; '.join(pairs)}."
+
+
+def _held(request: TableRequest) -> Held:
+    """Return the datasets whose denoisers were judged on noise."""
+    plans = request.evidence.noise_plans
+    own = {plan.row["dataset"] for plan in plans if plan.is_papers}
+    return own, {plan.row["dataset"] for plan in plans} - own
+
+
+FAMILY = Family(build, numbers=(3, 4, 5), tells_gaps=True, held=_held)

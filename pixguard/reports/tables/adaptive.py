@@ -7,14 +7,13 @@ from pixguard.reports import commands
 from pixguard.reports.evidence import PAPER_ATTACK, Study
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.request import INTERVAL_NOTE, TableRequest, rate_cell
-from pixguard.reports.tables.beyond import (
-    attack_command,
-    elsewhere,
-    find_study,
+from pixguard.reports.tables.family import Family
+from pixguard.reports.tables.request import (
+    INTERVAL_NOTE,
+    TableRequest,
+    rate_cell,
     scaled,
     settings_text,
-    title,
 )
 
 COLUMNS = (
@@ -54,7 +53,7 @@ DEFAULTS_NOTE = "The commands take the default settings and seed; add those of t
 def build(request: TableRequest) -> ReportTable:
     """Return the table: one row a denoiser and attack."""
     evidence = request.evidence
-    study = find_study(request, evidence.defended, evidence.attempted, evidence.classifiers)
+    study = request.find_study(evidence.defended, evidence.attempted, evidence.classifiers)
     measured: list[RowValues] = []
     if study is not None:
         measured = request.fetch(
@@ -66,9 +65,11 @@ def build(request: TableRequest) -> ReportTable:
     notes += [NOTHING_NOTE] if NOTHING_TO_RESTORE in said else []
     notes += [CLEAN_NOTE] if CLEAN_UNKNOWN in said else []
     notes += [DEFAULTS_NOTE] if any(c.not_run for row in rows for c in row.cells) else []
-    notes += elsewhere(request, evidence.defended, study) if study else []
+    notes += request.elsewhere(evidence.defended, study) if study else []
     used = [study] if study else []
-    return request.table(COLUMNS, rows, used, notes, title(request, study))
+    return request.table(
+        COLUMNS, rows, used, notes, request.title_about(*([study] if study else []))
+    )
 
 
 def _rows(
@@ -84,7 +85,7 @@ def _rows(
         yield _cells(request, study, row, label, selector)
     if not measured:
         # The median needs no training: it is the shortest way to a first row.
-        command = attack_command(request, study, PAPER_ATTACK, through="median")
+        command = request.attack_command(study, PAPER_ATTACK, through="median")
         gaps = (Cell(None, not_run=command) for _ in COLUMNS[5:])
         yield (Cell("median"), Cell(PAPER_ATTACK), Cell(None), Cell(1), Cell(None), *gaps)
 
@@ -93,8 +94,8 @@ def _cells(
     request: TableRequest, study: Study | None, row: RowValues, label: str, selector: str
 ) -> tuple[Cell, ...]:
     attack, pixels = row["attack"] or PAPER_ATTACK, row["pixels"] or 1
-    bare_command = attack_command(request, study, attack, pixels)
-    adaptive_command = attack_command(request, study, attack, pixels, selector)
+    bare_command = request.attack_command(study, attack, pixels)
+    adaptive_command = request.attack_command(study, attack, pixels, selector)
     is_bare = row["bare_images"] is not None
     shared = int(row["shared"] or 0) if is_bare and row["adaptive_images"] is not None else None
     return (
@@ -139,3 +140,8 @@ def _attempts(row: RowValues, kind: str, command: str) -> tuple[Cell, Cell]:
         rate_cell(int(row[f"{kind}_succeeded"]), images, None),
         Cell(scaled(row[f"{kind}_median_queries"]), images),
     )
+
+
+FAMILY = Family(
+    build, title="Attacks Through the Defence, Beside Attacks Replayed at It", pool="defended"
+)

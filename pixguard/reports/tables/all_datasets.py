@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pixguard.reports.evidence import Study, choose
+from pixguard.reports.evidence import Study, choose, matching
 from pixguard.reports.report_table import Cell, Column
-from pixguard.reports.request import TableRequest, paper_datasets
+from pixguard.reports.request import paper_datasets
+from pixguard.reports.tables.request import TableRequest
 
 COLUMNS = (Column("dataset"), Column("data"), Column("classifier"))
 
@@ -41,13 +42,13 @@ def entries(request: TableRequest, pool: Sequence[Study]) -> Iterator[Entry]:
     architecture = request.spec.classifier
     names = paper_datasets()
     if request.dataset is not None:
-        study = choose(request.studies(pool, request.dataset), architecture)
+        study = choose(request.studies(pool), architecture)
         fits = request.dataset in names
         in_paper = request.is_papers(study) if study is not None else fits
         label = names.get(request.dataset, request.dataset) if in_paper else request.dataset
         yield Entry(label, request.dataset, study, in_paper)
         return
-    fitting = request.studies(pool, None)
+    fitting = matching(pool, pixels=request.spec.pixels, size=request.size, model=request.model)
     filled = set()
     for dataset, label in names.items():
         own = [c for c in fitting if c.dataset == dataset and request.is_papers(c)]

@@ -2,13 +2,14 @@
 
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.request import ATTEMPTS_NOTE, INTERVAL_NOTE, TableRequest, rate_cell
+from pixguard.reports.tables.family import Family
 from pixguard.reports.tables.one_dataset import (
     Topic,
     find_topic,
     in_papers_order,
     known_classes,
 )
+from pixguard.reports.tables.request import ATTEMPTS_NOTE, INTERVAL_NOTE, TableRequest, rate_cell
 
 COLUMNS = (
     Column("class"),
@@ -67,3 +68,6 @@ def _cells(request: TableRequest, topic: Topic, row: RowValues) -> tuple[Cell, .
     else:
         gaps = (Cell(None, published=value, not_run=topic.fill_command) for value in paper)
     return (*head, *gaps)
+
+
+FAMILY = Family(build, numbers=(17, 19, 21, 22, 24, 26, 28, 30, 35, 37, 39, 41))

@@ -1,9 +1,10 @@
 """Tables 32 and 33: attempts and successes on each dataset."""
 
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.request import ATTEMPTS_NOTE, INTERVAL_NOTE, TableRequest, rate_cell
 from pixguard.reports.tables.all_datasets import COLUMNS as HEAD
 from pixguard.reports.tables.all_datasets import Entry, entries
+from pixguard.reports.tables.family import Family
+from pixguard.reports.tables.request import ATTEMPTS_NOTE, INTERVAL_NOTE, TableRequest, rate_cell
 
 COLUMNS = (
     *HEAD,
@@ -40,3 +41,6 @@ def _cells(request: TableRequest, entry: Entry) -> tuple[Cell, ...]:
         Cell(succeeded, attacked, published=paper[1]),
         rate_cell(succeeded, attacked, paper[2]),
     )
+
+
+FAMILY = Family(build, numbers=(32, 33))

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.request import ATTEMPTS_NOTE, TableRequest
 from pixguard.reports.tables.all_datasets import COLUMNS as HEAD
 from pixguard.reports.tables.all_datasets import Entry, entries
+from pixguard.reports.tables.family import Family
+from pixguard.reports.tables.request import ATTEMPTS_NOTE, TableRequest
 from pixguard.reports.tables.training_times import words_of_time
 
 COLUMNS = (
@@ -68,3 +69,6 @@ def _lines(request: TableRequest, entry: Entry) -> Iterator[tuple[Cell, ...]]:
             Cell(seconds / attempts, attempts),
             Cell(int(row["queries"]) / seconds if seconds else None, attempts),
         )
+
+
+FAMILY = Family(build, numbers=(46, 47))

@@ -1,8 +1,9 @@
 """Tables 13 to 16: precision, recall and F1 of a classifier by class."""
 
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.request import INTERVAL_NOTE, TableRequest, rate_cell
+from pixguard.reports.tables.family import Family
 from pixguard.reports.tables.one_dataset import find_topic, in_papers_order, known_classes
+from pixguard.reports.tables.request import INTERVAL_NOTE, TableRequest, rate_cell
 
 COLUMNS = (
     Column("class"),
@@ -69,3 +70,6 @@ def _f1(hits: int, both: int, published: int | float | None) -> Cell:
     if both == 0:
         return Cell(None, 0, published=published, note=NOT_DEFINED)
     return Cell(200 * hits / both, both - hits, published=published)
+
+
+FAMILY = Family(build, numbers=(13, 14, 15, 16))

@@ -8,7 +8,9 @@ from pixguard.reports import commands
 from pixguard.reports.evidence import Study, choose, matching
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.request import INTERVAL_NOTE, TableRequest, paper_datasets, rate_cell
+from pixguard.reports.request import paper_datasets
+from pixguard.reports.tables.family import Family
+from pixguard.reports.tables.request import INTERVAL_NOTE, TableRequest, rate_cell
 
 PIXELS = (1, 2)
 COLUMNS = (
@@ -41,9 +43,7 @@ NOTES = (
 def build(request: TableRequest) -> ReportTable:
     """Return the table: a row for each certified classifier, and one for the plain one beside."""
     votes = [
-        c
-        for c in request.studies(request.evidence.classifiers, request.dataset)
-        if c.architecture == POLYPHASE_VOTE
+        c for c in request.studies(request.evidence.classifiers) if c.architecture == POLYPHASE_VOTE
     ]
     votes.sort(key=lambda c: (c.dataset, c.classifier_id))
     used: list[Study] = []
@@ -132,3 +132,6 @@ def _withstood(row: RowValues, kind: str, classifier: Study) -> tuple[Cell, ...]
         command = commands.attack(classifier.dataset, pixels, classifier.classifier_id)
         cells.append(rate_cell(tried - fooled, tried, None, not_run=command))
     return tuple(cells)
+
+
+FAMILY = Family(build, title="Certified Accuracy at Changed Pixels", pool="certified")

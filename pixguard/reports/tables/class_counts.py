@@ -3,8 +3,10 @@
 from pixguard.reports.contents import Content, choose_content
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.request import TableRequest
+from pixguard.reports.tables.datasets import held_contents
+from pixguard.reports.tables.family import Family
 from pixguard.reports.tables.one_dataset import Topic, in_papers_order, known_classes
+from pixguard.reports.tables.request import TableRequest
 
 COLUMNS = (
     Column("class"),
@@ -57,3 +59,6 @@ def _cells(
         Cell(images, content.images, published=paper[0]),
         Cell(share, content.images, published=paper[1]),
     )
+
+
+FAMILY = Family(build, numbers=(7, 8, 9, 10), tells_gaps=True, held=held_contents)

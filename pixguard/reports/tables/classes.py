@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from pixguard.reports.evidence import PAPER_ATTACK, Study
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.request import INTERVAL_NOTE, TableRequest, rate_cell
-from pixguard.reports.tables.beyond import attack_command, elsewhere, plans_by_pixels, title
+from pixguard.reports.tables.family import Family
+from pixguard.reports.tables.request import INTERVAL_NOTE, TableRequest, rate_cell
 
 COLUMNS = (
     Column("pixels", "count", is_label=True),
@@ -26,15 +26,15 @@ NOTES = (
 
 def build(request: TableRequest) -> ReportTable:
     """Return the table: a row for each change, the most frequent of a class first."""
-    plans = plans_by_pixels(request, request.evidence.attacked)
+    plans = request.plans_by_pixels(request.evidence.attacked)
     rows = [Row(cells, in_paper=False) for plan in plans for cells in _changes(request, plan)]
-    notes = [*NOTES, *(elsewhere(request, request.evidence.attacked, plans[0]) if plans else ())]
+    notes = [*NOTES, *(request.elsewhere(request.evidence.attacked, plans[0]) if plans else ())]
     if plans and not rows:
         notes.append("No attempt succeeded.")
     if not plans:
-        command = attack_command(request, None, PAPER_ATTACK)
+        command = request.attack_command(None, PAPER_ATTACK)
         rows = [Row(tuple(Cell(None, not_run=command) for _ in COLUMNS), in_paper=False)]
-    return request.table(COLUMNS, rows, plans, notes, title(request, plans[0] if plans else None))
+    return request.table(COLUMNS, rows, plans, notes, request.title_about(*plans[:1]))
 
 
 def _changes(request: TableRequest, plan: Study) -> Iterator[tuple[Cell, ...]]:
@@ -61,3 +61,6 @@ def _changes(request: TableRequest, plan: Study) -> Iterator[tuple[Cell, ...]]:
 
 def _name(names: dict[str, str], code: str) -> str:
     return names.get(code, SEVERAL if code else "no label")
+
+
+FAMILY = Family(build, title="Which Class Turns Into Which", pool="attacked")

@@ -3,9 +3,10 @@
 import json
 
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.request import INTERVAL_NOTE, TableRequest, rate_cell
 from pixguard.reports.tables.all_datasets import COLUMNS as HEAD
 from pixguard.reports.tables.all_datasets import Entry, entries
+from pixguard.reports.tables.family import Family
+from pixguard.reports.tables.request import INTERVAL_NOTE, TableRequest, rate_cell
 
 COLUMNS = (
     *HEAD,
@@ -51,3 +52,6 @@ def _cells(request: TableRequest, entry: Entry) -> list[Cell]:
         rate_cell(correct, tested, paper[1]),
         Cell(correct, tested, published=paper[2]),
     ]
+
+
+FAMILY = Family(build, numbers=(12, 34))

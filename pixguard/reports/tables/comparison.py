@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pixguard.reports.evidence import Study, choose
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.request import (
+from pixguard.reports.request import paper_datasets
+from pixguard.reports.tables.family import Family
+from pixguard.reports.tables.request import (
     ATTEMPTS_NOTE,
     INTERVAL_NOTE,
     TableRequest,
-    paper_datasets,
     rate_cell,
 )
 
@@ -58,9 +59,7 @@ def build(request: TableRequest) -> ReportTable:
 def _pairs(request: TableRequest) -> list[_Pair]:
     names = paper_datasets()
     fitting = [
-        c
-        for c in request.studies(request.evidence.attacked, request.dataset)
-        if c.architecture in (FIRST, SECOND)
+        c for c in request.studies(request.evidence.attacked) if c.architecture in (FIRST, SECOND)
     ]
     asked = [request.dataset] if request.dataset else list(names)
     pairs = []
@@ -118,3 +117,6 @@ def _fetch(request: TableRequest, pair: _Pair) -> RowValues:
         parameters[f"{side}_seed"] = plan.seed if plan else None
     (row,) = request.fetch("comparison", **parameters)
     return row
+
+
+FAMILY = Family(build, numbers=(43,))

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pixguard.reports.evidence import PAPER_ATTACK, Study
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.request import TableRequest
-from pixguard.reports.tables.beyond import attack_command, scaled
+from pixguard.reports.tables.family import Family
+from pixguard.reports.tables.request import TableRequest, scaled
 
 COLUMNS = (
     Column("dataset"),
@@ -42,7 +42,7 @@ NOT_COUNTED_NOTE = (
 
 def build(request: TableRequest) -> ReportTable:
     """Return the table: a row for each attack, evaluator, precision and machine that was used."""
-    studies = request.studies(request.evidence.attempted, request.dataset)
+    studies = request.studies(request.evidence.attempted)
     studies.sort(key=lambda c: (c.dataset, c.classifier_id))
     rows = [Row(cells, in_paper=False) for c in studies for cells in _measured(request, c)]
     notes = [*NOTES]
@@ -50,7 +50,7 @@ def build(request: TableRequest) -> ReportTable:
     if any(row.cells[position].note for row in rows):
         notes.append(NOT_COUNTED_NOTE)
     if not rows:
-        command = attack_command(request, None, PAPER_ATTACK)
+        command = request.attack_command(None, PAPER_ATTACK)
         gaps = (Cell(None, not_run=command) for _ in COLUMNS[9:])
         head = [Cell(request.dataset), Cell(None), Cell(None), Cell(PAPER_ATTACK), Cell(1)]
         rows = [Row((*head, *[Cell(None)] * 4, *gaps), in_paper=False)]
@@ -102,3 +102,6 @@ def _figures(row: RowValues) -> tuple[Cell, ...]:
 
 def _rate(count: int, seconds: float | None) -> float | None:
     return count / seconds if seconds else None
+
+
+FAMILY = Family(build, title="What the Attacks Cost", pool="attempted")

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 from pixguard.reports.contents import Content, choose_content
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.request import TableRequest, paper_datasets
+from pixguard.reports.request import paper_datasets
+from pixguard.reports.tables.family import Family, Held
+from pixguard.reports.tables.request import TableRequest
 
 COLUMNS = (
     Column("dataset"),
@@ -69,3 +71,15 @@ def _cells(
         Cell("colour" if content.channels == 3 else "grayscale"),
         Cell(content.modality),
     )
+
+
+def held_contents(request: TableRequest) -> Held:
+    """Return the datasets of which it was recorded what they hold."""
+    dataset = request.spec.dataset
+    contents = [c for c in request.evidence.contents if dataset in (None, c.dataset)]
+    papers = (dataset,) if dataset else paper_datasets()
+    own = {c.dataset for c in contents if c.dataset in papers and not c.is_synthetic}
+    return own, {c.dataset for c in contents} - own
+
+
+FAMILY = Family(build, numbers=(6,), tells_gaps=True, held=held_contents)

@@ -7,8 +7,9 @@ from pixguard.reports import commands
 from pixguard.reports.published import published_rows
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.request import INTERVAL_NOTE, TableRequest, rate_cell
+from pixguard.reports.tables.family import Family
 from pixguard.reports.tables.one_dataset import Topic, find_topic
+from pixguard.reports.tables.request import INTERVAL_NOTE, TableRequest, rate_cell
 
 IDENTITY = "identity"
 NO_SUCCESS = "none"
@@ -129,3 +130,6 @@ def _gaps(request: TableRequest, topic: Topic, name: str) -> tuple[Cell, ...]:
     denoise = commands.denoise(topic.dataset, name, topic.classifier_id, trained=trained)
     command = denoise if study else f"{topic.fill_command}; {denoise}"
     return (Cell(name), *(Cell(None, published=value, not_run=command) for value in paper))
+
+
+FAMILY = Family(build, numbers=(18, 20, 23, 25, 27, 29, 31, 36, 38, 40, 42), pool="denoised")

@@ -9,8 +9,14 @@ from pixguard.reports.evidence import matching
 from pixguard.reports.noise_plans import SYNTHETIC_SOURCE
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.request import INTERVAL_NOTE, TableRequest, rate_cell
-from pixguard.reports.tables.beyond import scaled, settings_text
+from pixguard.reports.tables.family import Family, Held
+from pixguard.reports.tables.request import (
+    INTERVAL_NOTE,
+    TableRequest,
+    rate_cell,
+    scaled,
+    settings_text,
+)
 
 COLUMNS = (
     Column("detector"),
@@ -194,3 +200,11 @@ def _figures(row: RowValues) -> tuple[Cell, ...]:
         rate_cell(int(row["flagged"]), images, None),
         rate_cell(int(row["compared_flagged"]), compared, None),
     )
+
+
+def _held(request: TableRequest) -> Held:
+    """Return the datasets with detectors that scored something; the paper has none."""
+    return set(), {row["dataset"] for row in request.evidence.detectors if row["scored"]}
+
+
+FAMILY = Family(build, title="What Detectors Trained on One Class Tell from It", held=_held)

@@ -2,7 +2,8 @@
 
 from pixguard.reports.published import published_table
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.request import TableRequest
+from pixguard.reports.tables.family import Family
+from pixguard.reports.tables.request import TableRequest
 
 COLUMNS = (
     Column("computer"),
@@ -41,3 +42,6 @@ def build(request: TableRequest) -> ReportTable:
         notes.append(f"The paper's computers: {' | '.join(printed)}.")
     caption = ("all runs in the database",) if found else ()
     return request.table(COLUMNS, rows, [], notes, caption=caption)
+
+
+FAMILY = Family(build, numbers=(11,), always="the computers of all runs")

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from pixguard.reports.published import published_table
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.request import TableRequest
+from pixguard.reports.tables.family import Family
+from pixguard.reports.tables.request import TableRequest
 
 ORIGIN = "Counted on the model, not asked of the database."
 DENOISER = "autoencoder"
@@ -25,11 +26,9 @@ def build(request: TableRequest) -> ReportTable:
     number = int(request.spec.number)
     printed = published_table(number)
     channels, size = int(printed["channels"]), int(printed["rows"][0][2][0])
-    if request.layers is None:
-        gap = Cell(None, not_run=f"pixguard report --table {number}")
-        rows = [Row((Cell(str(row[0])), gap, gap, gap)) for row in printed["rows"]]
-        return replace(request.table(COLUMNS, rows, [], NOTES), origin=ORIGIN)
-    found = request.layers(DENOISER, channels, request.size or size)
+    from pixguard.runner.layers import layers_of_denoiser  # torch, which no other table needs
+
+    found = layers_of_denoiser(DENOISER, channels, request.size or size)
     lines: list[tuple[str, str | None, tuple[int, ...] | None, int]] = [
         (str(n), layer.type, layer.output, layer.parameters)
         for n, layer in enumerate(found.rows, 1)
@@ -54,3 +53,6 @@ def build(request: TableRequest) -> ReportTable:
         caption = caption.replace(f"{size} x {size} x", f"{request.size} x {request.size} x")
     table = request.table(COLUMNS, rows, [], NOTES, caption=(caption,))
     return replace(table, origin=ORIGIN)
+
+
+FAMILY = Family(build, numbers=(1, 2), always="computed from the model")

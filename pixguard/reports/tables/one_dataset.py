@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pixguard.reports.evidence import Study, choose, matching
 from pixguard.reports.published import published_rows, row_key
 from pixguard.reports.querying import RowValues
-from pixguard.reports.request import TableRequest
+from pixguard.reports.tables.request import TableRequest
 
 
 @dataclass(frozen=True, slots=True)

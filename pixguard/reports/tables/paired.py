@@ -5,12 +5,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 
+from pixguard.metrics import METRICS
 from pixguard.reports import commands
 from pixguard.reports.evidence import PAPER_ATTACK, Study
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.request import TableRequest
 from pixguard.reports.statistics import SignedRank, holm, signed_rank
-from pixguard.reports.tables.beyond import attack_command, elsewhere, plans_by_pixels, title
+from pixguard.reports.tables.family import Family
+from pixguard.reports.tables.request import TableRequest
 
 COLUMNS = (
     Column("pixels", "count", is_label=True),
@@ -25,8 +26,8 @@ COLUMNS = (
     Column("p (Holm)", "error"),
     Column("better"),
 )
-LOWER_IS_BETTER = frozenset({"mse", "gmsd"})
 LEVEL = 0.05
+_LESS = " and ".join(m.name.upper() for m in METRICS if not m.higher_is_better)
 UNDECIDED = "undecided"
 NOTES = (
     "pairs: images that were attacked with success and restored by both; equal: those where both "
@@ -35,7 +36,7 @@ NOTES = (
     "above every finite one. p (Holm): corrected over all pairs of denoisers on that metric. "
     "effect r: matched-pairs rank-biserial correlation, 1 where the first is always greater, -1 "
     "where the second is.",
-    f"better: by the sign of r, where p (Holm) is below {LEVEL}; of MSE and GMSD less is better.",
+    f"better: by the sign of r, where p (Holm) is below {LEVEL}; of {_LESS} less is better.",
     "Attempts: differential evolution, non-targeted, on the bare classifier, first repeat "
     "(repeat = 0), one attack and one seed for each number of pixels.",
 )
@@ -44,24 +45,24 @@ NOTES = (
 def build(request: TableRequest) -> ReportTable:
     """Return the table: a row for each metric and pair of denoisers."""
     pool = request.evidence.denoised
-    plans = plans_by_pixels(request, pool)
+    plans = request.plans_by_pixels(pool)
     rows = [Row(cells, in_paper=False) for plan in plans for cells in _comparisons(request, plan)]
-    notes = [*NOTES, *(elsewhere(request, pool, plans[0]) if plans else ())]
+    notes = [*NOTES, *(request.elsewhere(pool, plans[0]) if plans else ())]
     if not rows:
         command = _command(request, plans)
         rows = [Row(tuple(Cell(None, not_run=command) for _ in COLUMNS), in_paper=False)]
-    return request.table(COLUMNS, rows, plans, notes, title(request, plans[0] if plans else None))
+    return request.table(COLUMNS, rows, plans, notes, request.title_about(*plans[:1]))
 
 
 def _command(request: TableRequest, plans: list[Study]) -> str:
     if plans:  # restored, but not scored, or by one denoiser alone
         dataset, classifier = plans[0].dataset, plans[0].classifier_id
         return f"{commands.apply(dataset, classifier)}; {commands.score(dataset, classifier)}"
-    waiting = plans_by_pixels(request, request.evidence.attacked)
+    waiting = request.plans_by_pixels(request.evidence.attacked)
     if waiting:
         return _command(request, waiting)
     dataset = request.dataset or request.default_dataset()
-    attack = attack_command(request, None, PAPER_ATTACK)
+    attack = request.attack_command(None, PAPER_ATTACK)
     return f"{attack}; {commands.apply(dataset, None)}; {commands.score(dataset, None)}"
 
 
@@ -118,4 +119,7 @@ def _figures(test: SignedRank, p_holm: float | None) -> tuple[Cell, ...]:
 def _better(metric: str, test: SignedRank, p_holm: float | None, first: str, second: str) -> str:
     if test.effect is None or p_holm is None or p_holm >= LEVEL or test.effect == 0:
         return UNDECIDED
-    return first if (test.effect > 0) != (metric in LOWER_IS_BETTER) else second
+    return first if (test.effect > 0) != (not METRICS[metric].higher_is_better) else second
+
+
+FAMILY = Family(build, title="Denoisers Compared Pair by Pair on the Same Images", pool="denoised")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pixguard.reports.evidence import PAPER_ATTACK, Study
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.request import INTERVAL_NOTE, TableRequest, rate_cell
-from pixguard.reports.tables.beyond import attack_command, elsewhere, plans_by_pixels, title
+from pixguard.reports.tables.family import Family
+from pixguard.reports.tables.request import INTERVAL_NOTE, TableRequest, rate_cell
 
 PARTS = 4
 """Bands and strips of an image; the query has the same number."""
@@ -54,15 +54,15 @@ class _Spot:
 
 def build(request: TableRequest) -> ReportTable:
     """Return the table: for each number of pixels the image, its fields and its border."""
-    plans = plans_by_pixels(request, request.evidence.attacked)
+    plans = request.plans_by_pixels(request.evidence.attacked)
     rows = [Row(cells, in_paper=False) for plan in plans for cells in _fields(request, plan)]
-    notes = [*NOTES, *(elsewhere(request, request.evidence.attacked, plans[0]) if plans else ())]
+    notes = [*NOTES, *(request.elsewhere(request.evidence.attacked, plans[0]) if plans else ())]
     if plans and not rows:
         notes.append("No pixel of a successful attempt is stored.")
     if not plans:
-        command = attack_command(request, None, PAPER_ATTACK)
+        command = request.attack_command(None, PAPER_ATTACK)
         rows = [Row(tuple(Cell(None, not_run=command) for _ in COLUMNS), in_paper=False)]
-    return request.table(COLUMNS, rows, plans, notes, title(request, plans[0] if plans else None))
+    return request.table(COLUMNS, rows, plans, notes, request.title_about(*plans[:1]))
 
 
 def _fields(request: TableRequest, plan: Study) -> Iterator[tuple[Cell, ...]]:
@@ -137,3 +137,6 @@ def _border(size: Size) -> float:
 def _mean(spots: Sequence[_Spot], value: Callable[[_Spot], float]) -> float | None:
     count = sum(spot.pixels for spot in spots)
     return sum(spot.pixels * value(spot) for spot in spots) / count if count else None
+
+
+FAMILY = Family(build, title="Where the Successful Pixels Are, and Their Colours", pool="attacked")

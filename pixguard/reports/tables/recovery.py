@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from pixguard.reports import commands
 from pixguard.reports.evidence import PAPER_ATTACK, Study, choose
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.request import INTERVAL_NOTE, TableRequest, rate_cell
 from pixguard.reports.tables.adaptive import CLEAN_NOTE, CLEAN_UNKNOWN, clean_cell
-from pixguard.reports.tables.beyond import attack_command, settings_text
+from pixguard.reports.tables.family import Family
+from pixguard.reports.tables.request import INTERVAL_NOTE, TableRequest, rate_cell, settings_text
 
 COLUMNS = (
     Column("dataset"),
@@ -35,7 +35,7 @@ NOTES = (
 
 def build(request: TableRequest) -> ReportTable:
     """Return the table: a row for each classifier, attack and denoiser."""
-    studies = request.studies(request.evidence.attempted, request.dataset)
+    studies = request.studies(request.evidence.attempted)
     studies.sort(key=lambda c: (c.is_synthetic, c.dataset, c.classifier_id))
     lines: list[tuple[Study | None, tuple[Cell, ...]]] = [
         (c, cells) for c in studies for cells in _measured(request, c)
@@ -97,6 +97,13 @@ def _command(request: TableRequest, studies: list[Study]) -> str:
     newest = choose(studies, None)
     if newest is not None:
         return commands.apply(newest.dataset, newest.classifier_id)
-    attack = attack_command(request, None, PAPER_ATTACK)
+    attack = request.attack_command(None, PAPER_ATTACK)
     dataset = request.dataset or request.default_dataset()
     return f"{attack}; {commands.apply(dataset, None)}"
+
+
+FAMILY = Family(
+    build,
+    title="Labels That Denoisers Give Back, and Clean Labels That They Break",
+    pool="restored",
+)

@@ -9,7 +9,9 @@ from pixguard.reports.noise_plans import SYNTHETIC_SOURCE
 from pixguard.reports.published import published_rows
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.request import TableRequest, paper_datasets
+from pixguard.reports.request import paper_datasets
+from pixguard.reports.tables.family import Family, Held
+from pixguard.reports.tables.request import TableRequest
 
 FIGURES = (
     Column("data"),
@@ -137,3 +139,13 @@ def _gap(request: TableRequest, key: str) -> Row:
         for column in FIGURES
     )
     return Row((Cell(key), *cells))
+
+
+def _held(request: TableRequest) -> Held:
+    """Return the datasets that something was trained on."""
+    rows = trainings(request)
+    own = {row["dataset"] for row in rows if is_papers(request, row)}
+    return own, {row["dataset"] for row in rows} - own
+
+
+FAMILY = Family(build, numbers=(44, 45, 48, 49, 50, 51), tells_gaps=True, held=_held)

@@ -7,15 +7,14 @@ from dataclasses import replace
 from pixguard.reports.evidence import EXHAUSTIVE, PAPER_ATTACK, Study
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.request import INTERVAL_NOTE, TableRequest, rate_cell
 from pixguard.reports.statistics import wilson_interval
-from pixguard.reports.tables.beyond import (
-    attack_command,
-    elsewhere,
-    find_study,
+from pixguard.reports.tables.family import Family
+from pixguard.reports.tables.request import (
+    INTERVAL_NOTE,
+    TableRequest,
+    rate_cell,
     scaled,
     settings_text,
-    title,
 )
 
 COLUMNS = (
@@ -53,7 +52,7 @@ UNKNOWN_NOTE = (
 def build(request: TableRequest) -> ReportTable:
     """Return the table: one row an attack (with its settings and seed), the truth first."""
     evidence = request.evidence
-    study = find_study(request, evidence.fully_searched, evidence.searched, evidence.attacked)
+    study = request.find_study(evidence.fully_searched, evidence.searched, evidence.attacked)
     measured: list[RowValues] = []
     notes: list[str] = [*NOTES]
     if study is not None and study.attack is not None:
@@ -65,12 +64,14 @@ def build(request: TableRequest) -> ReportTable:
         measured = request.fetch("truth", **parameters)
         (totals,) = request.fetch("truth_images", **parameters)
         notes += _findings({name: int(count) for name, count in totals.items()})
-        notes += elsewhere(request, evidence.fully_searched, study)
+        notes += request.elsewhere(evidence.fully_searched, study)
     rows = [Row(cells, in_paper=False) for cells in _rows(request, study, measured)]
     if any(cell.note == UNKNOWN for row in rows for cell in row.cells):
         notes.append(UNKNOWN_NOTE)
     used = [replace(study, attack=None)] if study else []
-    return request.table(COLUMNS, rows, used, notes, title(request, study))
+    return request.table(
+        COLUMNS, rows, used, notes, request.title_about(*([study] if study else []))
+    )
 
 
 def _success_pattern(parameters: str) -> str:
@@ -88,7 +89,7 @@ def _rows(
     names = {row["attack"] for row in measured}
     for name in COMPARED:
         if name not in names:
-            command = attack_command(request, study, name)
+            command = request.attack_command(study, name)
             gaps = (Cell(None, not_run=command) for _ in COLUMNS[3:])
             yield (Cell(name), Cell(None), Cell(None), *gaps)
     for row in measured:
@@ -146,3 +147,11 @@ def _findings(totals: dict[str, int]) -> Iterator[str]:
             f"{totals['beyond']} images without a complete search are vulnerable too, by the "
             "success of an attack; they are in no row, because nobody knows what was missed there."
         )
+
+
+FAMILY = Family(
+    build,
+    title="Vulnerable Images, and Which of Them Each Attack Finds",
+    pixels=1,
+    pool="fully_searched",
+)

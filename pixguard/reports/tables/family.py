@@ -1,0 +1,36 @@
+"""What a family of tables declares: which tables, what fills them, how they are laid out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pixguard.reports.report_table import ReportTable
+from pixguard.reports.tables.request import TableRequest
+
+Held = tuple[set[str], set[str]]
+"""Datasets with data: those that stand for the paper's, and others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Tables that one query, or few, fill, in one layout.
+
+    Attributes:
+        build: returns the table of a request.
+        numbers: the paper's.
+        title: of a table that the paper lacks; it goes by the name of the family.
+        pixels: how many pixels its attacks change, None for any number; for such a table.
+        pool: the attribute of :class:`pixguard.reports.evidence.Evidence` that it chooses from;
+            None: classifiers that judged clean images, or were attacked.
+        held: the datasets that there is data for, where that is not told by the pool.
+        always: what it shows without any dataset, in words.
+        tells_gaps: whether the gaps of its own rows say which command fills them.
+    """
+
+    build: Callable[[TableRequest], ReportTable]
+    numbers: tuple[int, ...] = ()
+    title: str = ""
+    pixels: int | None = None
+    pool: str | None = None
+    held: Callable[[TableRequest], Held] | None = None
+    always: str = ""
+    tells_gaps: bool = False
