@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+from sqlalchemy import CheckConstraint, Column, Table, UniqueConstraint
 from typer.main import get_command
 
 from pixguard.cli.app import app
+from pixguard.store.tables import Base
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 BUILT_IN = {"help", "install_completion", "show_completion"}
@@ -77,7 +79,7 @@ def _command(name: str, command: Any) -> str:
     arguments = [p for p in parameters(command) if p.param_type_name == "argument"]
     words = [f"<{p.name}>" if p.required else f"[<{p.name}>]" for p in arguments]
     usage = " ".join(["pixguard", name, *words, "[options]"])
-    about = _cell(inspect.cleandoc(command.help or ""))
+    about = _prose(command.help or "")
     return f"## pixguard {name}\n\n{about}\n\n    {usage}\n\n{_panels(command)}"
 
 
@@ -147,7 +149,7 @@ def _default(parameter: Any) -> str:
 
 
 def _first_line(text: str | None) -> str:
-    return _cell(inspect.cleandoc(text or "").split("\n\n")[0])
+    return _prose(text or "").split("\n\n")[0]
 
 
 def _cell(text: str) -> str:
@@ -159,7 +161,58 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-PAGES: Mapping[str, Callable[[], str]] = {"cli.md": cli_page}
+SCHEMA_INTRODUCTION = """\
+# Schema
+
+Made by `scripts/docs` from the models in `pixguard/store/tables/`: edit those, not this page. How
+to ask the database is in [database.md](database.md).
+
+Every table is STRICT on SQLite. Times are INTEGER milliseconds since 1970 (UTC), structured values
+are JSON text, booleans are 0 or 1, a label set is its code: ordinals of classes joined by commas,
+empty for none. References never cascade.
+"""
+
+
+def schema_page() -> str:
+    """Return docs/schema.md: every table with its columns and what keeps its rows apart."""
+    about = {m.local_table.name: m.class_.__doc__ or "" for m in Base.registry.mappers}
+    tables = [Base.metadata.tables[name] for name in sorted(Base.metadata.tables)]
+    rows = [[f"[`{t.name}`](#{t.name})", _first_line(about[t.name])] for t in tables]
+    parts = [SCHEMA_INTRODUCTION, _table(["table", "what a row is"], rows)]
+    parts += [f"## {t.name}\n\n{_prose(about[t.name])}\n\n{_columns(t)}" for t in tables]
+    return "\n".join(parts)
+
+
+def _columns(table: Table) -> str:
+    rows = [[f"`{c.name}`", str(c.type), _remark(c)] for c in table.columns]
+    lines = _table(["column", "type", ""], rows)
+    rules = []
+    for constraint in table.constraints:
+        if isinstance(constraint, UniqueConstraint):
+            rules.append(f"- unique: {', '.join(f'`{c.name}`' for c in constraint.columns)}")
+        elif isinstance(constraint, CheckConstraint):
+            rules.append(f"- `{constraint.sqltext}`")
+    return "\n".join([lines, *sorted(rules), ""]) if rules else lines
+
+
+def _remark(column: "Column[Any]") -> str:
+    words = ["key"] if column.primary_key else []
+    words += [f"of [`{key.column.table.name}`](#{key.column.table.name})" for key in _keys(column)]
+    words += ["may be NULL"] if column.nullable else []
+    return ", ".join(words)
+
+
+def _keys(column: "Column[Any]") -> list[Any]:
+    return sorted(column.foreign_keys, key=lambda key: key.target_fullname)
+
+
+def _prose(docstring: str) -> str:
+    """Return a docstring as Markdown: its roles and double backticks as plain code."""
+    plain = re.sub(r":\w+:`([^`]+)`", r"`\1`", inspect.cleandoc(docstring))
+    return _cell(plain.replace("``", "`"))
+
+
+PAGES: Mapping[str, Callable[[], str]] = {"cli.md": cli_page, "schema.md": schema_page}
 """What makes each page."""
 
 

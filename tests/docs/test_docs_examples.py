@@ -40,6 +40,7 @@ def test_every_python_block_is_run() -> None:
 
 def test_the_page_of_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copy(ROOT / EXAMPLE, EXAMPLE)
+    maintenance.upgrade(EXAMPLE)
     names = run_blocks(DOCS / "python.md")
     result, model, labels = names["result"], names["model"].eval(), names["labels"][:8]
     assert result.success.any()
