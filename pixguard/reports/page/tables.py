@@ -1,9 +1,9 @@
 """The tables of the page: which there are, which have data, and their files for download."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pixguard.reports.audit import audit_tables
 from pixguard.reports.build import build_tables
@@ -42,24 +42,34 @@ class PageTable:
         return self.table.has_data or self.part == PUBLISHED
 
 
-def report_tables(engine: "Engine", options: Mapping[str, Any]) -> list[PageTable]:
+def report_tables(
+    engine: "Engine",
+    dataset: str | None,
+    model: int | str | None,
+    size: int | None,
+    paper: bool,
+) -> list[PageTable]:
     """Return every table, and, for each dataset that the paper lacks, the forms that it fills.
 
     Args:
         engine: the database.
-        options: of :func:`pixguard.reports.build.build_tables`.
+        dataset: as in :func:`pixguard.reports.build.build_table`, and so the others.
+        model: likewise.
+        size: likewise.
+        paper: likewise.
     """
     specs = list(table_specs().values())
-    built = build_tables(engine, specs, **options)
+    shown = {"model": model, "size": size, "paper": paper}
+    built = build_tables(engine, specs, dataset=dataset, **shown)
     tables = [
         PageTable(f"table-{slug(spec.number)}", table)
         for spec, table in zip(specs, built, strict=True)
     ]
-    if options["dataset"] is None and options["model"] is None:
+    if dataset is None and model is None:
         own = sorted(Evidence(engine).datasets - set(paper_datasets()))
         for place, name in enumerate(own, start=1):
             forms = list(_forms())
-            built = build_tables(engine, forms, **{**options, "dataset": name})
+            built = build_tables(engine, forms, dataset=name, **shown)
             tables += [
                 # Two names may look alike without their punctuation: the place tells them apart.
                 PageTable(f"table-{slug(spec.number)}-{place}-{slug(name)}", table, name)
