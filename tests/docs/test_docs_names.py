@@ -15,7 +15,7 @@ from pixguard.defences.denoisers.registry import DENOISERS
 from pixguard.defences.denoisers.variants import TABLE_4, TABLE_5
 from pixguard.defences.detectors.registry import DETECTORS
 from pixguard.metrics import METRICS
-from pixguard.reports.figures.registry import figure_specs
+from pixguard.reports.figures.specs import figure_specs
 from pixguard.reports.specs import table_specs
 from pixguard.store.tables import Base
 
