@@ -143,5 +143,6 @@ def _require_known(engine: Engine, choices: PageChoices) -> None:
             )
         if name is not None and name not in known:
             raise UsageError(
-                f"the database has no dataset {name!r}", f"one of: {', '.join(known) or 'none'}"
+                f"the database has no dataset {name!r}",
+                f"`data_dir=NAME=DIR` with one of: {', '.join(known) or 'none'}",
             )
