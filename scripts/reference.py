@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from pixguard.cli.app import app
 from pixguard.store.tables import Base
+from pixguard.store.views import VIEWS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 BUILT_IN = {"help", "install_completion", "show_completion"}
@@ -164,8 +165,8 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
 SCHEMA_INTRODUCTION = """\
 # Schema
 
-Made by `scripts/docs` from the models in `pixguard/store/tables/`: edit those, not this page. How
-to ask the database is in [database.md](database.md).
+Made by `scripts/docs` from `pixguard/store/tables/` and `pixguard/store/views.py`: edit those, not
+this page. How to ask the database is in [database.md](database.md).
 
 Every table is STRICT on SQLite. Times are INTEGER milliseconds since 1970 (UTC), structured values
 are JSON text, booleans are 0 or 1, a label set is its code: ordinals of classes joined by commas,
@@ -174,11 +175,17 @@ empty for none. References never cascade.
 
 
 def schema_page() -> str:
-    """Return docs/schema.md: every table with its columns and what keeps its rows apart."""
+    """Return docs/schema.md: every view with its query, every table with its columns and rules."""
     about = {m.local_table.name: m.class_.__doc__ or "" for m in Base.registry.mappers}
     tables = [Base.metadata.tables[name] for name in sorted(Base.metadata.tables)]
     rows = [[f"[`{t.name}`](#{t.name})", _first_line(about[t.name])] for t in tables]
-    parts = [SCHEMA_INTRODUCTION, _table(["table", "what a row is"], rows)]
+    views = [[f"[`{view.name}`](#{view.name})", _prose(view.about)] for view in VIEWS]
+    parts = [
+        SCHEMA_INTRODUCTION,
+        _table(["view", "what it shows"], views),
+        _table(["table", "what a row is"], rows),
+    ]
+    parts += [f"## {v.name}\n\nA view. {_prose(v.about)}\n\n```sql\n{v.sql}\n```\n" for v in VIEWS]
     parts += [f"## {t.name}\n\n{_prose(about[t.name])}\n\n{_columns(t)}" for t in tables]
     return "\n".join(parts)
 

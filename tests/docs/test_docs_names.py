@@ -18,6 +18,7 @@ from pixguard.metrics import METRICS
 from pixguard.reports.figures.specs import figure_specs
 from pixguard.reports.specs import table_specs
 from pixguard.store.tables import Base
+from pixguard.store.views import VIEWS
 
 VARIANTS = [variant.name for variant in (*TABLE_4, *TABLE_5) if variant.name]
 NAMES: list[tuple[str, str, Iterable[object]]] = [
@@ -33,12 +34,15 @@ NAMES: list[tuple[str, str, Iterable[object]]] = [
     ("reports.md", "table", [number for number in table_specs() if isinstance(number, str)]),
     ("reports.md", "figure", [number for number in figure_specs() if isinstance(number, str)]),
     ("database.md", "table of the database", Base.metadata.tables),
+    ("schema.md", "table of the database", Base.metadata.tables),
+    ("database.md", "view", [view.name for view in VIEWS]),
+    ("schema.md", "view", [view.name for view in VIEWS]),
 ]
 
 
 @pytest.mark.parametrize(
     ("page", "kind", "name"),
-    [pytest.param(p, k, str(n), id=f"{k}: {n}") for p, k, names in NAMES for n in names],
+    [pytest.param(p, k, str(n), id=f"{p}: {k} {n}") for p, k, names in NAMES for n in names],
 )
 def test_everything_that_has_a_name_is_documented(page: str, kind: str, name: str) -> None:
     assert f"`{name}`" in text(page), f"docs/{page} says nothing of the {kind} {name}"
