@@ -13,8 +13,7 @@ from sqlalchemy import CheckConstraint, Column, Table, UniqueConstraint
 from typer.main import get_command
 
 from pixguard.cli.app import app
-from pixguard.store.tables import Base
-from pixguard.store.views import VIEWS
+from pixguard.store.tables import VIEWS, Base
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 BUILT_IN = {"help", "install_completion", "show_completion"}
@@ -165,7 +164,7 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
 SCHEMA_INTRODUCTION = """\
 # Schema
 
-Made by `scripts/docs` from `pixguard/store/tables/` and `pixguard/store/views.py`: edit those, not
+Made by `scripts/docs` from the models and views in `pixguard/store/tables/`: edit those, not
 this page. How to ask the database is in [database.md](database.md).
 
 Every table is STRICT on SQLite. Times are INTEGER milliseconds since 1970 (UTC), structured values

@@ -17,8 +17,7 @@ from pixguard.defences.detectors.registry import DETECTORS
 from pixguard.metrics import METRICS
 from pixguard.reports.figures.specs import figure_specs
 from pixguard.reports.specs import table_specs
-from pixguard.store.tables import Base
-from pixguard.store.views import VIEWS
+from pixguard.store.tables import VIEWS, Base
 
 VARIANTS = [variant.name for variant in (*TABLE_4, *TABLE_5) if variant.name]
 NAMES: list[tuple[str, str, Iterable[object]]] = [
@@ -55,8 +54,8 @@ def test_every_number_of_the_paper_is_in_the_page_of_reports(specs) -> None:
     assert {number for number in specs() if isinstance(number, int)} <= listed
 
 
-def test_every_option_of_an_attack_or_detector_is_in_the_page_of_commands() -> None:
+def test_every_option_of_a_method_is_in_the_page_of_commands() -> None:
     page = text("cli.md")
-    for entry in (*ATTACKS, *DETECTORS):
+    for entry in (*ATTACKS, *DENOISERS, *DETECTORS):
         for option in declarations(entry.options) if entry.options else ():
             assert f"| `--{option}` |" in page, f"{entry.name}: {option}"
