@@ -16,6 +16,7 @@ from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.pretrained import load_pretrained
 from pixguard.classifiers.small_cnn import SmallCNN
 from pixguard.errors import UsageError
+from pixguard.models.seeding import seeded
 from pixguard.records import DatasetInfo
 
 SMALL_CNN = "small-cnn"
@@ -97,8 +98,7 @@ def build_classifier(
             f"{info.channels}",
             "convert the images to grayscale or RGB",
         )
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with seeded(seed):
         network = _build_network(architecture, info.channels, info.label_count, info.size)
     half = (0.5,) * COLOURS
     mean, std = load_pretrained(network, architecture, say) if pretrained else (half, half)

@@ -7,8 +7,7 @@ that a training that was interrupted and went on is bit-identical on a CPU to on
 
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +20,7 @@ from torch import Tensor
 from pixguard.errors import PixguardError, UsageError
 from pixguard.models.checkpoint import Checkpoint, Trained
 from pixguard.models.prefetching import batches_on
+from pixguard.models.seeding import seeded
 from pixguard.progress import SILENT, Display, Progress, StopSignal
 from pixguard.records import EpochRecord, digest
 
@@ -242,7 +242,7 @@ def _run_epoch(
     device = next(trainee.module.parameters()).device
     look_every = 1 if device.type == "cpu" else LOOK_EVERY
     totals = _Totals()
-    with _seeded(device, _stream(seed, epoch)):
+    with seeded(_stream(seed, epoch), device):
         trainee.module.train()
         trainee.begin_epoch(epoch, epochs)
         order = np.random.default_rng((seed, epoch)).permutation(trainee.train_size)
@@ -288,15 +288,3 @@ def _batches(order: NDArray[np.int64], batch_size: int) -> list[NDArray[np.int64
 def _stream(*key: int) -> int:
     """Derive a seed for torch from integers that are not negative."""
     return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0])
-
-
-@contextmanager
-def _seeded(device: torch.device, seed: int) -> Iterator[None]:
-    """Seed torch's own generators, which dropout layers draw from, and put them back after."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        torch.default_generator.manual_seed(seed)
-        if device.type == "cuda":
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        yield

@@ -10,7 +10,7 @@ from pixguard.classifiers.evaluation import canonical_logits
 from pixguard.defences.restoring import restore
 from pixguard.errors import UsageError
 from pixguard.runner.denoisers import applied_denoisers, label, load_denoiser
-from pixguard.runner.restoring import adversarial_images
+from pixguard.runner.images import adversarial_images
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store import outcomes
