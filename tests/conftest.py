@@ -1,10 +1,14 @@
 """Fixtures shared by all tests: real images where they are."""
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from support import pixguard_command
 
 settings.register_profile("fixed", derandomize=True)
 settings.register_profile("explore", print_blob=True)
@@ -29,3 +33,25 @@ def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work in a folder of its own, with a data folder of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PIXGUARD_DATA", str(tmp_path / "data"))
+
+
+TRAIN = (
+    "train --dataset oct --source phantom --size 28 --images 800 --model small-cnn --epochs 12 "
+    "--learning-rate 0.01 --batch-size 32"
+).split()
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a database that holds one classifier of oct phantoms."""
+    folder = tmp_path_factory.mktemp("trained")
+    subprocess.run([*pixguard_command(), *TRAIN], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def workplace(trained: Path, tmp_path: Path) -> Path:
+    """A copy of the trained folder for one test."""
+    folder = tmp_path / "work"
+    shutil.copytree(trained, folder)
+    return folder

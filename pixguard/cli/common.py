@@ -7,95 +7,17 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperGroup
 
 from pixguard.cli.wording import as_flags
-from pixguard.config import AttackAt, load_defaults
+from pixguard.config import load_defaults
 from pixguard.errors import EXIT_INTERRUPTED, EXIT_SOME_FAILED, PixguardError, UsageError
-from pixguard.records import NATIVE, NATIVE_SIZE
 
 if TYPE_CHECKING:
     from pixguard.runner.session import Session
-
-DEFAULT_DATABASE = "pixguard.db"
-
-DatabaseOption = Annotated[
-    str,
-    typer.Option("--db", envvar="PIXGUARD_DB", help="SQLite file (or URL) that holds the results."),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-DatasetOption = Annotated[
-    str, typer.Option(help="derma, pathology, oct, chest, a MedMNIST flag, or your own name.")
-]
-SourceOption = Annotated[
-    str | None,
-    typer.Option(
-        help="medmnist, originals, folder or phantom. Default: as registered for the dataset, "
-        "else auto."
-    ),
-]
-
-
-def size_value(text: str) -> int:
-    """Return the side in pixels that ``--size`` gives, or that of native sizes.
-
-    Raises:
-        BadParameter: it is neither a side from 8 to 2048 nor ``native``.
-    """
-    if str(text) == NATIVE:
-        return NATIVE_SIZE
-    if not str(text).isdecimal() or not 8 <= int(text) <= 2048:
-        raise typer.BadParameter(f"{text!r} is neither a side from 8 to 2048 nor {NATIVE!r}")
-    return int(text)
-
-
-SizeOption = Annotated[
-    int | None,
-    typer.Option(
-        parser=size_value,
-        metavar="SIDE|native",
-        help="Side of the images in pixels, or native: each as large as its file. Default: as "
-        "registered, else 28.",
-    ),
-]
-AttackAtOption = Annotated[
-    AttackAt,
-    typer.Option(
-        help="Where pixels are changed: in the image that the classifier takes (input), or in the "
-        "original, before the resize (native)."
-    ),
-]
-DataDirOption = Annotated[
-    Path | None, typer.Option(help="Folder, zip or npz file that holds the images.")
-]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
-SeedOption = Annotated[int, typer.Option(min=0, help="Seed of every random choice.")]
-FreshSeedOption = Annotated[
-    bool, typer.Option("--fresh-seed", help="Take the next seed that was not used yet.")
-]
-ResumeOption = Annotated[
-    bool, typer.Option("--resume", help="Go on with what is missing; say how much was found.")
-]
-ModelOption = Annotated[
-    str, typer.Option(help="Classifier: an id, an architecture, or latest (the newest).")
-]
-SplitOption = Annotated[
-    Literal["paper", "official"] | None,
-    typer.Option(
-        help="70/10/20, stratified, from seed 0; or the source's own. Default: as registered, "
-        "else paper."
-    ),
-]
-PhantomImagesOption = Annotated[
-    int | None,
-    typer.Option(min=50, help="How many phantoms to make. Default: as registered, else 2000."),
-]
-SkipBadOption = Annotated[
-    bool, typer.Option("--skip-bad", help="Leave unreadable images out instead of stopping.")
-]
 
 
 def new_app(help_text: str) -> typer.Typer:
@@ -137,30 +59,17 @@ def exit_with_failures(failed: int) -> None:
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
-def files_folder(database: str) -> Path:
-    """Return the folder beside the database that holds weights and checkpoints.
-
-    ``results.db`` has ``results-files``, wherever the file really lies; a database on a server has
-    ``pixguard-files`` in the working folder.
-    """
-    from pixguard.store.location import locate
-
-    path = locate(database).path
-    return Path("pixguard-files") if path is None else path.with_name(f"{path.stem}-files")
-
-
 @contextmanager
 def open_session(database: str, device: str) -> Iterator["Session"]:
     """Yield a session that shows progress on stderr and stops gracefully on Ctrl-C."""
     from pixguard.cli.display import TerminalDisplay
     from pixguard.cli.signals import graceful_stop
-    from pixguard.models.device import pick_device
     from pixguard.runner.session import Session
 
     display = TerminalDisplay()
     command = shlex.join(["pixguard", *sys.argv[1:]])
     with graceful_stop(display.say) as stop:
-        yield Session(database, files_folder(database), pick_device(device), display, stop, command)
+        yield Session.of(database, device, display, stop, command)
 
 
 class PixguardGroup(TyperGroup):

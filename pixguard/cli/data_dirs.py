@@ -1,20 +1,14 @@
 """``--data-dir`` where several datasets may be meant: ``DIR``, or ``NAME=DIR`` for one of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from pixguard.errors import UsageError
 
-DataDirsOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Where images are now, if they were moved: DIR, or NAME=DIR for one of several "
-        "datasets; repeat."
-    ),
-]
+DATA_DIRS_HELP = (
+    "Where images are now, if they were moved: DIR, or NAME=DIR for one of several datasets; "
+    "repeat."
+)
 
 
 def data_dirs(words: Sequence[str]) -> dict[str | None, Path]:
@@ -32,8 +26,3 @@ def data_dirs(words: Sequence[str]) -> dict[str | None, Path]:
             raise UsageError(f"{place} does not exist", "check --data-dir")
         found[name if named else None] = place
     return found
-
-
-def data_dir_of(found: Mapping[str | None, Path], dataset: str) -> Path | None:
-    """Return where a dataset's files are said to be, or None."""
-    return found.get(dataset, found.get(None))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pixguard.cli.common import files_folder, new_app, print_json, print_result
+from pixguard.cli.common import new_app, print_json, print_result
 from pixguard.cli.groups import OutputOptions
 from pixguard.cli.models_add import add
 from pixguard.cli.options import command
@@ -93,6 +93,7 @@ def show(choice: ShownModel, output: OutputOptions) -> None:
 def export(choice: ExportedModel, output: OutputOptions) -> None:
     """Copy a model's weights to a file, with what rebuilds the model in a .json beside it."""
     from pixguard.runner.exporting import export_model
+    from pixguard.store.location import files_folder
 
     database = output.database
     found = _find(database, choice.model)

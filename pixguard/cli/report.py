@@ -3,157 +3,199 @@
 import os
 import shutil
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import typer
 
-from pixguard.cli import report_page
-from pixguard.cli.common import DatabaseOption, DeviceOption, JsonOption, SizeOption, print_result
-from pixguard.cli.data_dirs import DataDirsOption, data_dirs
+from pixguard.cli.common import open_session, print_result
+from pixguard.cli.data_dirs import DATA_DIRS_HELP, data_dirs
+from pixguard.cli.groups import DeviceOptions, OutputOptions
+from pixguard.cli.options import command
+from pixguard.config.data import parse_size
+from pixguard.config.settings import Settings, setting
 from pixguard.errors import UsageError
 from pixguard.files import write_atomically
 from pixguard.reports.formats import ENDINGS, Format
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from pixguard.reports.figures.drawing import Drawing
     from pixguard.reports.report_table import ReportTable
 
 
-def report(
-    table: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Number of a table of the paper, or a name that --list tells; repeat, or join by "
-            "commas: 32,33,truth."
-        ),
-    ] = None,
-    figure: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Number of a figure of the paper, or success, confidence, heatmap, epochs, "
-            "vulnerability; repeat, or join by commas. Writes figure-N.png, or see --out."
-        ),
-    ] = None,
-    list_tables: Annotated[
-        bool,
-        typer.Option("--list", help="List the tables and figures, and for which there is data."),
-    ] = False,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Every table, those without data last and in short.")
-    ] = False,
-    audit: Annotated[
-        bool, typer.Option("--audit", help="What contradicts itself in the published tables.")
-    ] = False,
-    dataset: Annotated[
-        str | None, typer.Option(help="Show this dataset in place of the paper's.")
-    ] = None,
-    model: Annotated[
-        str, typer.Option(help="Classifier: an id, an architecture, or latest (the newest).")
-    ] = "latest",
-    size: SizeOption = None,
-    paper: Annotated[
-        bool, typer.Option("--paper", help="Put the published values beside the measured ones.")
-    ] = False,
-    sql: Annotated[
-        bool, typer.Option("--sql", help="Print the queries instead, ready for any SQL client.")
-    ] = False,
-    format: Annotated[Format, typer.Option(help="Output format.")] = "table",
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write to this file instead of stdout; with --all, to a file for each table in "
-            "this folder where the name has no ending. Figures: FILE.png, FILE.svg, or a folder."
-        ),
-    ] = None,
-    html: Annotated[
-        Path | None,
-        typer.Option(help="Write a page with all tables, figures and a gallery to this folder."),
-    ] = None,
-    gallery: Annotated[
-        int, typer.Option(min=0, help="With --html: attempts in the gallery at most.")
-    ] = report_page.GALLERY_LIMIT,
-    count: Annotated[int, typer.Option(min=1, max=50, help="Rows of a panel of images.")] = 4,
-    image: Annotated[
-        int | None,
-        typer.Option(
-            min=0, help="Index of the image for --figure vulnerability. Default: the first right."
-        ),
-    ] = None,
-    data_dir: DataDirsOption = None,
-    device: DeviceOption = "auto",
-    db: DatabaseOption = "pixguard.db",
-    json: JsonOption = False,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class WhichReports(Settings):
+    """What is reported."""
+
+    panel: ClassVar[str] = "Reports"
+
+    table: list[str] | None = setting(
+        None,
+        "Number of a table of the paper, or a name that --list tells; repeat, or join by commas: "
+        "32,33,truth.",
+    )
+    figure: list[str] | None = setting(
+        None,
+        "Number of a figure of the paper, or success, confidence, heatmap, epochs, "
+        "vulnerability; repeat, or join by commas. Writes figure-N.png, or see --out.",
+    )
+    list_tables: bool = setting(
+        False, "List the tables and figures, and for which there is data.", flag="--list"
+    )
+    everything: bool = setting(
+        False, "Every table, those without data last and in short.", flag="--all"
+    )
+    audit: bool = setting(False, "What contradicts itself in the published tables.")
+    html: Path | None = setting(
+        None, "Write a page with all tables, figures and a gallery to this folder."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OfWhat(Settings):
+    """Of which of the database's results."""
+
+    panel: ClassVar[str] = "Data"
+
+    dataset: str | None = setting(None, "Show this dataset in place of the paper's.")
+    model: str = setting("latest", "Classifier: an id, an architecture, or latest (the newest).")
+    size: int | None = setting(
+        None,
+        "Side of the images, or native: each as large as its file. Default: that of the "
+        "classifier.",
+        parser=parse_size,
+        metavar="<pixels>|native",
+    )
+    data_dir: list[str] | None = setting(None, DATA_DIRS_HELP)
+    gallery: int = setting(
+        10_000, "With --html: attempts in the gallery at most.", low=0, unit="attempts"
+    )
+    count: int = setting(4, "Rows of a panel of images.", low=1, high=50, unit="rows")
+    image: int | None = setting(
+        None,
+        "Index of the image for --figure vulnerability. Default: the first right.",
+        low=0,
+    )
+
+    @property
+    def chosen_model(self) -> int | str | None:
+        """The classifier's id or architecture; None for the newest."""
+        asked = self.model
+        return None if asked == "latest" else int(asked) if asked.isdecimal() else asked
+
+
+@dataclass(frozen=True)
+class ReportOutput(OutputOptions):
+    """How reports are shown, and where they go."""
+
+    paper: bool = setting(False, "Put the published values beside the measured ones.")
+    sql: bool = setting(False, "Print the queries instead, ready for any SQL client.")
+    format: Format = setting("table", "Output format.")
+    out: Path | None = setting(
+        None,
+        "Write to this file instead of stdout; with --all, to a file for each table in this "
+        "folder where the name has no ending. Figures: FILE.png, FILE.svg, or a folder.",
+    )
+
+
+@command
+def report(which: WhichReports, of: OfWhat, output: ReportOutput, run: DeviceOptions) -> None:
     """Print tables of the paper, and beyond it, regenerated by SQL from this database."""
-    options = {"dataset": dataset, "model": _model(model), "size": size, "paper": paper}
-    if html is not None:
-        if table or figure or list_tables or everything or audit or sql or out:
+    others = which.list_tables or which.everything or which.audit
+    if which.html is not None:
+        if which.table or which.figure or others or output.sql or output.out:
             raise UsageError(
                 "--html writes a folder with every table and figure, their SQL and their files",
                 "--html DIR without --table, --figure, --list, --all, --audit, --sql and --out",
             )
-        moved = data_dirs(data_dir or [])
-        result = report_page.write(
-            html, db, options, limit=gallery, rows=count, moved=moved, device=device
-        )
-        print_result(result, json)
-        return
-    if figure:
-        if table or list_tables or everything or audit:
+        _write_page(which.html, of, output, run.device)
+    elif which.figure:
+        if which.table or others:
             raise UsageError(
                 "tables and figures were asked for at once",
                 "pixguard report twice: --table for the tables, --figure for the figures",
             )
-        from pixguard.cli.figures import FigureOptions, report_figures
-
-        moved = data_dirs(data_dir or [])
-        wanted = FigureOptions(db, dataset, _model(model), size, moved, count, image)
-        report_figures(_names(figure), wanted, out, json=json, sql=sql)
-        return
-    if not (table or list_tables or everything or audit):
+        _draw(_names(which.figure), of, output)
+    elif which.table or others:
+        _print_tables(which, of, output)
+    else:
         raise UsageError(
             "no table was named", "pixguard report --table 32, --figure 9, --all or --list"
         )
-    from pixguard.reports.build import with_data_first
-    from pixguard.reports.render import render, render_sql
 
-    names = _names(table or [])
-    tables = []
-    if names or list_tables or everything:
-        tables = _build(db, None if everything else names, list_tables, options)
-    if audit:
+
+def _write_page(folder: Path, of: OfWhat, output: ReportOutput, device: str) -> None:
+    from pixguard.reports.page.writing import require_place
+
+    require_place(folder)
+    moved = data_dirs(of.data_dir or [])
+    with open_session(output.database, device) as session:
+        from pixguard.reports.page.composing import PageChoices, compose
+
+        choices = PageChoices(
+            of.dataset, of.chosen_model, of.size, output.paper, of.gallery, of.count, moved
+        )
+        result = compose(session, folder, choices)
+    print_result(result, output.json)
+
+
+def _draw(names: list[int | str], of: OfWhat, output: ReportOutput) -> None:
+    from pixguard.cli.figures import report_figures
+    from pixguard.reports.figures.build import draw_figure
+    from pixguard.reports.figures.request import ImageChoices
+    from pixguard.reports.figures.specs import figure_spec, kind_of
+    from pixguard.store.engine import reading
+
+    moved = data_dirs(of.data_dir or [])
+    chosen: dict[str, Any] = {
+        "dataset": of.dataset,
+        "model": of.chosen_model,
+        "size": of.size,
+    }
+    with reading(output.database) as engine:
+
+        def draw(name: int | str) -> "Drawing":
+            spec = figure_spec(name)
+            if not kind_of(spec).needs_images:
+                return draw_figure(engine, spec, **chosen)
+            with open_session(output.database, "auto") as session:
+                images = ImageChoices(session, moved, of.count, of.image)
+                return draw_figure(engine, spec, images=images, **chosen)
+
+        report_figures(names, draw, output.out, json=output.json, sql=output.sql)
+
+
+def _print_tables(which: WhichReports, of: OfWhat, output: ReportOutput) -> None:
+    from pixguard.reports.build import with_data_first
+
+    names = _names(which.table or [])
+    tables: list[ReportTable] = []
+    if names or which.list_tables or which.everything:
+        tables = _build(None if which.everything else names, which.list_tables, of, output)
+    if which.audit:
         from pixguard.reports.audit import audit_tables
 
         tables += audit_tables()
-
-    def text(shown: "Sequence[ReportTable]") -> str:
-        if sql and not json:
-            return render_sql(shown)
-        return render(
-            shown,
-            "json" if json else format,
-            width=shutil.get_terminal_size().columns if _is_terminal(out) else 80,
-            color=_is_terminal(out) and "NO_COLOR" not in os.environ,
-        )
-
-    if everything and out is not None and not out.suffix:
-        ending = "sql" if sql and not json else ENDINGS["json" if json else format]
+    out = output.out
+    if which.everything and out is not None and not out.suffix:
+        as_sql = output.sql and not output.json
+        ending = "sql" if as_sql else ENDINGS["json" if output.json else output.format]
         for one in tables:
-            write_atomically(out / f"table-{one.number}.{ending}", text([one]).encode())
+            write_atomically(out / f"table-{one.number}.{ending}", _text([one], output).encode())
         typer.echo(f"wrote {len(tables)} tables to {out}", err=True)
         return
-    output = text(with_data_first(tables) if everything else tables)
+    text = _text(with_data_first(tables) if which.everything else tables, output)
     if out is None:
-        typer.echo(output, nl=False)
+        typer.echo(text, nl=False)
         return
-    write_atomically(out, output.encode())
+    write_atomically(out, text.encode())
     typer.echo(f"wrote {out}", err=True)
 
 
 def _build(
-    database: str, names: list[int | str] | None, list_them: bool, options: dict[str, Any]
+    names: list[int | str] | None, list_them: bool, of: OfWhat, output: ReportOutput
 ) -> "list[ReportTable]":
     """Return tables; ``names`` None: all of them."""
     from pixguard.reports import build
@@ -162,21 +204,28 @@ def _build(
     from pixguard.store.engine import reading
 
     specs = table_specs().values() if names is None else [table_spec(name) for name in names]
-    with reading(database) as engine:
-        tables = list(build.build_tables(engine, specs, **options))
+    options: dict[str, Any] = {"dataset": of.dataset, "model": of.chosen_model, "size": of.size}
+    with reading(output.database) as engine:
+        tables = list(build.build_tables(engine, specs, paper=output.paper, **options))
         lists = [build.list_tables(engine), list_figures(engine)] if list_them else []
         return [*lists, *tables]
 
 
-def _model(asked: str) -> int | str | None:
-    return None if asked == "latest" else int(asked) if asked.isdecimal() else asked
+def _text(tables: "Sequence[ReportTable]", output: ReportOutput) -> str:
+    from pixguard.reports.render import render, render_sql
+
+    if output.sql and not output.json:
+        return render_sql(tables)
+    to_terminal = output.out is None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return render(
+        tables,
+        "json" if output.json else output.format,
+        width=shutil.get_terminal_size().columns if to_terminal else 80,
+        color=to_terminal and "NO_COLOR" not in os.environ,
+    )
 
 
 def _names(asked: list[str]) -> list[int | str]:
     """Return numbers and names from ``["32,33", "truth"]``, each once, in the order asked for."""
     words = [word.strip() for text in asked for word in text.split(",") if word.strip()]
     return list(dict.fromkeys(int(word) if word.isdecimal() else word for word in words))
-
-
-def _is_terminal(out: Path | None) -> bool:
-    return out is None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"

@@ -9,8 +9,10 @@ from typing import Any
 import torch
 
 from pixguard.errors import InterruptedRunError
-from pixguard.progress import Display, StopSignal
+from pixguard.models.device import pick_device
+from pixguard.progress import SILENT, Display, StopSignal
 from pixguard.provenance import environment
+from pixguard.store.location import files_folder
 from pixguard.store.writer import Writer
 
 
@@ -24,6 +26,22 @@ class Session:
     display: Display
     stop: StopSignal
     command: str
+
+    @classmethod
+    def of(
+        cls,
+        database: str,
+        device: str = "auto",
+        display: Display = SILENT,
+        stop: StopSignal = SILENT,
+        command: str = "",
+    ) -> "Session":
+        """Return a session on a database, its files beside it.
+
+        Raises:
+            UsageError: there is no such device.
+        """
+        return cls(database, files_folder(database), pick_device(device), display, stop, command)
 
     @property
     def weights(self) -> Path:

@@ -137,3 +137,13 @@ def _unescape(field: str) -> str:
     for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
         field = field.replace(code, character)
     return field
+
+
+def files_folder(database: str) -> Path:
+    """Return the folder beside the database that holds weights and checkpoints.
+
+    ``results.db`` has ``results-files``, wherever the file really lies; a database on a server has
+    ``pixguard-files`` in the working folder.
+    """
+    path = locate(database).path
+    return Path("pixguard-files") if path is None else path.with_name(f"{path.stem}-files")

@@ -146,7 +146,7 @@ def test_the_audit_needs_no_database(tmp_path: Path) -> None:
         (["--table", "32", "--model", "9"], 2, "no classifier with the id 9"),
         (["--figure", "3"], 2, "figure 3 is a schematic"),
         (["--figure", "99"], 2, "figure 99 is not in the paper"),
-        (["--figure", "heat"], 2, "'heat' is not the number of a figure"),
+        (["--figure", "heat"], 2, "there is no figure 'heat'"),
         (["--figure", "25", "--table", "32"], 2, "tables and figures were asked for at once"),
         (["--figure", "25,26", "--out", "one.png"], 2, "2 figures were asked for"),
         (["--figure", "25", "--out", "one.pdf"], 2, "cannot be written as '.pdf'"),

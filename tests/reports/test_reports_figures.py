@@ -14,18 +14,15 @@ from reports_miniature import Miniature
 from sqlalchemy import update
 
 from pixguard.errors import UsageError
-from pixguard.reports.figures import (
-    Drawing,
-    NotRunError,
-    draw_figure,
-    draw_map,
-    draw_panel,
-    figure_spec,
-    figure_specs,
-    image_subject,
-)
+from pixguard.reports.evidence import Evidence, Study
+from pixguard.reports.figures import panel, vulnerability
+from pixguard.reports.figures.build import draw_figure
+from pixguard.reports.figures.drawing import Drawing, NotRunError
 from pixguard.reports.figures.heatmap import cell_counts
 from pixguard.reports.figures.listing import list_figures
+from pixguard.reports.figures.request import FigureRequest
+from pixguard.reports.figures.specs import figure_spec, figure_specs, kind_of
+from pixguard.reports.figures.style import styled
 from pixguard.reports.figures.training_times import duration
 from pixguard.store import tables as t
 
@@ -69,7 +66,7 @@ def full(mini: Miniature) -> Miniature:
 
 def test_the_paper_s_figures_and_ours_are_registered() -> None:
     assert list(figure_specs()) == [*range(9, 27), *NAMES]
-    panels = [spec for spec in figure_specs().values() if spec.kind == "panel"]
+    panels = [spec for spec in figure_specs().values() if kind_of(spec) is panel.FIGURE]
     # The paper, captions of Figures 9 to 24; for 14 its text and Table 23.
     assert [(s.dataset, s.pixels, s.classifier, s.denoised) for s in panels] == [
         ("derma", 1, "resnet50", True),
@@ -93,7 +90,12 @@ def test_the_paper_s_figures_and_ours_are_registered() -> None:
 
 @pytest.mark.parametrize(
     ("number", "reason"),
-    [(8, "schematic"), (0, "not in the paper"), (27, "not in the paper"), ("heat", "nor a name")],
+    [
+        (8, "schematic"),
+        (0, "not in the paper"),
+        (27, "not in the paper"),
+        ("heat", "no figure 'heat'"),
+    ],
 )
 def test_other_figures_are_refused(number: int | str, reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
@@ -245,9 +247,9 @@ def test_without_a_success_there_is_no_heat_map(empty: Miniature) -> None:
     dataset = empty.dataset("oct", [(0, "a", None)])
     model = empty.model("classifier", "resnet50", dataset)
     empty.attempt(empty.attack(1), model, empty.image(dataset, "0"), 0)
-    for call, number in ((draw_figure, "heatmap"), (image_subject, 15)):
+    for number in ("heatmap", 15):
         with pytest.raises(NotRunError, match="no attack has succeeded") as caught:
-            call(empty.engine, figure_spec(number))
+            draw(empty, number)
         assert caught.value.hint == "pixguard attack --dataset oct --pixels 1 --model 1"
 
 
@@ -274,6 +276,15 @@ class PanelRow:
     image_index: int = 7
 
 
+def subject_of(
+    mini: Miniature, number: int | str, **options: int | str
+) -> tuple[FigureRequest, Study]:
+    """A request for a figure of images, and the study that it would show."""
+    request = FigureRequest(Evidence(mini.engine), figure_spec(number), **options)  # type: ignore[arg-type]
+    find = panel.panel_subject if isinstance(number, int) else vulnerability.vulnerability_subject
+    return request, find(request)
+
+
 def panel_rows(make: Callable[[], np.ndarray]) -> list[PanelRow]:
     names = ("clean", "attacked", "dae")
     return [
@@ -284,11 +295,12 @@ def panel_rows(make: Callable[[], np.ndarray]) -> list[PanelRow]:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_panel_circles_each_changed_pixel(mini: Miniature, channels: int) -> None:
-    wanted, shown = image_subject(mini.engine, figure_spec(15))
+    wanted, shown = subject_of(mini, 15)
     assert (shown.dataset, shown.architecture) == ("oct", "resnet50")
     assert shown.attack is not None and shown.attack.pixels == 1
     rows = panel_rows(lambda: np.full((28, 28, channels), 90, np.uint8))
-    drawing = draw_panel(wanted, shown, rows)
+    with styled():
+        drawing = panel.lay_out(wanted, shown, rows)
     circles = [
         [patch.center for patch in axes.patches if isinstance(patch, Circle)]
         for axes in drawing.figure.axes
@@ -306,9 +318,10 @@ def test_a_panel_circles_each_changed_pixel(mini: Miniature, channels: int) -> N
 
 
 def test_a_panel_of_attacks_alone_and_of_other_data_says_so(mini: Miniature) -> None:
-    wanted, shown = image_subject(mini.engine, figure_spec(17), dataset="derma")
+    wanted, shown = subject_of(mini, 17, dataset="derma")
     rows = panel_rows(lambda: np.zeros((28, 28, 1), np.uint8))
-    drawing = draw_panel(wanted, shown, rows)
+    with styled():
+        drawing = panel.lay_out(wanted, shown, rows)
     assert len(drawing.figure.axes) == 4
     title = "Examples of Successful One-Pixel Attacks: derma, phantom data, resnet50"
     assert drawing.title == f"{title} (form of Figure 17)"
@@ -329,11 +342,12 @@ class Found:
 
 
 def test_a_map_shows_confidence_in_percent_and_counts_pixels(mini: Miniature) -> None:
-    wanted, shown = image_subject(mini.engine, figure_spec("vulnerability"), model=2)
+    wanted, shown = subject_of(mini, "vulnerability", model=2)
     flips = np.zeros((28, 28), bool)
     flips[2, :7] = True
     found = Found(np.zeros((28, 28, 1), np.uint8), np.where(flips, 0.25, 0.75), flips)
-    drawing = draw_map(wanted, shown, found)
+    with styled():
+        drawing = vulnerability.lay_out(wanted, shown, found)
     _, lowest, who = drawing.figure.axes[:3]
     assert np.asarray(lowest.images[0].get_array())[2:4, 6].tolist() == [25, 75]
     assert np.asarray(who.images[1].get_array()).sum() == 7

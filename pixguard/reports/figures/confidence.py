@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pixguard.reports.figures.drawing import Drawing
-from pixguard.reports.figures.request import ATTEMPTS_NOTE, FigureRequest, pixels_text
+from pixguard.reports.figures.kind import FigureKind
+from pixguard.reports.figures.request import ATTEMPTS_NOTE, FigureRequest, FigureSpec, pixels_text
 from pixguard.reports.figures.style import BLUE, COLUMN_INCHES, GREY, VERMILLION, new_figure
 from pixguard.reports.querying import RowValues
 
@@ -85,3 +86,10 @@ def _panel(axes: "Axes", title: str, rows: Sequence[RowValues], most: int) -> No
     # matplotlib's stubs do not know that a legend of a scatter holds what a scatter is.
     for handle in legend.legend_handles:
         handle.set_sizes([22])  # type: ignore[union-attr]
+
+
+FIGURE = FigureKind(
+    (FigureSpec("confidence", "Confidence Before and After Attacks"),),
+    draw,
+    lambda request: request.told(request.plans()[0]),
+)

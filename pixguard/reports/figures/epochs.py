@@ -8,7 +8,8 @@ from pixguard.records import NATIVE_SIZE
 from pixguard.reports import commands
 from pixguard.reports.evidence import choose, matching
 from pixguard.reports.figures.drawing import Drawing
-from pixguard.reports.figures.request import FigureRequest
+from pixguard.reports.figures.kind import FigureKind
+from pixguard.reports.figures.request import FigureRequest, FigureSpec
 from pixguard.reports.figures.style import (
     BLUE,
     PAGE_INCHES,
@@ -132,3 +133,10 @@ def _curves(axes: "Axes", epochs: Sequence[RowValues]) -> None:
     axes.set_xlabel("epoch")
     axes.set_ylabel("loss")
     axes.grid(axis="y")
+
+
+FIGURE = FigureKind(
+    (FigureSpec("epochs", "Training Curves"),),
+    draw,
+    lambda request: str(epochs_of_dataset(request)[0]["dataset"]),
+)

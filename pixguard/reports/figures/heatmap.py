@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from pixguard.reports.evidence import Study
 from pixguard.reports.figures.drawing import Drawing
-from pixguard.reports.figures.request import ATTEMPTS_NOTE, FigureRequest, pixels_text
+from pixguard.reports.figures.kind import FigureKind
+from pixguard.reports.figures.request import ATTEMPTS_NOTE, FigureRequest, FigureSpec, pixels_text
 from pixguard.reports.figures.style import COLUMN_INCHES, GREY, new_figure
 from pixguard.reports.querying import RowValues
 
@@ -104,3 +105,10 @@ def _map(
     for spine in axes.spines.values():
         spine.set(visible=True, color=GREY)
     return image
+
+
+FIGURE = FigureKind(
+    (FigureSpec("heatmap", "Where the Pixels of Successful Attacks Lie"),),
+    draw,
+    lambda request: request.told(request.plans(successfully=True)[0]),
+)

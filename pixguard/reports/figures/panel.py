@@ -1,12 +1,13 @@
 """Figures 9 to 24: examples of attacked images, and what each denoiser makes of them."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from pixguard.reports import commands
 from pixguard.reports.evidence import Study, choose
 from pixguard.reports.figures.drawing import Drawing
-from pixguard.reports.figures.request import FigureRequest
+from pixguard.reports.figures.kind import FigureKind
+from pixguard.reports.figures.request import FigureRequest, FigureSpec
 from pixguard.reports.figures.style import (
     BLUE,
     COLUMN_INCHES,
@@ -21,48 +22,14 @@ from pixguard.reports.published import published_rows
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from pixguard.reports.figures.panel_images import PanelRow, Tile
+
 CLEAN, ATTACKED = "clean", "attacked"
 DENOISING_TABLE = 18
 """A published table whose rows are the paper's denoisers."""
 LARGEST_TILE, TEXT_INCHES, CHARACTERS = 1.45, 0.42, 18
 """The side of a tile and the text below it in inches, and how much of the text fits in an inch."""
 RED, HALO = "#FF0000", "white"
-
-
-class PanelTile(Protocol):
-    """One image with the classifier's decision on it."""
-
-    @property
-    def image(self) -> Any:
-        """The image, uint8 (H, W, C)."""
-
-    @property
-    def decision(self) -> str:
-        """What the classifier says."""
-
-    @property
-    def confidence(self) -> float:
-        """How sure it is, in [0, 1]."""
-
-    @property
-    def right(self) -> bool:
-        """Whether that is the image's true label."""
-
-
-class PanelRow(Protocol):
-    """One attempt."""
-
-    @property
-    def image_index(self) -> int:
-        """The image's index in its dataset."""
-
-    @property
-    def tiles(self) -> Mapping[str, PanelTile]:
-        """The tiles by column name: clean, attacked, and the denoisers'."""
-
-    @property
-    def pixels(self) -> Sequence[tuple[int, int]]:
-        """(row, col) of the changed pixels."""
 
 
 def panel_subject(request: FigureRequest) -> Study:
@@ -76,7 +43,29 @@ def panel_subject(request: FigureRequest) -> Study:
     return chosen
 
 
-def draw(request: FigureRequest, shown: Study, rows: Sequence[PanelRow]) -> Drawing:
+def draw(request: FigureRequest) -> Drawing:
+    """Return the panel of a few successful attempts.
+
+    Raises:
+        NotRunError: no attack was run, or none succeeded.
+        PixguardError: the images or the weights are not there.
+    """
+    shown = panel_subject(request)
+    subject = request.open_subject(shown)
+    from pixguard.reports.figures.panel_images import collect  # torch: the images are made here
+
+    assert request.images is not None and shown.attack is not None
+    rows = collect(
+        request.images.session,
+        subject,
+        attack_id=shown.attack.attack_id,
+        seed=shown.attack.seed,
+        count=request.images.count,
+    )
+    return lay_out(request, shown, rows)
+
+
+def lay_out(request: FigureRequest, shown: Study, rows: "Sequence[PanelRow]") -> Drawing:
     """Return the panel: a row an attempt, a column a kind of image.
 
     A red circle marks each changed pixel wherever it was changed or restored.
@@ -125,7 +114,7 @@ def _missing(request: FigureRequest, shown: Study, columns: Sequence[str]) -> li
     ]
 
 
-def _tile(axes: "Axes", tile: PanelTile, characters: int) -> None:
+def _tile(axes: "Axes", tile: "Tile", characters: int) -> None:
     show_image(axes, tile.image)
     mark = "✓" if tile.right else "✗"
     lines = wrapped(tile.decision, characters).split("\n")
@@ -144,7 +133,7 @@ def show_image(axes: "Axes", image: Any) -> None:
         spine.set_visible(False)
 
 
-def _circles(axes: "Axes", row: PanelRow) -> None:
+def _circles(axes: "Axes", row: "PanelRow") -> None:
     """Circle the changed pixels: red in white, seen on dark, bright and red alike."""
     from matplotlib.patches import Circle
     from matplotlib.patheffects import withStroke
@@ -158,3 +147,50 @@ def _circles(axes: "Axes", row: PanelRow) -> None:
         # A pixel at the edge keeps its whole circle.
         circle.set_clip_on(False)
         axes.add_patch(circle)
+
+
+def _spec(
+    number: int,
+    dataset: str,
+    pixels: int,
+    classifier: str = "resnet50",
+    *,
+    denoised: bool = True,
+    remark: str = "",
+) -> FigureSpec:
+    name = {"oct": "OCT"}.get(dataset, dataset.capitalize())
+    model = "DenseNet121 " if classifier == "densenet121" else ""
+    attack = f"{'One' if pixels == 1 else 'Two'}-Pixel Attack"
+    what, end = ("Denoising", " Images") if denoised else ("Successful", "s")
+    title = f"Examples of {what} {name} {model}{attack}{end}"
+    form = f"Examples of {what} {attack}{end}"
+    return FigureSpec(number, title, dataset, pixels, classifier, denoised, remark, form)
+
+
+PANELS = (
+    _spec(9, "derma", 1),
+    _spec(10, "derma", 2, denoised=False),
+    _spec(11, "derma", 2),
+    _spec(12, "pathology", 1, denoised=False),
+    _spec(13, "pathology", 2, denoised=False),
+    _spec(
+        14,
+        "pathology",
+        2,
+        remark="The paper's caption says one pixel; its text and Table 23 say two.",
+    ),
+    _spec(15, "oct", 1),
+    _spec(16, "oct", 2),
+    _spec(17, "chest", 1, denoised=False),
+    _spec(18, "chest", 1),
+    _spec(19, "chest", 2, denoised=False),
+    _spec(20, "chest", 2),
+    _spec(21, "derma", 2, "densenet121"),
+    _spec(22, "pathology", 2, "densenet121"),
+    _spec(23, "oct", 2, "densenet121"),
+    _spec(24, "chest", 2, "densenet121"),
+)
+
+FIGURE = FigureKind(
+    PANELS, draw, lambda request: request.told(panel_subject(request)), needs_images=True
+)

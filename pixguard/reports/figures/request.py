@@ -1,18 +1,23 @@
 """What a figure was asked for, and what is common to the figures of all kinds."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pixguard.config import DatasetRequest
+from pixguard.errors import UsageError
 from pixguard.reports import commands
 from pixguard.reports.evidence import Study, choose, matching
 from pixguard.reports.figures.drawing import Drawing, NotRunError
-from pixguard.reports.figures.registry import FigureSpec
 from pixguard.reports.figures.style import add_texts
 from pixguard.reports.request import Request, paper_datasets
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from pixguard.runner.session import Session
+    from pixguard.runner.subject import Subject
 
 ATTEMPTS_NOTE = (
     "Attempts: differential evolution, non-targeted, on the bare classifier, first repeat "
@@ -21,9 +26,71 @@ ATTEMPTS_NOTE = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class FigureSpec:
+    """A figure.
+
+    Attributes:
+        number: the paper's, or the name of a figure that the paper lacks.
+        title: the paper's, or ours.
+        dataset: the one dataset that it is about, or None where the database decides.
+        pixels: how many pixels the attack changes, or None for any number.
+        classifier: architecture, or None where the database decides.
+        denoised: a panel shows what denoisers make of the attacked images.
+        remark: what must be said about the paper's figure.
+        form: the title without the paper's dataset and classifier, for others in their place.
+    """
+
+    number: int | str
+    title: str
+    dataset: str | None = None
+    pixels: int | None = None
+    classifier: str | None = None
+    denoised: bool = False
+    remark: str = ""
+    form: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageChoices:
+    """Where a figure that shows images takes them from, and which.
+
+    Attributes:
+        session: where weights are, and what computes.
+        data_dirs: dataset name -> where its files are now; None stands for any other.
+        count: rows of a panel, at most.
+        image: index of the image to map; None: the first that the classifier gets right.
+    """
+
+    session: "Session"
+    data_dirs: Mapping[str | None, Path] = field(default_factory=dict)
+    count: int = 4
+    image: int | None = None
+
+
 @dataclass
 class FigureRequest(Request[FigureSpec]):
-    """One figure to draw."""
+    """One figure to draw; ``images`` is for those that show images."""
+
+    images: ImageChoices | None = None
+
+    def open_subject(self, shown: Study) -> "Subject":
+        """Open the classifier and the images of a study.
+
+        Raises:
+            UsageError: nobody said where images come from.
+            PixguardError: the images or the weights are not there.
+        """
+        if self.images is None:
+            raise UsageError(
+                f"figure {self.spec.number} shows images, which the database does not hold",
+                f"pixguard report --figure {self.spec.number}",
+            )
+        from pixguard.runner.subject import open_subject  # torch: only where images are shown
+
+        moved = self.images.data_dirs.get(shown.dataset, self.images.data_dirs.get(None))
+        asked = DatasetRequest(shown.dataset, shown.source, shown.size, moved)
+        return open_subject(self.images.session, asked, str(shown.classifier_id))
 
     def attacked(self, *, successfully: bool = False) -> list[Study]:
         """Return the attacks that fit the figure and the user's choices.
@@ -86,6 +153,12 @@ class FigureRequest(Request[FigureSpec]):
         asked = ", ".join(f"{key} {value}" for key, value in chosen.items() if value is not None)
         where = f" for {asked}" if asked else ""
         return NotRunError(f"{name}: not run: {reason}{where}", command)
+
+    def told(self, shown: Study) -> str:
+        """Return in words what data a figure about a study would show."""
+        if self.spec.dataset in paper_datasets():
+            return "as in the paper" if self.is_papers(shown) else "other data"
+        return shown.dataset
 
     def title(self, study: Study) -> str:
         """Return the paper's title for its own data, else one that says what is shown instead."""

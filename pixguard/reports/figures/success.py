@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from pixguard.reports.evidence import Study
 from pixguard.reports.figures.drawing import Drawing
-from pixguard.reports.figures.request import ATTEMPTS_NOTE, FigureRequest, pixels_text
+from pixguard.reports.figures.kind import FigureKind
+from pixguard.reports.figures.request import ATTEMPTS_NOTE, FigureRequest, FigureSpec, pixels_text
 from pixguard.reports.figures.style import COLUMN_INCHES, GREY, INK, PALETTE, new_figure, wrapped
 from pixguard.reports.querying import RowValues
 from pixguard.reports.statistics import wilson_interval
@@ -110,3 +111,10 @@ def _series(
             axes.plot([100 * end for end in interval], [y, y], color=color, solid_capstyle="butt")
             axes.plot(100 * succeeded / attacked, y, "os"[order % 2], color=color, markersize=4.5)
     axes.plot([], [], "os"[order % 2] + "-", color=color, markersize=4.5, label=f"{label} changed")
+
+
+FIGURE = FigureKind(
+    (FigureSpec("success", "Success Rate of Attacks by Class"),),
+    draw,
+    lambda request: request.told(request.plans()[0]),
+)

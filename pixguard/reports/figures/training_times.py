@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from pixguard.records import NATIVE
 from pixguard.reports import commands
 from pixguard.reports.figures.drawing import Drawing
-from pixguard.reports.figures.request import FigureRequest
+from pixguard.reports.figures.kind import FigureKind
+from pixguard.reports.figures.request import FigureRequest, FigureSpec
 from pixguard.reports.figures.style import (
     COLUMN_INCHES,
     GREY,
@@ -167,3 +168,22 @@ def duration(seconds: float) -> str:
         if seconds >= unit:
             return f"{seconds / unit:.3g} {name}"
     return f"{seconds:.2g} s" if seconds < 9.5 else f"{seconds:.0f} s"
+
+
+def _shown(request: FigureRequest) -> str:
+    return ", ".join(sorted({row["dataset"] for row in trainings(request)}))
+
+
+FIGURE = FigureKind(
+    (
+        FigureSpec(25, "Training Times of Classification Models"),
+        FigureSpec(
+            26,
+            "Training Times of Denoising Models",
+            denoised=True,
+            remark="The paper's caption says classification models; its text refers to denoising.",
+        ),
+    ),
+    draw,
+    _shown,
+)

@@ -37,7 +37,7 @@ class SheetLike(Protocol):
 
 
 class ImagesLike(Protocol):
-    """Where the images of a gallery are; see :mod:`pixguard.runner.page_images`."""
+    """Where the images of a gallery are; see :mod:`pixguard.reports.page.images`."""
 
     @property
     def sheets(self) -> Sequence[SheetLike]:

@@ -10,11 +10,11 @@ from pixguard.config import DatasetRequest
 from pixguard.datasets.base import ImageDataset, Images
 from pixguard.defences.restoring import restore
 from pixguard.errors import DataError, PixguardError, UsageError
+from pixguard.reports.page.restored_cache import RestoredCache, attacked_key
+from pixguard.reports.page.sprites import CELL_SIDE, Sheet, SheetWriter, strip
 from pixguard.runner.denoisers import load_denoiser
 from pixguard.runner.images import CHUNK, adversarial_images
-from pixguard.runner.restored_cache import RestoredCache, attacked_key
 from pixguard.runner.session import Session
-from pixguard.runner.sprites import CELL_SIDE, Sheet, SheetWriter, strip
 from pixguard.runner.subject import open_registered
 from pixguard.store import reader
 from pixguard.store.gallery import GalleryAttempt

@@ -15,11 +15,11 @@ from pixguard.datasets import open_dataset
 from pixguard.defences.denoisers import build_denoiser
 from pixguard.errors import InterruptedRunError
 from pixguard.progress import Silent
-from pixguard.runner import page_images
-from pixguard.runner.page_images import GalleryImages, collect_images
-from pixguard.runner.restored_cache import RestoredCache, attacked_key
+from pixguard.reports.page import images as page_images
+from pixguard.reports.page.images import GalleryImages, collect_images
+from pixguard.reports.page.restored_cache import RestoredCache, attacked_key
+from pixguard.reports.page.sprites import CELL_SIDE, Sheet, SheetWriter, fit, scaled
 from pixguard.runner.session import Session
-from pixguard.runner.sprites import CELL_SIDE, Sheet, SheetWriter, fit, scaled
 from pixguard.store import reader
 from pixguard.store.engine import open_engine
 from pixguard.store.gallery import GalleryAttempt, sample_attempts
