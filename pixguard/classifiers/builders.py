@@ -89,8 +89,8 @@ def build_classifier(
     architecture = canonical_name(architecture)
     if pretrained and (architecture == SMALL_CNN or architecture.startswith(TIMM)):
         raise UsageError(
-            f"--pretrained is for torchvision's networks; {architecture} is none",
-            "--model resnet50, or leave --pretrained out",
+            f"only torchvision's networks have pretrained weights; {architecture} is none",
+            "`architecture=resnet50`, or leave `pretrained=True` out",
         )
     if info.channels not in (1, COLOURS):
         raise UsageError(
@@ -112,7 +112,9 @@ def build_classifier(
         larger = [size for size in (28, 64, 128, 224) if _takes(network, info.channels, size)]
         raise UsageError(
             f"{architecture} cannot take images of {info.size}x{info.size} pixels",
-            f"--size {larger[0]}, or another --model" if larger else "choose another --model",
+            f"`size={larger[0]}`, or another `architecture=...`"
+            if larger
+            else "another `architecture=...`",
         )
     return Classifier(network, info.task, info.label_count, mean=mean, std=std).eval()
 

@@ -137,7 +137,7 @@ def fit(
         title: the title of the progress bar.
         fingerprint: what identifies this training in its checkpoint; by default the numbers
             of epochs and images, the batch size and the seed.
-        patience: stop after so many epochs in a row without a better validation loss; None to
+        patience: stop after that many epochs in a row without a better validation loss; None to
             go on. The weights are those of the last epoch, not of the best.
 
     Raises:
@@ -222,7 +222,8 @@ class _Totals:
         loss = float(self.loss_sum) / self.seen
         if not math.isfinite(loss):
             raise PixguardError(
-                f"training diverged: the loss is {loss} at {where}", "use a smaller --learning-rate"
+                f"training diverged: the loss is {loss} at {where}",
+                "use a smaller `learning_rate=...`",
             )
         correct = self.correct_sum
         return loss, None if correct is None else int(correct) / self.seen

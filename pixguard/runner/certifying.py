@@ -31,8 +31,8 @@ def certify(session: Session, subject: Subject, limit: int | None) -> dict[str, 
     Args:
         session: where, and who watches.
         subject: a polyphase vote.
-        limit: so many images, drawn without a look at them or their classes; a larger limit
-            contains a smaller one. None: all test images.
+        limit: at most that many images, drawn without a look at them or their classes; a larger
+            limit contains a smaller one. None: all test images.
 
     Returns:
         What ``pixguard certify apply --json`` prints, over all images that were asked for.
