@@ -40,6 +40,18 @@ class Entry:
         """Import the thing."""
         return load_target(self.target)
 
+    def settled(self, options: Any) -> Any:
+        """Return options, or the defaults where they are None; None where it has none.
+
+        Raises:
+            UsageError: they are those of something else.
+        """
+        if options is None:
+            return None if self.options is None else self.options()
+        if self.options is None or not isinstance(options, self.options):
+            raise UsageError(f"{self.name!r} does not take options of {type(options).__name__}")
+        return options
+
 
 EntryT = TypeVar("EntryT", bound=Entry)
 OptionsT = TypeVar("OptionsT", bound=type[Any])

@@ -28,7 +28,8 @@ from torch.utils.data import DataLoader, Dataset
 from pixguard.config import DenoiserSettings
 from pixguard.datasets.base import Images
 from pixguard.defences.denoisers import DENOISERS, build_denoiser
-from pixguard.defences.training import annealed_l0, train_denoiser
+from pixguard.defences.denoisers.noise2noise import annealed_l0
+from pixguard.defences.training import train_denoiser
 from pixguard.errors import PixguardError
 from pixguard.models.device import describe, pick_device
 from pixguard.models.training_loop import Workplace
@@ -72,11 +73,9 @@ def with_impulses(image: Tensor, level: float) -> Tensor:
     return torch.where(torch.rand(image.shape[1:]) < level, torch.rand_like(image), image)
 
 
-def plain_seconds(
-    denoiser: nn.Module, images: Images, settings: DenoiserSettings, device: torch.device
-) -> float:
+def plain_seconds(images: Images, settings: DenoiserSettings, device: torch.device) -> float:
     """Return the time of one epoch as people write it."""
-    denoiser.to(device).train()
+    denoiser = build_denoiser(settings.name, images.shape[-1]).to(device).train()
     optimizer = torch.optim.Adam(denoiser.parameters(), lr=settings.learning_rate)
     loader = DataLoader(NoisyImages(images, settings), settings.batch_size, shuffle=True)
     started = synchronised(device)
@@ -93,29 +92,26 @@ def plain_seconds(
     return synchronised(device) - started
 
 
-def our_seconds(
-    denoiser: nn.Module, images: Images, settings: DenoiserSettings, device: torch.device
-) -> float:
+def our_seconds(images: Images, settings: DenoiserSettings, device: torch.device) -> float:
     """Return the time of one epoch of pixguard's loop."""
-    return train_denoiser(denoiser, images, images[:0], settings, Workplace(device)).seconds
+    _, fit = train_denoiser(settings, images, images[:0], Workplace(device))
+    return fit.seconds
 
 
 def measure(name: str, images: Images, rounds: int, device: torch.device) -> dict[str, Any]:
     """Return a row: throughputs, and their ratio in every round."""
     settings = DenoiserSettings(name, epochs=1)
-    channels = images.shape[-1]
     loops = {"ours": our_seconds, "plain": plain_seconds}
     seconds: dict[str, list[float]] = {loop: [] for loop in loops}
     for run in loops.values():  # one batch each: what is compiled and allocated once
-        run(build_denoiser(name, channels), images[: settings.batch_size], settings, device)
+        run(images[: settings.batch_size], settings, device)
     for turn in range(rounds):
         for loop in sorted(loops, reverse=bool(turn % 2)):
-            denoiser = build_denoiser(name, channels)
-            seconds[loop].append(loops[loop](denoiser, images, settings, device))
+            seconds[loop].append(loops[loop](images, settings, device))
     ratios = [plain / ours for ours, plain in zip(*seconds.values(), strict=True)]
     return {
         "model": name,
-        "parameters": f"{parameter_counts(build_denoiser(name, channels))[0]:,}",
+        "parameters": f"{parameter_counts(build_denoiser(name, images.shape[-1]))[0]:,}",
         "ours": len(images) / median(seconds["ours"]),
         "plain": len(images) / median(seconds["plain"]),
         "ratio": median(ratios),

@@ -37,7 +37,7 @@ def moved(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def with_random_pixels(images: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
-    """Return images of which the first half has so many pixels changed, as an attack changes them.
+    """Return images of which the first half has pixels changed, as an attack changes them.
 
     Places are drawn without search, distinct in an image. A colour is, half of the time each, a
     corner of the colour cube (what attacks end at) or any of its 8-bit values.

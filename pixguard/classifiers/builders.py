@@ -16,6 +16,7 @@ from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.pretrained import load_pretrained
 from pixguard.classifiers.small_cnn import SmallCNN
 from pixguard.errors import UsageError
+from pixguard.models.seeding import seeded
 from pixguard.records import DatasetInfo
 
 SMALL_CNN = "small-cnn"
@@ -88,8 +89,8 @@ def build_classifier(
     architecture = canonical_name(architecture)
     if pretrained and (architecture == SMALL_CNN or architecture.startswith(TIMM)):
         raise UsageError(
-            f"--pretrained is for torchvision's networks; {architecture} is none",
-            "--model resnet50, or leave --pretrained out",
+            f"only torchvision's networks have pretrained weights; {architecture} is none",
+            "`architecture=resnet50`, or leave `pretrained=True` out",
         )
     if info.channels not in (1, COLOURS):
         raise UsageError(
@@ -97,8 +98,7 @@ def build_classifier(
             f"{info.channels}",
             "convert the images to grayscale or RGB",
         )
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with seeded(seed):
         network = _build_network(architecture, info.channels, info.label_count, info.size)
     half = (0.5,) * COLOURS
     mean, std = load_pretrained(network, architecture, say) if pretrained else (half, half)
@@ -112,7 +112,9 @@ def build_classifier(
         larger = [size for size in (28, 64, 128, 224) if _takes(network, info.channels, size)]
         raise UsageError(
             f"{architecture} cannot take images of {info.size}x{info.size} pixels",
-            f"--size {larger[0]}, or another --model" if larger else "choose another --model",
+            f"`size={larger[0]}`, or another `architecture=...`"
+            if larger
+            else "another `architecture=...`",
         )
     return Classifier(network, info.task, info.label_count, mean=mean, std=std).eval()
 

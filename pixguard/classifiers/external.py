@@ -29,7 +29,7 @@ SUFFIXES: dict[Format, str] = {
 
 _FORMATS = (
     "a TorchScript file (torch.jit.save), an exported program (torch.export.save), or "
-    "--builder module:function --weights FILE"
+    "`builder=module:function` with `weights=FILE`"
 )
 
 
@@ -72,7 +72,7 @@ class RecordedNetwork(nn.Module):
         if images.requires_grad and not self.differentiable:
             raise UsageError(
                 "this classifier gives no gradient with respect to its images",
-                "--attack corner --order grid, or another attack that sees answers only",
+                "`attack=corner` with `order=grid`, or another attack that sees answers only",
             )
         # Recorded views hold for the plain layout only. And a TorchScript program is optimised
         # after its first runs, from where on its answers would differ in the last bits.
@@ -119,7 +119,7 @@ def detect_format(content: bytes, name: str) -> Format:
         raise UsageError(
             f"{name} holds weights (or a pickled model, which pixguard does not unpickle), "
             "not a program",
-            f"--builder module:function --weights {name}, where function returns the network",
+            f"`builder=module:function` with `weights={name}`, where function returns the network",
         )
     raise UsageError(f"{name} holds no model that pixguard can read", _FORMATS)
 
@@ -185,7 +185,7 @@ def build_network(builder: str, arguments: Mapping[str, Any]) -> nn.Module:
     except Exception as error:  # it is the user's code
         raise UsageError(
             f"{builder} failed: {type(error).__name__}: {reason(error)}",
-            "--arguments '{\"name\": value, ...}' for what the function needs",
+            "`arguments='{\"name\": value, ...}'` for what the function needs",
         ) from error
     if not isinstance(network, nn.Module):
         raise UsageError(
@@ -207,7 +207,7 @@ def source_sha256(builder: str) -> str:
 def _function(builder: str) -> Any:
     module_name, _, function_name = builder.partition(":")
     if not module_name or not function_name:
-        raise UsageError(f"{builder!r} names no function", "--builder module:function")
+        raise UsageError(f"{builder!r} names no function", "`builder=module:function`")
     sys.path.insert(0, os.getcwd())
     try:
         module = importlib.import_module(module_name)
@@ -223,6 +223,6 @@ def _function(builder: str) -> Any:
     if not callable(function):
         raise UsageError(
             f"the module {module_name!r} has no function {function_name!r}",
-            "--builder module:function",
+            "`builder=module:function`",
         )
     return function

@@ -90,7 +90,7 @@ def _check_batches(classifier: Classifier, some: Tensor, info: DatasetInfo) -> N
     told = next(iter(failing.values()))
     raise UsageError(
         f"the model does not run on images of {channels} x {height} x {width} ({told})",
-        f"--size {sides[0]}" if sides else "check what images the model takes",
+        f"`size={sides[0]}`" if sides else "check what images the model takes",
     )
 
 
@@ -110,7 +110,7 @@ def _check_outputs(outputs: object, info: DatasetInfo) -> None:
         )
     if not outputs.isfinite().all():
         raise UsageError(
-            "the model's outputs are not finite", "check its weights, and --mean and --std"
+            "the model's outputs are not finite", "check its weights, and `mean=...` and `std=...`"
         )
 
 

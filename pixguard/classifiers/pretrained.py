@@ -44,7 +44,7 @@ def load_pretrained(
         raise UsageError(
             f"torchvision's weights fit {architecture} of {len(fitting)} tensors only: more than "
             f"its last layer differs ({', '.join(sorted(left)[:3])}, ...)",
-            "leave --pretrained out",
+            "leave `pretrained=True` out",
         )
     network.load_state_dict(own | fitting)
     transforms = weights.transforms()

@@ -102,7 +102,7 @@ class _Trainee:
         if not self.train_size:
             raise DataError(
                 f"dataset {dataset.info.name!r} has no images to train on",
-                "--split paper, or a dataset with a training split",
+                "`split=paper`, or a dataset with a training split",
             )
         _check_options(dataset, settings)
         self._kind: LossName = settings.loss or default_loss(dataset.info.task)
@@ -184,14 +184,14 @@ def default_loss(task: Task) -> LossName:
 def _check_options(dataset: ImageDataset, settings: TrainSettings) -> None:
     if settings.loss == "ce" and dataset.info.task == "multi-label":
         raise UsageError(
-            f"--loss ce is for one class an image; images of {dataset.info.name!r} have any number",
-            "--loss bce, or --loss focal",
+            f"the loss ce is for one class an image, and {dataset.info.name!r} has several labels",
+            "`loss=bce`, or `loss=focal`",
         )
     if settings.adversarial > dataset.info.size**2:
         raise UsageError(
             f"images of {dataset.info.size} x {dataset.info.size} do not have "
             f"{settings.adversarial} pixels",
-            "--adversarial 2",
+            "`adversarial=2`",
         )
 
 

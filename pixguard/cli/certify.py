@@ -36,11 +36,12 @@ def train(
 ) -> None:
     """Train a polyphase vote: one classifier, asked about each sub-image of every s-th pixel."""
     with open_session(output.database, run.device) as session:
-        from pixguard.runner.certifying import train_on
+        from pixguard.runner.classifier_training import VoteTraining
         from pixguard.runner.subject import open_for_training
+        from pixguard.runner.training import train as run_training
 
-        dataset = open_for_training(session, data)
-        result = train_on(session, dataset, settings, resume=run.resume, fresh_seed=run.fresh_seed)
+        training = VoteTraining(open_for_training(session, data), settings)
+        result = run_training(session, training, resume=run.resume, fresh_seed=run.fresh_seed)
     print_result(result, output.json)
 
 

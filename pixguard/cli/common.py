@@ -141,7 +141,8 @@ def _checked_options(command: Any, options: dict[str, Any]) -> dict[str, Any]:
     chosen = {key.replace("-", "_"): value for key, value in options.items()}
     if unknown := sorted(set(chosen) - known):
         raise UsageError(
-            f"pixguard.toml gives {command.name!r} the option {unknown[0]!r}, which it has not",
+            f"pixguard.toml gives {command.name!r} the option {unknown[0]!r}, which it does not "
+            "have",
             f"pixguard {command.name} --help",
         )
     return chosen

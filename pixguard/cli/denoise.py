@@ -1,12 +1,16 @@
 """``pixguard denoise``: train denoisers, and apply them to successfully attacked images."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar
+
+import typer
 
 from pixguard.cli.common import new_app, open_session, print_result
 from pixguard.cli.groups import ClassifierOptions, DeviceOptions, OutputOptions, RunOptions
-from pixguard.cli.options import command
+from pixguard.cli.options import Own, command, own_options
 from pixguard.config import DatasetRequest, DenoiserSettings, Settings, TrainingRequest, setting
+from pixguard.defences.denoisers.registry import DENOISERS
 
 app = new_app("Train denoisers, and restore successfully attacked images with them.")
 
@@ -29,15 +33,22 @@ class RestoringOptions(Settings):
 @app.command()
 @command
 def train(
-    data: TrainingRequest, settings: DenoiserSettings, run: RunOptions, output: OutputOptions
+    ctx: typer.Context,
+    data: TrainingRequest,
+    settings: DenoiserSettings,
+    run: RunOptions,
+    output: OutputOptions,
+    own: Annotated[Mapping[str, Any], Own(DENOISERS)],
 ) -> None:
     """Train a denoiser on a dataset's training images with noise, and register it."""
+    settings = replace(settings, options=own_options(ctx, DENOISERS, settings.name, own))
     with open_session(output.database, run.device) as session:
-        from pixguard.runner.denoiser_training import train_on
+        from pixguard.runner.denoiser_training import DenoiserTraining
         from pixguard.runner.subject import open_for_training
+        from pixguard.runner.training import train as run_training
 
-        dataset = open_for_training(session, data)
-        result = train_on(session, dataset, settings, resume=run.resume, fresh_seed=run.fresh_seed)
+        training = DenoiserTraining(open_for_training(session, data), settings)
+        result = run_training(session, training, resume=run.resume, fresh_seed=run.fresh_seed)
     print_result(result, output.json)
 
 

@@ -1,7 +1,7 @@
 """``pixguard denoise validate | ablation | depth``: Tables 3, 4 and 5 as resumable plans."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import typer
@@ -10,9 +10,8 @@ from pixguard.cli.common import open_session, print_result
 from pixguard.cli.groups import OutputOptions, RunOptions
 from pixguard.cli.options import Without, command
 from pixguard.config import DenoiserSettings, Settings, TrainingRequest, setting
+from pixguard.defences.denoisers.variants import PAPER_DATASET
 
-PAPER_DATASET = "medicalmnist"
-PAPER_CLASS = "AbdomenCT"
 PLANS = {
     "validate": "Table 3: train the original autoencoder and the DAE, and judge them on noise.",
     "ablation": "Table 4: train the DAE with its modules added one by one, and judge each.",
@@ -51,13 +50,11 @@ def _command(plan: str) -> Callable[..., None]:
     @command
     def carry_out(
         data: Annotated[PlanData, Without("phantom_images", "skip_bad")],
-        settings: Annotated[DenoiserSettings, Without("name", "noise_kind", "patience", "variant")],
+        settings: Annotated[DenoiserSettings, Without("name", "noise_kind", "patience")],
         options: PlanOptions,
         run: Annotated[RunOptions, Without("fresh_seed")],
         output: OutputOptions,
     ) -> None:
-        if settings.only_class is None and data.name == PAPER_DATASET:
-            settings = replace(settings, only_class=PAPER_CLASS)
         with open_session(output.database, run.device) as session:
             from pixguard.runner.ablation import run_plan
             from pixguard.runner.subject import open_for_training

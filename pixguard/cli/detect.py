@@ -42,11 +42,13 @@ def train(
     """Train a detector on the images of a class, and register it."""
     settings = replace(settings, options=own_options(ctx, DETECTORS, settings.name, own))
     with open_session(output.database, run.device) as session:
-        from pixguard.runner.detector_training import train_on
+        from pixguard.runner.detector_training import train_detectors
         from pixguard.runner.subject import open_for_training
 
         dataset = open_for_training(session, data)
-        result = train_on(session, dataset, settings, resume=run.resume, fresh_seed=run.fresh_seed)
+        result = train_detectors(
+            session, dataset, settings, resume=run.resume, fresh_seed=run.fresh_seed
+        )
     print_result(result, output.json)
 
 

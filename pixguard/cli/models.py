@@ -11,10 +11,10 @@ from pixguard.cli.models_add import add
 from pixguard.cli.options import command
 from pixguard.cli.tables import print_rows
 from pixguard.config.settings import Settings, required, setting
-from pixguard.records import ModelKind
+from pixguard.records import DatasetInfo, ModelKind
 
 if TYPE_CHECKING:
-    from pixguard.store.reader import StoredDataset, StoredModel
+    from pixguard.store.reader import StoredModel
 
 app = new_app("The registry of trained classifiers, denoisers and detectors.")
 app.command()(add)
@@ -54,11 +54,10 @@ class ExportedModel(ModelChoice):
 def list_models(wanted: ListOptions, output: OutputOptions) -> None:
     """List the models, oldest first."""
     from pixguard.store import reader
-    from pixguard.store.engine import open_engine
+    from pixguard.store.engine import reading
 
-    found = reader.models(
-        open_engine(output.database), kind=wanted.kind, dataset_name=wanted.dataset
-    )
+    with reading(output.database) as engine:
+        found = reader.models(engine, kind=wanted.kind, dataset_name=wanted.dataset)
     if output.json:
         print_json([_flat(model) for model in found])
         return
@@ -81,11 +80,11 @@ def list_models(wanted: ListOptions, output: OutputOptions) -> None:
 @command
 def show(choice: ShownModel, output: OutputOptions) -> None:
     """Show everything that is stored about a model, or its layers (paper, Tables 1 and 2)."""
-    found = _find(output.database, choice.model)
+    found, info = _find(output.database, choice.model)
     if choice.layers:
-        _show_layers(found, output.database, output.json)
+        _show_layers(found, info, output.json)
         return
-    print_result(_describe(found, output.database), output.json)
+    print_result(_describe(found, info), output.json)
 
 
 @app.command()
@@ -96,24 +95,26 @@ def export(choice: ExportedModel, output: OutputOptions) -> None:
     from pixguard.store.location import files_folder
 
     database = output.database
-    found = _find(database, choice.model)
-    card = export_model(
-        found, files_folder(database) / "weights", choice.to, _describe(found, database)
-    )
+    found, info = _find(database, choice.model)
+    weights = files_folder(database) / "weights"
+    card = export_model(found, weights, choice.to, _describe(found, info))
     print_result({"weights": str(choice.to), "description": str(card)}, output.json)
 
 
-def _find(db: str, selector: str) -> "StoredModel":
+def _find(db: str, selector: str) -> "tuple[StoredModel, DatasetInfo]":
+    """Return a model, and the dataset that it was trained on."""
     from pixguard.store import reader
-    from pixguard.store.engine import open_engine
+    from pixguard.store.engine import reading
 
-    return reader.find_model(open_engine(db), selector)
+    with reading(db) as engine:
+        model = reader.find_model(engine, selector)
+        return model, reader.dataset(engine, model.dataset_id).info
 
 
-def _show_layers(model: "StoredModel", db: str, as_json: bool) -> None:
+def _show_layers(model: "StoredModel", info: DatasetInfo, as_json: bool) -> None:
     from pixguard.runner.layers import layers_of_model
 
-    table = layers_of_model(model, _dataset(model, db).info)
+    table = layers_of_model(model, info)
     rows = [{"layer": n, **dataclasses.asdict(row)} for n, row in enumerate(table.rows, start=1)]
     totals = {
         "total_parameters": table.total_parameters,
@@ -131,17 +132,8 @@ def _show_layers(model: "StoredModel", db: str, as_json: bool) -> None:
     print_rows([dict(zip(columns, line, strict=True)) for line in lines], "")
 
 
-def _describe(model: "StoredModel", db: str) -> dict[str, Any]:
-    return {**_flat(model), "dataset": dataclasses.asdict(_dataset(model, db).info)}
-
-
-def _dataset(model: "StoredModel", db: str) -> "StoredDataset":
-    from pixguard.store import reader
-    from pixguard.store.engine import open_engine
-
-    datasets = reader.datasets(open_engine(db), name=model.dataset_name)
-    (dataset,) = [stored for stored in datasets if stored.id == model.dataset_id]
-    return dataset
+def _describe(model: "StoredModel", info: DatasetInfo) -> dict[str, Any]:
+    return {**_flat(model), "dataset": dataclasses.asdict(info)}
 
 
 def _flat(model: "StoredModel") -> dict[str, Any]:

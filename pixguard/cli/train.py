@@ -12,9 +12,10 @@ def train(
 ) -> None:
     """Train a classifier as the paper did, judge it on the test images, and register it."""
     with open_session(output.database, run.device) as session:
-        from pixguard.runner.classifier_training import train_on
+        from pixguard.runner.classifier_training import ClassifierTraining
         from pixguard.runner.subject import open_for_training
+        from pixguard.runner.training import train as run_training
 
-        dataset = open_for_training(session, data)
-        result = train_on(session, dataset, settings, resume=run.resume, fresh_seed=run.fresh_seed)
+        training = ClassifierTraining(open_for_training(session, data), settings)
+        result = run_training(session, training, resume=run.resume, fresh_seed=run.fresh_seed)
     print_result(result, output.json)

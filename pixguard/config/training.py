@@ -1,7 +1,8 @@
 """How classifiers, denoisers and detectors are trained.
 
 The fields are also what identifies a training: the same values give the same checkpoint, and
-find the same finished model. Renaming one, or adding one, orphans both.
+find the same finished model. Renaming one, or adding one, orphans both; options of one method
+belong into its registry, where they touch its own trainings only.
 """
 
 from dataclasses import asdict, dataclass
@@ -26,7 +27,7 @@ class TrainSettings(Settings):
     )
     epochs: int = setting(100, "At most.", low=1, unit="epochs")
     batch_size: int = setting(64, "Images of a step.", low=2, unit="images")
-    learning_rate: float = setting(0.001, "Of stochastic gradient descent.", low=0.0)
+    learning_rate: float = setting(0.001, "Of stochastic gradient descent.", low=1e-9)
     momentum: float = setting(0.9, "Of stochastic gradient descent.", low=0.0)
     stop_train_accuracy: float = setting(0.95, "Stop above this training accuracy and ...")
     stop_val_accuracy: float = setting(0.90, "... above this validation accuracy.")
@@ -72,8 +73,8 @@ class DenoiserSettings(Settings):
     """Training of a denoiser; the defaults are the paper's (section 3.1.2) or marked inferred.
 
     ``learning_rate`` is inferred for all but the median-layer CNN. Noise is random-valued impulse
-    noise, or another kind of :mod:`pixguard.defences.noise`. ``variant`` names a configuration of
-    the DAE (Tables 4 and 5), None its proposed one.
+    noise, or another kind of :mod:`pixguard.defences.noise`. ``options`` are the denoiser's own
+    (:mod:`pixguard.defences.denoisers.registry`), None for its defaults.
     """
 
     panel: ClassVar[str] = "Training"
@@ -81,7 +82,7 @@ class DenoiserSettings(Settings):
     name: str = setting("dae", "Which denoiser.", flag="--model")
     epochs: int = setting(100, "At most.", low=1, unit="epochs")
     batch_size: int = setting(16, "Images of a step.", low=1, unit="images")
-    learning_rate: float = setting(0.001, "Of Adam.", low=0.0)
+    learning_rate: float = setting(0.001, "Of Adam.", low=1e-9)
     noise: float = setting(
         0.10,
         "Level of the noise: share of pixels (impulse, salt-and-pepper), standard deviation for a "
@@ -92,10 +93,15 @@ class DenoiserSettings(Settings):
     patience: int | None = setting(
         None, "Stop after that many epochs without a better validation loss.", low=1, unit="epochs"
     )
-    variant: str | None = setting(None, "Of the dae, by its name in Tables 4 and 5: depth-3, ...")
     only_class: str | None = setting(None, "Train on the images of one class, by name.")
     limit: int | None = setting(None, "Train on at most that many images.", low=1, unit="images")
     seed: int = setting(0, "Seed of every random choice.", low=0, panel="Run")
+    options: Settings | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """Return what identifies the training: every setting, the denoiser's own among them."""
+        # Databases and checkpoints hold a variant of every denoiser.
+        return {"variant": None, **_flat(self)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,5 +131,10 @@ class DetectorSettings(Settings):
 
     def identity(self) -> dict[str, Any]:
         """Return what identifies the training: every setting, the detector's own among them."""
-        own = {} if self.options is None else asdict(self.options)
-        return {**{name: v for name, v in asdict(self).items() if name != "options"}, **own}
+        return _flat(self)
+
+
+def _flat(settings: DenoiserSettings | DetectorSettings) -> dict[str, Any]:
+    values = asdict(settings)
+    own = values.pop("options") or {}
+    return {**values, **own}

@@ -112,7 +112,7 @@ def k_pixel_noise(images: Tensor, level: float | Tensor, generator: torch.Genera
     if most > height * width:
         raise UsageError(
             f"images of {height} x {width} have no {most} pixels to replace",
-            f"--noise {height * width} or less",
+            f"`noise={height * width}` or less",
         )
     draws = _uniform(images, (count, height * width), generator)
     chosen = draws.topk(most, dim=1, largest=False).indices
@@ -157,19 +157,17 @@ def check_noise(kind: str, level: float) -> None:
         UsageError: with what the level of that kind is.
     """
     if kind not in NOISES:
-        raise UsageError(
-            f"there is no noise named {kind!r}", f"--noise-kind, one of: {', '.join(NOISES)}"
-        )
+        raise UsageError(f"there is no noise named {kind!r}", f"one of: {', '.join(NOISES)}")
     if kind == K_PIXEL:
         if level < 1 or not float(level).is_integer():
             raise UsageError(
                 f"the level of k-pixel noise is a number of pixels, not {level:g}",
-                "--noise 1, or another whole number",
+                "`noise=1`, or another whole number",
             )
     elif not 0 <= level <= 1:
         raise UsageError(
             f"the level of {kind} noise is a share from 0 to 1, not {level:g}",
-            "--noise 0.1; a sigma on the scale of 0 to 255 is to be divided by 255",
+            "`noise=0.1`; a sigma on the scale of 0 to 255 is to be divided by 255",
         )
 
 

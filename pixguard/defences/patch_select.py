@@ -12,7 +12,7 @@ WINDOW = 3
 """Side of a patch in pixels (inferred)."""
 
 PERCENTILE = 99.9
-"""Of clean images' pixels, so many are to be kept, in percent (inferred)."""
+"""Share of clean images' pixels that is to be kept, in percent (inferred)."""
 
 
 def largest_changes(images: Tensor, restored: Tensor, window: int) -> Tensor:

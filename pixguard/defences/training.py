@@ -4,7 +4,9 @@ The recipe here maps noisy images to clean ones under the mean squared error. A 
 departs from it derives its own, in its own file.
 """
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,11 +16,13 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from pixguard.config import DenoiserSettings
 from pixguard.datasets.base import Images
-from pixguard.defences.denoisers.registry import DENOISERS
+from pixguard.defences.denoisers import build_denoiser
+from pixguard.defences.denoisers.registry import DENOISERS, DenoiserOptions
 from pixguard.defences.noise import add_noise, check_noise
 from pixguard.errors import UsageError
 from pixguard.models.device import trains_in_bfloat16
 from pixguard.models.inputs import unit_range
+from pixguard.models.seeding import seeded
 from pixguard.models.training_loop import Fit, Workplace, fit
 from pixguard.records import EpochRecord, digest
 from pixguard.registry import load_target
@@ -116,75 +120,56 @@ def _tensor(images: Images) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(images))
 
 
-def draw_weights(module: nn.Module, seed: int) -> None:
-    """Draw a module's weights anew, as torch would, but from a seed; moves it to the CPU.
-
-    Drawn on the CPU, the weights are the same whatever they are trained on.
+def with_own_options(settings: DenoiserSettings) -> DenoiserSettings:
+    """Return the settings of a denoiser that can be trained, its own options among them.
 
     Raises:
-        TypeError: a layer has parameters and no ``reset_parameters``: they would stay as whatever
-            random stream happened to make them.
+        UsageError: there is no denoiser of that name, none to train, or the options are another's.
     """
-    module.cpu()
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        for layer in module.modules():
-            # Some of torch's layers keep theirs private.
-            reset = getattr(layer, "reset_parameters", None) or getattr(
-                layer, "_reset_parameters", None
-            )
-            if reset is not None:
-                reset()
-            elif own := [name for name, _ in layer.named_parameters(recurse=False)]:
-                raise TypeError(
-                    f"{type(layer).__name__} has parameters ({', '.join(own)}) and no "
-                    "reset_parameters: its weights cannot be drawn from a seed"
-                )
-
-
-def load_recipe(name: str) -> type[Recipe]:
-    """Return how a denoiser is trained.
-
-    Raises:
-        UsageError: there is no denoiser of that name, or none to train.
-    """
-    entry = DENOISERS[name]
+    entry = DENOISERS[settings.name]
     if not entry.trained:
         trained = ", ".join(one.name for one in DENOISERS if one.trained)
-        raise UsageError(f"the denoiser {name!r} needs no training", f"one of: {trained}")
-    recipe: type[Recipe] = load_target(entry.recipe)
-    return recipe
+        raise UsageError(f"the denoiser {settings.name!r} needs no training", f"one of: {trained}")
+    return replace(settings, options=entry.settled(settings.options))
+
+
+def builder_parameters(settings: DenoiserSettings) -> dict[str, Any]:
+    """Return what a denoiser's own options come to: its builder's arguments."""
+    own = settings.options
+    return own.parameters() if isinstance(own, DenoiserOptions) else {}
 
 
 def train_denoiser(
-    denoiser: nn.Module,
+    settings: DenoiserSettings,
     images_train: Images,
     images_val: Images,
-    settings: DenoiserSettings,
     at: Workplace,
-) -> Fit:
+    parameters: Mapping[str, Any] | None = None,
+) -> tuple[nn.Module, Fit]:
     """Train a denoiser from fresh weights, or go on from a checkpoint where there is one.
 
     Weights, order and noise depend on the settings alone: a training that was interrupted and
-    went on is, on a CPU, bit for bit the one that was not. The denoiser is left on the device.
+    went on is, on a CPU, bit for bit the one that was not.
 
     Args:
-        denoiser: what :func:`~pixguard.defences.denoisers.build_denoiser` made of
-            ``settings.name``; its weights are replaced.
+        settings: of which denoiser, and how to train it.
         images_train: uint8 (N, H, W, C), an array or a memory map; ``settings.limit`` draws that
             many of them, without regard to their order.
         images_val: uint8 (M, H, W, C), M may be 0 (no validation loss then).
-        settings: of which denoiser, and how to train it.
         at: where the denoiser is trained and the noise is made. Its checkpoint knows the settings
             and the number of images; its name must tell denoisers of other parameters and images
             of other datasets apart.
+        parameters: arguments of the denoiser's builder; None for what its options come to.
+
+    Returns:
+        The denoiser, on the device, and what its training came to.
 
     Raises:
         UsageError: there are no training images, the denoiser is not one to train, there is no
             such noise, or ``settings.patience`` has no validation images to judge by.
         PixguardError: the loss is not finite, or the checkpoint is that of another training.
     """
-    recipe = load_recipe(settings.name)
+    settings = with_own_options(settings)
     check_noise(settings.noise_kind, settings.noise)
     if settings.patience is not None and not len(images_val):
         raise UsageError(
@@ -194,10 +179,14 @@ def train_denoiser(
     if settings.limit is not None and settings.limit < len(images_train):
         drawn = np.random.default_rng(settings.seed).permutation(len(images_train))
         images_train = images_train[np.sort(drawn[: settings.limit])]
-    draw_weights(denoiser, settings.seed)
+    if parameters is None:
+        parameters = builder_parameters(settings)
+    with seeded(settings.seed):
+        denoiser = build_denoiser(settings.name, images_train.shape[-1], **parameters)
+    recipe: type[Recipe] = load_target(DENOISERS[settings.name].recipe)
     trainee = recipe(denoiser, images_train, images_val, settings, at.device)
     try:
-        return fit(
+        return denoiser, fit(
             trainee,
             epochs=settings.epochs,
             batch_size=settings.batch_size,
@@ -206,7 +195,7 @@ def train_denoiser(
             display=at.display,
             stop=at.stop,
             title=f"training {settings.name}",
-            fingerprint=digest({**asdict(settings), "images": len(images_train)}),
+            fingerprint=digest({**settings.identity(), "images": len(images_train)}),
             patience=settings.patience,
         )
     finally:

@@ -21,15 +21,13 @@ def pick_device(name: str | None = None) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise UsageError(
-            f"{name!r} is not a device", "--device auto, cpu, cuda or cuda:N"
-        ) from error
+        raise UsageError(f"{name!r} is not a device", "auto, cpu, cuda or cuda:N") from error
     # Decisions are compared in float64, which rules out devices such as mps.
     if device.type not in ("cpu", "cuda"):
-        raise UsageError(f"pixguard does not run on {name!r}", "--device auto, cpu, cuda or cuda:N")
+        raise UsageError(f"pixguard does not run on {name!r}", "auto, cpu, cuda or cuda:N")
     found = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device.type == "cuda" and (device.index or 0) >= found:
-        raise UsageError(f"there is no {name!r}: torch finds {found} CUDA devices", "--device cpu")
+        raise UsageError(f"there is no {name!r}: torch finds {found} CUDA devices", "`device=cpu`")
     return device
 
 

@@ -7,8 +7,7 @@ that a training that was interrupted and went on is bit-identical on a CPU to on
 
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +20,7 @@ from torch import Tensor
 from pixguard.errors import PixguardError, UsageError
 from pixguard.models.checkpoint import Checkpoint, Trained
 from pixguard.models.prefetching import batches_on
+from pixguard.models.seeding import seeded
 from pixguard.progress import SILENT, Display, Progress, StopSignal
 from pixguard.records import EpochRecord, digest
 
@@ -137,7 +137,7 @@ def fit(
         title: the title of the progress bar.
         fingerprint: what identifies this training in its checkpoint; by default the numbers
             of epochs and images, the batch size and the seed.
-        patience: stop after so many epochs in a row without a better validation loss; None to
+        patience: stop after that many epochs in a row without a better validation loss; None to
             go on. The weights are those of the last epoch, not of the best.
 
     Raises:
@@ -222,7 +222,8 @@ class _Totals:
         loss = float(self.loss_sum) / self.seen
         if not math.isfinite(loss):
             raise PixguardError(
-                f"training diverged: the loss is {loss} at {where}", "use a smaller --learning-rate"
+                f"training diverged: the loss is {loss} at {where}",
+                "use a smaller `learning_rate=...`",
             )
         correct = self.correct_sum
         return loss, None if correct is None else int(correct) / self.seen
@@ -242,7 +243,7 @@ def _run_epoch(
     device = next(trainee.module.parameters()).device
     look_every = 1 if device.type == "cpu" else LOOK_EVERY
     totals = _Totals()
-    with _seeded(device, _stream(seed, epoch)):
+    with seeded(_stream(seed, epoch), device):
         trainee.module.train()
         trainee.begin_epoch(epoch, epochs)
         order = np.random.default_rng((seed, epoch)).permutation(trainee.train_size)
@@ -288,15 +289,3 @@ def _batches(order: NDArray[np.int64], batch_size: int) -> list[NDArray[np.int64
 def _stream(*key: int) -> int:
     """Derive a seed for torch from integers that are not negative."""
     return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0])
-
-
-@contextmanager
-def _seeded(device: torch.device, seed: int) -> Iterator[None]:
-    """Seed torch's own generators, which dropout layers draw from, and put them back after."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        torch.default_generator.manual_seed(seed)
-        if device.type == "cuda":
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        yield

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pixguard.defences.denoisers.registry import UNTRAINED
+from pixguard.defences.denoisers.variants import PAPER_CLASS, PAPER_DATASET
 from pixguard.reports.querying import RowValues
 
 SYNTHETIC_SOURCE = "phantom"
-PAPER_DATASET = "medicalmnist"
-PAPER_CLASS = "AbdomenCT"
 _OWN = frozenset({"name", "variant", "training_key"})
 """Hyper-parameters that tell the denoisers of a plan apart."""
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,24 +13,29 @@ from torch import Tensor, nn
 from pixguard.config import DenoiserSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.datasets.overview import content
-from pixguard.defences.denoisers.registry import UNTRAINED
-from pixguard.defences.denoisers.variants import TABLE_4, TABLE_5, Variant
-from pixguard.defences.noise import IMPULSE, impulse_noise
+from pixguard.defences.denoisers.registry import UNTRAINED, DAEOptions
+from pixguard.defences.denoisers.variants import (
+    PAPER_CLASS,
+    PAPER_DATASET,
+    TABLE_4,
+    TABLE_5,
+    Variant,
+)
+from pixguard.defences.noise import IMPULSE, check_noise, impulse_noise
 from pixguard.defences.restoring import restore
 from pixguard.errors import UsageError
 from pixguard.metrics import METRICS
 from pixguard.models.inputs import to_unit_range
 from pixguard.records import DenoisingRecord, digest
 from pixguard.runner.chunks import in_chunks
-from pixguard.runner.denoiser_training import indices_of_class, train_on
+from pixguard.runner.denoiser_training import DenoiserTraining
 from pixguard.runner.denoisers import load_denoiser, register_untrained
-from pixguard.runner.registering import require_one_size, training_key
-from pixguard.runner.restoring import CHUNK
+from pixguard.runner.images import CHUNK, drawn, indices_of_class
 from pixguard.runner.scoring import score_record
 from pixguard.runner.session import Session
+from pixguard.runner.training import begun, finished_trainings, require_one_size, train
 from pixguard.store import reader
 from pixguard.store.denoisings import scored_images
-from pixguard.store.engine import reading
 from pixguard.store.reader import StoredModel
 from pixguard.store.writer import Writer
 
@@ -60,8 +65,9 @@ def run_plan(
         session: where to work.
         dataset: its training images train, its test images judge.
         plan: one of :data:`PLANS`.
-        settings: of all denoisers alike; each takes the place of ``name`` and ``variant``.
-        test_limit: judge on so many test images, drawn with the seed; None for all.
+        settings: of all denoisers alike; each takes the place of ``name`` and ``options``. Of the
+            paper's dataset, ``only_class`` None is the paper's class.
+        test_limit: judge on at most that many test images, drawn with the seed; None for all.
         resume: go on with a plan that was begun.
 
     Returns:
@@ -73,10 +79,19 @@ def run_plan(
         InterruptedRunError: a stop was requested; what is finished is kept.
     """
     require_one_size(dataset.info, "a comparison of denoisers")
+    check_noise(IMPULSE, settings.noise)
+    if settings.only_class is None and dataset.info.name == PAPER_DATASET:
+        settings = replace(settings, only_class=PAPER_CLASS)
     indices = _test_indices(dataset, settings, test_limit)
-    trainings = {v.label: replace(settings, name=v.denoiser, variant=v.name) for v in PLANS[plan]}
+    trainings = {
+        v.label: DenoiserTraining(
+            dataset,
+            replace(settings, name=v.denoiser, options=DAEOptions(v.name) if v.name else None),
+        )
+        for v in PLANS[plan]
+    }
     if not resume:
-        _refuse_to_go_on(session, dataset, list(trainings.values()))
+        _refuse_to_go_on(session, list(trainings.values()))
     done: dict[str, Any] = {}
 
     def judge(models: Mapping[str, StoredModel], writer: Writer) -> None:
@@ -89,11 +104,11 @@ def run_plan(
         judge(
             {n: register_untrained(writer, n, dataset.info, dataset_id) for n in UNTRAINED}, writer
         )
-    for label, own in trainings.items():
+    for label, training in trainings.items():
         session.display.say(f"{plan}: {label}")
-        trained = train_on(session, dataset, own, resume=True)
+        trained = train(session, training, resume=True)
         session.honour_stop("the finished denoisers are kept", session.again(settings.seed))
-        with session.writer(_config(plan, own, test_limit), settings.seed) as writer:
+        with session.writer(_config(plan, training.settings, test_limit), settings.seed) as writer:
             stored = reader.model(writer.engine, trained["model"])
             judge({label: stored}, writer)
     return {
@@ -125,25 +140,16 @@ def _test_indices(
             f"{dataset.info.name!r} has no test images{whose}",
             "`split=paper` keeps one image in five for the test",
         )
-    if limit is None or limit >= len(indices):
-        return indices
-    drawn = np.random.default_rng(settings.seed).permutation(len(indices))[:limit]
-    chosen: NDArray[np.int64] = indices[np.sort(drawn)]
-    return chosen
+    return drawn(indices, limit, settings.seed)
 
 
-def _refuse_to_go_on(
-    session: Session, dataset: ImageDataset, trainings: Sequence[DenoiserSettings]
-) -> None:
-    with reading(session.database, create=True, writable=True) as engine:
-        models = reader.models(engine, kind="denoiser")
-    trained = {m.record.hyperparameters.get("training_key") for m in models}
-    keys = [training_key(dataset.info, asdict(settings)) for settings in trainings]
-    begun = [key for key in keys if key in trained or session.checkpoint(key).exists()]
-    if begun:
+def _refuse_to_go_on(session: Session, trainings: Sequence[DenoiserTraining]) -> None:
+    finished = finished_trainings(session)
+    found = [t for t in trainings if begun(session, finished, t.key)]
+    if found:
         raise UsageError(
-            f"{len(begun)} of the {len(keys)} denoisers of this plan are trained or begun",
-            f"to go on: {session.again(trainings[0].seed)}",
+            f"{len(found)} of the {len(trainings)} denoisers of this plan are trained or begun",
+            f"to go on: {session.again(trainings[0].settings.seed)}",
         )
 
 
@@ -198,19 +204,17 @@ def _judge(
     # Batches are cut from the whole list: a result does not depend on where a run stopped.
     batches = np.array_split(indices, range(CHUNK, len(indices), CHUNK))
     missing = [[int(i) for i in batch if image_ids[int(i)] not in present] for batch in batches]
-    todo = [(own, batch) for own, batch in zip(missing, batches, strict=True) if own]
-    turns = in_chunks(
+    for own, _ in in_chunks(
         session,
         f"judging {stored.record.architecture}",
-        [own for own, _ in todo],
+        [own for own in missing if own],
         len(indices),
         kept="the finished images are committed",
         again=session.again(settings.seed),
         writer=writer,
         done=found,
-    )
-    for (own, _), (_, batch) in zip(turns, todo, strict=False):
-        records = _restored(session, dataset, denoiser, batch, settings)
+    ):
+        records = _restored(session, dataset, denoiser, batches[missing.index(list(own))], settings)
         for index in own:
             writer.denoising(
                 records[index], metric_ids, image_id=image_ids[index], denoiser_id=stored.id

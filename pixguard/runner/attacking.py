@@ -78,7 +78,7 @@ def attack(
         if done and not resume:
             raise UsageError(
                 f"{done} of the {total} attempts of this plan are in {session.database}",
-                "--resume to go on with what is missing, or --fresh-seed for another sample",
+                "`resume=True` to go on with what is missing, or `fresh_seed=True` to draw another",
             )
         if done:
             session.display.say(f"found {done} of {total} attempts; {total - done} left to do")
@@ -97,7 +97,7 @@ def open_search(subject: Subject, settings: AttackSettings) -> tuple[Search, Att
     """Return the search and its full record.
 
     Raises:
-        UsageError: the search does not work on such images, or so many pixels; the definition of
+        UsageError: the search does not work on such images, or that many pixels; the definition of
             success is not for such an attack; the dataset has no such target.
     """
     info = subject.dataset.info

@@ -1,34 +1,21 @@
-"""Trains polyphase votes, and writes down how many changed pixels their decisions withstand."""
+"""Writes down how many changed pixels a vote's decisions withstand."""
 
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pixguard.classifiers.training import train_classifier
-from pixguard.config import VoteSettings
 from pixguard.datasets.base import ImageDataset
-from pixguard.defences.certificates.polyphase_vote import (
-    as_classifier,
-    build_voter,
-    phase_dataset,
-)
 from pixguard.defences.certificates.registry import CERTIFICATES
 from pixguard.errors import UsageError
 from pixguard.models.inputs import to_unit_range
-from pixguard.models.training_loop import Workplace
-from pixguard.records import POLYPHASE_VOTE, CertificateRecord
+from pixguard.records import CertificateRecord
 from pixguard.registry import load_target
 from pixguard.runner.chunks import cut, in_chunks
-from pixguard.runner.classifier_training import complete, conclude
-from pixguard.runner.registering import Made, begin_training, with_fresh_seed
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
-from pixguard.runner.training import Job
 from pixguard.store.certificates import certificates
 from pixguard.store.writer import Writer
 
@@ -38,60 +25,14 @@ REPORTED = (1, 2)
 """Numbers of changed pixels that are counted at the end."""
 
 
-def train_on(
-    session: Session,
-    dataset: ImageDataset,
-    settings: VoteSettings,
-    *,
-    resume: bool,
-    fresh_seed: bool = False,
-) -> dict[str, Any]:
-    """Train a voter on the phases of a dataset's training images, and register the vote.
-
-    Returns:
-        What ``pixguard certify train --json`` prints; ``train_accuracy`` is the voter's.
-
-    Raises:
-        UsageError: the stride does not fit the images, the dataset is multi-label, or this
-            training exists and ``resume`` is not set.
-        DataError: there are no images to train on.
-        InterruptedRunError: a stop was requested; the finished epochs are kept.
-    """
-    settings = complete(settings, dataset.info)
-    if fresh_seed:
-        settings = with_fresh_seed(session, dataset.info, settings)
-    stride = settings.stride
-    voter = build_voter(settings.architecture, stride, dataset.info, settings.seed)
-    training = begin_training(session, dataset.info, asdict(settings), resume)
-    classifier = as_classifier(voter, stride).to(session.device)
-
-    def make(at: Workplace) -> Made:
-        session.display.say(f"{stride**2} sub-images an image, {stride} x {stride} interleaved")
-        images = phase_dataset(dataset, stride, _members(dataset, settings))
-        fit = train_classifier(voter, images, replace(settings, limit=None), at)
-        parameters = {"voter": settings.architecture, "stride": stride}
-        whole = replace(fit, train_size=fit.train_size // stride**2)
-        return Made(classifier, whole, parameters)
-
-    job = Job("classifier", POLYPHASE_VOTE, asdict(settings), make)
-    result = conclude(session, dataset, training, job, classifier)
-    return {**result, "stride": stride, "votes": stride**2}
-
-
-def _members(dataset: ImageDataset, settings: VoteSettings) -> NDArray[np.int64]:
-    """Return the images whose phases are trained on, as many as the limit says, or judged."""
-    drawn = np.random.default_rng(settings.seed).permutation(dataset.indices("train"))
-    return np.sort(np.concatenate([drawn[: settings.limit], dataset.indices("val")]))
-
-
 def certify(session: Session, subject: Subject, limit: int | None) -> dict[str, Any]:
     """Certify test images that the database holds no certificate of yet.
 
     Args:
         session: where, and who watches.
         subject: a polyphase vote.
-        limit: so many images, drawn without a look at them or their classes; a larger limit
-            contains a smaller one. None: all test images.
+        limit: at most that many images, drawn without a look at them or their classes; a larger
+            limit contains a smaller one. None: all test images.
 
     Returns:
         What ``pixguard certify apply --json`` prints, over all images that were asked for.

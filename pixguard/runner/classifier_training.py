@@ -1,128 +1,142 @@
-"""Trains classifiers, and judges them on the test images."""
+"""Classifiers and votes to train, and to judge on the test images."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pixguard.classifiers.builders import build_classifier, canonical_name
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.training import default_loss, train_classifier
-from pixguard.config import TrainSettings
+from pixguard.config import TrainSettings, VoteSettings
 from pixguard.datasets.base import ImageDataset
-from pixguard.models.training_loop import Workplace
-from pixguard.models.weights import load_weights
-from pixguard.records import DatasetInfo, PredictionRecord
-from pixguard.runner.judging import judge_test_images
-from pixguard.runner.registering import (
-    Made,
-    Training,
-    begin_training,
-    require_one_size,
-    with_fresh_seed,
+from pixguard.defences.certificates.polyphase_vote import (
+    as_classifier,
+    build_voter,
+    phase_dataset,
 )
+from pixguard.models.training_loop import Workplace
+from pixguard.records import POLYPHASE_VOTE
+from pixguard.runner.judging import judge_test_images
 from pixguard.runner.session import Session
-from pixguard.runner.subject import Subject
-from pixguard.runner.training import Job, described, train
+from pixguard.runner.subject import Subject, open_stored
+from pixguard.runner.training import Made, Training, described, require_one_size
 from pixguard.store.reader import StoredModel
 from pixguard.store.writer import Writer
 
-AnyTrainSettings = TypeVar("AnyTrainSettings", bound=TrainSettings)
+TrainSettingsT = TypeVar("TrainSettingsT", bound=TrainSettings)
 
 
-def complete(settings: AnyTrainSettings, info: DatasetInfo) -> AnyTrainSettings:
-    """Return the settings as they identify a training, with nothing left open.
+class _JudgedTraining(Training[TrainSettingsT]):
+    """What classifiers and votes share: the paper's loss by default, and the test images."""
 
-    So the same training has the same key, whoever asks for it.
-    """
-    return replace(
-        settings,
-        architecture=canonical_name(settings.architecture),
-        loss=settings.loss or default_loss(info.task),
-    )
+    kind = "classifier"
+    concludes_again = True
 
+    def __init__(self, dataset: ImageDataset, settings: TrainSettingsT) -> None:
+        require_one_size(dataset.info, "training a classifier")
+        settled = replace(
+            settings,
+            architecture=canonical_name(settings.architecture),
+            loss=settings.loss or default_loss(dataset.info.task),
+        )
+        super().__init__(dataset, settled)
 
-def train_on(
-    session: Session,
-    dataset: ImageDataset,
-    settings: TrainSettings,
-    *,
-    resume: bool,
-    fresh_seed: bool = False,
-) -> dict[str, Any]:
-    """Train a classifier on a dataset's training images and register it.
-
-    Returns:
-        What ``pixguard train --json`` prints.
-
-    Raises:
-        UsageError: this training exists, and ``resume`` is not set; or images have many sizes.
-        InterruptedRunError: a stop was requested; the finished epochs are kept.
-    """
-    info, settings = dataset.info, complete(settings, dataset.info)
-    require_one_size(info, "training a classifier")
-    if fresh_seed:
-        settings = with_fresh_seed(session, info, settings)
-    training = begin_training(session, info, asdict(settings), resume)
-    classifier = build_classifier(
-        settings.architecture,
-        info,
-        seed=settings.seed,
-        pretrained=settings.pretrained and training.done is None,
-        say=session.display.say,
-    ).to(session.device)
-
-    def make(at: Workplace) -> Made:
-        return Made(classifier, train_classifier(classifier, dataset, settings, at))
-
-    job = Job("classifier", settings.architecture, asdict(settings), make)
-    return conclude(session, dataset, training, job, classifier)
-
-
-def conclude(
-    session: Session,
-    dataset: ImageDataset,
-    training: Training,
-    job: Job,
-    classifier: Classifier,
-) -> dict[str, Any]:
-    """Train a classifier, register it, and judge it on the test images.
-
-    Args:
-        session: where to judge.
-        dataset: what it is trained and judged on.
-        training: as it was begun.
-        job: how it is trained; ``finish`` is set here.
-        classifier: on the session's device; where it was trained before, it gets its weights.
-
-    Returns:
-        What ``pixguard train --json`` prints.
-
-    Raises:
-        InterruptedRunError: a stop was requested; the decisions made so far are kept.
-    """
-    predictions: Mapping[int, PredictionRecord] = {}
-    again = session.again(int(job.identity["seed"]))
-
-    def judge(writer: Writer, stored: StoredModel) -> None:
-        nonlocal predictions
-        if training.done is not None:
-            record = stored.record
-            load_weights(classifier, session.weights / record.weights_file, record.weights_sha256)
-        subject = Subject(dataset, stored.dataset_id, stored, classifier.eval())
+    def conclude(
+        self, session: Session, writer: Writer, stored: StoredModel, made: Made | None
+    ) -> dict[str, Any]:
+        """Judge the test images; a training that was stopped while it did so goes on from there."""
+        dataset = self.dataset
+        if made is None:
+            classifier = open_stored(session, stored, dataset.info)
+        else:
+            assert isinstance(made.module, Classifier)
+            classifier = made.module.eval()
+        subject = Subject(dataset, stored.dataset_id, stored, classifier)
+        again = session.again(self.settings.seed)
         predictions = judge_test_images(session, writer, subject, again)
+        tested = dataset.indices("test").tolist()
+        correct = sum(predictions[i].predicted == dataset.label_set(i) for i in tested)
+        return {
+            "architecture": stored.record.architecture,
+            **described(stored, dataset.info),
+            "train_accuracy": stored.record.train_accuracy,
+            "test_images": len(tested),
+            "test_correct": correct,
+            "test_accuracy": correct / len(tested) if tested else None,
+            "weights": str(session.weights / stored.record.weights_file),
+        }
 
-    job = replace(job, finish=judge, finish_again=True)
-    stored = train(session, dataset.info, training, job)
-    tested = dataset.indices("test").tolist()
-    correct = sum(predictions[i].predicted == dataset.label_set(i) for i in tested)
-    return {
-        "model": stored.id,
-        "already_trained": training.done is not None,
-        "architecture": stored.record.architecture,
-        **described(stored, dataset.info),
-        "train_accuracy": stored.record.train_accuracy,
-        "test_images": len(tested),
-        "test_correct": correct,
-        "test_accuracy": correct / len(tested) if tested else None,
-        "weights": str(session.weights / stored.record.weights_file),
-    }
+
+class ClassifierTraining(_JudgedTraining[TrainSettings]):
+    """A classifier of a dataset's images.
+
+    Raises:
+        UsageError: there is no such architecture, or images have many sizes.
+    """
+
+    @property
+    def architecture(self) -> str:
+        """The network's name."""
+        return self.settings.architecture
+
+    def make(self, at: Workplace) -> Made:
+        """Train it on the training images."""
+        settings = self.settings
+        classifier = build_classifier(
+            settings.architecture,
+            self.dataset.info,
+            seed=settings.seed,
+            pretrained=settings.pretrained,
+            say=at.display.say,
+        )
+        return Made(classifier, train_classifier(classifier, self.dataset, settings, at))
+
+
+class VoteTraining(_JudgedTraining[VoteSettings]):
+    """A polyphase vote: a voter on the phases of a dataset's images.
+
+    What is told of it is what is told of a classifier; ``train_accuracy`` is the voter's.
+
+    Raises:
+        UsageError: the stride does not fit the images, or the dataset is multi-label.
+    """
+
+    def __init__(self, dataset: ImageDataset, settings: VoteSettings) -> None:
+        super().__init__(dataset, settings)
+        own = self.settings
+        self._voter = build_voter(own.architecture, own.stride, dataset.info, own.seed)
+
+    @property
+    def architecture(self) -> str:
+        """That of every vote, whatever the voter's is."""
+        return POLYPHASE_VOTE
+
+    def make(self, at: Workplace) -> Made:
+        """Train the voter.
+
+        Raises:
+            DataError: there are no images to train on.
+        """
+        settings, stride = self.settings, self.settings.stride
+        at.display.say(f"{stride**2} sub-images an image, {stride} x {stride} interleaved")
+        images = phase_dataset(self.dataset, stride, self._members())
+        fit = train_classifier(self._voter, images, replace(settings, limit=None), at)
+        whole = replace(fit, train_size=fit.train_size // stride**2)
+        parameters = {"voter": settings.architecture, "stride": stride}
+        return Made(as_classifier(self._voter, stride), whole, parameters)
+
+    def _members(self) -> NDArray[np.int64]:
+        """Return the images whose phases are trained on, as many as the limit says, or judged."""
+        dataset, settings = self.dataset, self.settings
+        drawn = np.random.default_rng(settings.seed).permutation(dataset.indices("train"))
+        return np.sort(np.concatenate([drawn[: settings.limit], dataset.indices("val")]))
+
+    def conclude(
+        self, session: Session, writer: Writer, stored: StoredModel, made: Made | None
+    ) -> dict[str, Any]:
+        """As of a classifier, with the number of votes."""
+        told = super().conclude(session, writer, stored, made)
+        stride = self.settings.stride
+        return {**told, "stride": stride, "votes": stride**2}

@@ -47,7 +47,7 @@ def find_defence(engine: Engine, subject: Subject, selector: str) -> Defence:
     if not trained:
         raise UsageError(
             f"no denoiser has been trained for {name!r}",
-            f"pixguard denoise train --dataset {name}, or --through median",
+            f"pixguard denoise train --dataset {name}, or `through=median`",
         )
     return Defence(label(trained[-1]), trained[-1])
 

@@ -1,21 +1,20 @@
 """Lets detectors score clean images and attacked ones: what raises an alarm, and what does not."""
 
 import math
-import time
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Engine
+from torch import Tensor
 
 from pixguard.config import DatasetRequest
 from pixguard.datasets.base import ImageDataset
 from pixguard.defences.detectors.scoring import score_images
 from pixguard.errors import UsageError
-from pixguard.records import DetectionRecord, Split
-from pixguard.runner.chunks import in_chunks
-from pixguard.runner.denoiser_training import indices_of_class
+from pixguard.records import DetectionRecord
+from pixguard.runner.applying import Application, Source
 from pixguard.runner.detectors import find_detectors, label, load_detector, normal_class
-from pixguard.runner.restoring import adversarial_images, chunks_alike
+from pixguard.runner.images import indices_of_class
 from pixguard.runner.session import Session
 from pixguard.runner.subject import describe, open_registered
 from pixguard.store import outcomes, reader
@@ -72,7 +71,7 @@ def apply(
         if attacked is None:
             session.display.say("no classifier was attacked: only clean images are scored")
         results = {
-            label(stored): _Application(session, writer, dataset, stored).run(fooling)
+            label(stored): _Detection(session, writer, dataset, stored).run_on(fooling)
             for stored in chosen
         }
     return {
@@ -111,94 +110,70 @@ def _attacked_classifier(
     )
 
 
-class _Application:
+class _Detection(Application):
     """One detector on one dataset."""
+
+    kept = "the finished detections are committed"
 
     def __init__(
         self, session: Session, writer: Writer, dataset: ImageDataset, stored: StoredModel
     ) -> None:
-        self._session, self._writer, self._dataset = session, writer, dataset
-        self._stored = stored
+        self._found = detections(writer.engine, stored.id)
+        super().__init__(session, writer, dataset, self._found)
+        self._stored, self._normal = stored, normal_class(stored)
         self._detector = load_detector(session, stored, dataset.info.channels)
-        self._present = detections(writer.engine, stored.id)
 
-    def run(self, fooling: Sequence[StoredAttempt]) -> dict[str, Any]:
+    def run_on(self, fooling: Sequence[StoredAttempt]) -> dict[str, Any]:
         """Score what was not scored yet; return how much that was, and how it turned out."""
         clean = self._clean_images()
-        counts = {}
+        counts: dict[str, int] = {}
         for kind, images in (("clean", clean), ("attacked", fooling)):
-            counts[f"{kind}_found"], counts[f"{kind}_scored"] = self._score_all(images, kind)
+            title = f"{kind} images, normal: {self._normal}"
+            found, scored, _ = self.apply(images, title, "flagged")
+            counts |= {f"{kind}_found": found, f"{kind}_scored": scored}
         return {**counts, **self._figures(clean)}
 
     def _clean_images(self) -> list[AttackedImage]:
-        normal = normal_class(self._stored)
         indices = [
-            *map(int, indices_of_class(self._dataset, "val", normal)),
-            *map(int, self._dataset.indices("test")),
+            *map(int, indices_of_class(self.dataset, "val", self._normal)),
+            *map(int, self.dataset.indices("test")),
         ]
-        ids = self._writer.images(self._stored.dataset_id, self._dataset.records(indices))
+        ids = self.writer.images(self._stored.dataset_id, self.dataset.records(indices))
         return [AttackedImage(ids[index], index, "") for index in indices]
 
-    def _score_all(
-        self, images: Sequence[StoredAttempt] | Sequence[AttackedImage], kind: str
-    ) -> tuple[int, int]:
-        """Return how many were found, and how many scored now."""
-        todo = [i for i in images if (i.attempt_id, i.image_id) not in self._present]
-        done = flagged = 0
-        title = f"{kind} images, normal: {normal_class(self._stored)}"
-        for chunk, note in in_chunks(
-            self._session,
-            title,
-            chunks_alike(self._dataset, todo),
-            len(todo),
-            kept="the finished detections are committed",
-            writer=self._writer,
-        ):
-            flagged += self._score(chunk)
-            done += len(chunk)
-            note(f"{100 * flagged / done:.1f} % flagged")
-        return len(images) - len(todo), done
+    def run(self, images: Tensor) -> Sequence[float]:
+        scores: list[float] = score_images(self._detector, images).tolist()
+        return scores
 
-    def _score(self, chunk: Sequence[StoredAttempt | AttackedImage]) -> int:
-        """Score and store a chunk; return how many raised an alarm."""
-        started = time.perf_counter()
-        _, images = adversarial_images(self._session, self._dataset, chunk)
-        scores = score_images(self._detector, images).tolist()
-        elapsed_ms = (time.perf_counter() - started) * 1000 / len(chunk)
-        for source, score in zip(chunk, scores, strict=True):
-            found = StoredDetection(score, score > 0)
-            self._present[source.attempt_id, source.image_id] = found
-            self._writer.detection(
-                DetectionRecord(
-                    image_index=source.image_index,
-                    attempt_id=source.attempt_id,
-                    score=score,
-                    flagged=found.flagged,
-                    elapsed_ms=elapsed_ms,
-                ),
-                image_id=source.image_id,
-                detector_id=self._stored.id,
-            )
-        return sum(score > 0 for score in scores)
+    def store(self, source: Source, result: float, elapsed_ms: float) -> bool:
+        """Store a score; return whether it raises an alarm."""
+        found = StoredDetection(result, result > 0)
+        self._found[source.attempt_id, source.image_id] = found
+        self.writer.detection(
+            DetectionRecord(
+                image_index=source.image_index,
+                attempt_id=source.attempt_id,
+                score=result,
+                flagged=found.flagged,
+                elapsed_ms=elapsed_ms,
+            ),
+            image_id=source.image_id,
+            detector_id=self._stored.id,
+        )
+        return found.flagged
 
     def _figures(self, clean: Sequence[AttackedImage]) -> dict[str, Any]:
         """Return how often normal images raise an alarm, others do, and thresholds for fewer.
 
         A threshold is taken on validation images, and what it does is told of test images.
         """
-        stored = self._stored
-        splits: tuple[Split, ...] = ("val", "test")
-        normal = {
-            int(index)
-            for split in splits
-            for index in indices_of_class(self._dataset, split, normal_class(stored))
-        }
-        test = set(map(int, self._dataset.indices("test")))
+        normal = set(map(int, indices_of_class(self.dataset, "test", self._normal)))
+        test = set(map(int, self.dataset.indices("test")))
         groups: dict[str, list[StoredDetection]] = {"validation": [], "normal": [], "others": []}
         for image in clean:
             index = image.image_index
             name = "validation" if index not in test else "normal" if index in normal else "others"
-            groups[name].append(self._present[None, image.image_id])
+            groups[name].append(self._found[None, image.image_id])
         figures: dict[str, Any] = {}
         for name, group in groups.items():
             figures |= {name: len(group), f"{name}_flagged": sum(d.flagged for d in group)}

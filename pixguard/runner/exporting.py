@@ -28,7 +28,7 @@ def export_model(
         )
     for path in (target, card):
         if path.exists():
-            raise UsageError(f"{path} exists already", "remove it, or name another file with --to")
+            raise UsageError(f"{path} exists already", "remove it, or name another file: `to=FILE`")
     try:
         content = (weights / record.weights_file).read_bytes()
     except OSError as error:

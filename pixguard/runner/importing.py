@@ -70,11 +70,11 @@ def add(session: Session, dataset: ImageDataset, model: ExternalModel) -> dict[s
     info = dataset.info
     if model.name.isdigit() or model.name in ("", reader.LATEST, POLYPHASE_VOTE):
         raise UsageError(
-            f"{model.name!r} cannot be the name of a model: it selects one already", "--name NAME"
+            f"{model.name!r} cannot be the name of a model: it selects one already", "`name=NAME`"
         )
     tested = dataset.indices("test").tolist()
     if not tested:
-        raise DataError(f"dataset {info.name!r} has no test images to judge", "--split paper")
+        raise DataError(f"dataset {info.name!r} has no test images to judge", "`split=paper`")
     form, classifier, content = _open(session, info, model)
     classifier.to(session.device).eval()
     samples = [
@@ -86,8 +86,8 @@ def add(session: Session, dataset: ImageDataset, model: ExternalModel) -> dict[s
         classifier.network.differentiable = differentiable
     if not differentiable:
         session.display.say(
-            "it gives no gradient: attacks that need one (sigma-zero, corner --order gradient) "
-            "do not work on it"
+            "it gives no gradient: attacks that need one (sigma-zero, corner with "
+            "`order=gradient`) do not work on it"
         )
     if all(looks_like_probabilities(classifier, images) for images in samples):
         session.display.say(
@@ -127,10 +127,10 @@ def _open(
     session: Session, info: DatasetInfo, model: ExternalModel
 ) -> tuple[Format, Classifier, bytes]:
     """Return the format, the classifier, and the file's content (empty with a builder)."""
-    mean = _by_channel(model.mean, info.channels, "--mean", 0.0)
-    std = _by_channel(model.std, info.channels, "--std", 1.0)
+    mean = _by_channel(model.mean, info.channels, "mean", 0.0)
+    std = _by_channel(model.std, info.channels, "std", 1.0)
     if min(std) <= 0:
-        raise UsageError("a standard deviation must be above 0", "--std")
+        raise UsageError("a standard deviation must be above 0", "`std=1`")
     if model.builder is None:
         content = read_file(model.file)
         form = detect_format(content, model.file.name)
@@ -193,11 +193,11 @@ def _record(
 
 
 def _by_channel(
-    given: tuple[float, ...], channels: int, option: str, default: float
+    given: tuple[float, ...], channels: int, name: str, default: float
 ) -> tuple[float, ...]:
     if len(given) not in (0, 1, channels):
         raise UsageError(
-            f"{option} has {len(given)} values; the images have {channels} channels",
-            f"{option} with one value, or {channels} separated by commas",
+            f"`{name}=...` has {len(given)} values; the images have {channels} channels",
+            f"`{name}=...` with one value, or {channels}",
         )
     return given if len(given) == channels else (given or (default,)) * channels

@@ -270,9 +270,9 @@ def memory_hint(evaluator: Evaluator) -> Iterator[None]:
     except torch.OutOfMemoryError as error:
         raise PixguardError(
             f"the device has not enough memory for {evaluator.batch} candidates at a time",
-            f"the same command with --resume --batch {evaluator.batch // 2}"
+            f"`resume=True`, with `batch={evaluator.batch // 2}`"
             if evaluator.batch > 1
-            else "the same command with --resume, on a device with more memory or --device cpu",
+            else "`resume=True`, on a device with more memory or with `device=cpu`",
         ) from error
 
 

@@ -171,7 +171,9 @@ def resolve_targets(info: DatasetInfo, target: str | None, truth: LabelSet) -> S
     named = [o for o, name in classes.items() if target in (str(o), name)]
     if not named:
         choices = ", ".join(f"{o} ({name})" for o, name in classes.items())
-        raise UsageError(f"{info.name} has no class {target!r}", f"--target one of {choices}, each")
+        raise UsageError(
+            f"{info.name} has no class {target!r}", f"`target=...`, one of {choices}, each"
+        )
     # A multi-class image that is already of the target class cannot be moved to it.
     return [] if info.task == "multi-class" and named[0] in truth else named
 

@@ -12,12 +12,8 @@ from pixguard.metrics import METRICS
 from pixguard.records import ScoreRecord
 from pixguard.runner.chunks import in_chunks
 from pixguard.runner.denoisers import applied_denoisers, load_denoiser
-from pixguard.runner.restoring import (
-    CHUNK,
-    adversarial_images,
-    chunks_alike,
-    require_attempts,
-)
+from pixguard.runner.images import CHUNK, adversarial_images, chunks_alike
+from pixguard.runner.restoring import require_attempts
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store import outcomes

@@ -169,11 +169,10 @@ def open_subject(
         dataset = open_registered(engine, model.dataset_id, request, session.display, attack_at)
         known = {(s.id, s.info.size) for s in _same_images(engine, dataset.info)}
         own = reader.dataset(engine, model.dataset_id).info
-    architecture = model.record.architecture
-    certified = architecture in CERTIFICATES
-    open_one = CERTIFICATES.load(architecture) if certified else open_classifier
-    classifier = open_one(model.record, own, session.weights, session.device)
-    session.display.say(f"dataset {describe(dataset.info)}; classifier {model.id} ({architecture})")
+    classifier = open_stored(session, model, own)
+    session.display.say(
+        f"dataset {describe(dataset.info)}; classifier {model.id} ({model.record.architecture})"
+    )
     if own.is_native or not dataset.info.is_native:
         return Subject(dataset, model.dataset_id, model, classifier)
     session.display.say(
@@ -187,6 +186,19 @@ def open_subject(
         at_native_size(classifier, own.size),
         resized_to=own.size,
     )
+
+
+def open_stored(session: Session, stored: StoredModel, info: DatasetInfo) -> Classifier:
+    """Return a stored classifier of a dataset's images, with its weights, on the device.
+
+    Raises:
+        PixguardError: its file is missing, damaged or not that of the record.
+        UsageError: the code that builds it is missing, or has changed.
+    """
+    name = stored.record.architecture
+    open_one = CERTIFICATES.load(name) if name in CERTIFICATES else open_classifier
+    classifier: Classifier = open_one(stored.record, info, session.weights, session.device)
+    return classifier
 
 
 def _same_images(engine: Engine, info: DatasetInfo) -> list[StoredDataset]:

@@ -1,77 +1,276 @@
 """The one verb that trains: begin or go on, keep what is finished, register it.
 
-What is trained, a classifier, a denoiser, a detector or a certified vote, is the business of a
-:class:`Job`, which each kind's own module makes.
+What is trained, a classifier, a vote, a denoiser or a detector, is a :class:`Training`, which each
+kind derives in a module of its own.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, ClassVar, Generic, TypeVar
 
-from pixguard.models.training_loop import Workplace
-from pixguard.records import DatasetInfo, ModelKind
-from pixguard.runner.registering import Made, Training, keeping_a_finished_training, register
+from torch import nn
+
+from pixguard.config import DenoiserSettings, DetectorSettings, TrainSettings
+from pixguard.datasets.base import ImageDataset
+from pixguard.errors import DatabaseBusyError, UsageError
+from pixguard.models.seeding import seeded
+from pixguard.models.training_loop import Fit, Workplace
+from pixguard.models.weights import parameter_counts, save_weights
+from pixguard.records import DatasetInfo, ModelKind, ModelRecord, digest
 from pixguard.runner.session import Session
+from pixguard.store import reader
+from pixguard.store.engine import reading
 from pixguard.store.reader import StoredModel
 from pixguard.store.writer import Writer
 
+SettingsT = TypeVar("SettingsT", bound=TrainSettings | DenoiserSettings | DetectorSettings)
+KEY = "training_key"
+"""The hyper-parameter that identifies a finished training."""
+
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One training, whatever is trained.
+class Made:
+    """What came out of a training.
+
+    Attributes:
+        module: with its weights.
+        fit: its epochs and seconds.
+        parameters: what its builder was given, empty for its defaults.
+    """
+
+    module: nn.Module
+    fit: Fit
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Training(ABC, Generic[SettingsT]):
+    """A model to train: the same images and settings have the same key, and give the same weights.
+
+    Args:
+        dataset: what it is trained on.
+        settings: how. A kind puts in what they leave open, so that the same training has the same
+            key, whoever asks for it.
 
     Attributes:
         kind: of the model.
-        architecture: the name to register.
-        identity: every setting, ``seed`` among them; what the run records.
-        make: trains, keeping its state in the workplace's checkpoint.
-        finish: what is written beside the model, while the database is open.
-        finish_again: whether that is done, too, where the model was trained before.
+        concludes_again: whether :meth:`conclude` has work to do where the model was trained before.
+        note: what tells the model from others of its kind, for messages.
+
+    Raises:
+        UsageError: the settings do not fit the dataset.
     """
 
-    kind: ModelKind
-    architecture: str
-    identity: Mapping[str, Any]
-    make: Callable[[Workplace], Made]
-    finish: Callable[[Writer, StoredModel], None] = lambda writer, stored: None
-    finish_again: bool = False
+    kind: ClassVar[ModelKind]
+    concludes_again: ClassVar[bool] = False
+    note: str = ""
+
+    def __init__(self, dataset: ImageDataset, settings: SettingsT) -> None:
+        self.dataset = dataset
+        self.settings = settings
+
+    @property
+    def architecture(self) -> str:
+        """The name to register."""
+        return str(self.identity["name"])
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Every setting, ``seed`` among them; what the run records, and the model."""
+        return asdict(self.settings)
+
+    @property
+    def key(self) -> str:
+        """What identifies the training: the dataset as it is split, and every setting."""
+        return self.key_of(self.settings.seed)
+
+    def key_of(self, seed: int) -> str:
+        """Return the key that the training would have with another seed."""
+        info = self.dataset.info
+        images = [info.name, info.source, info.size, info.version, info.manifest_sha256]
+        split = [info.split_scheme, info.split_seed]
+        return digest([*images, *split, {**self.identity, "seed": seed}])
+
+    @abstractmethod
+    def make(self, at: Workplace) -> Made:
+        """Train, keeping the state in the workplace's checkpoint."""
+
+    @abstractmethod
+    def conclude(
+        self, session: Session, writer: Writer, stored: StoredModel, made: Made | None
+    ) -> dict[str, Any]:
+        """Write what stands beside the model, and return what is told of it.
+
+        Args:
+            session: where, and who watches.
+            writer: the open database.
+            stored: the model as it is registered.
+            made: what was trained; None where it was trained before.
+        """
 
 
-def train(session: Session, info: DatasetInfo, training: Training, job: Job) -> StoredModel:
-    """Train what was not trained before, and register it.
+def train(
+    session: Session,
+    training: Training[SettingsT],
+    *,
+    resume: bool = False,
+    fresh_seed: bool = False,
+) -> dict[str, Any]:
+    """Train a model, register it, and return what is told of it; see :func:`train_each`."""
+    (told,) = train_each(session, [training], resume=resume, fresh_seed=fresh_seed)
+    return told
+
+
+def train_each(
+    session: Session,
+    trainings: Sequence[Training[SettingsT]],
+    *,
+    resume: bool = False,
+    fresh_seed: bool = False,
+) -> list[dict[str, Any]]:
+    """Train models one after the other, and register them; what is finished is not done again.
 
     Args:
         session: where, and who watches.
-        info: the dataset that it is trained on.
-        training: as :func:`~pixguard.runner.registering.begin_training` found it.
-        job: what is trained.
+        trainings: what to train.
+        resume: go on with what was begun before, and keep what was finished.
+        fresh_seed: take the first seed, from theirs on, that none of them has begun with: one for
+            all, as the command that goes on after an interruption names only one.
+
+    Returns:
+        What is told of each, as the command prints it with ``--json``.
 
     Raises:
-        InterruptedRunError: a stop was requested; the finished epochs are kept.
+        UsageError: one was finished or begun before, and ``resume`` was not asked for.
+        PixguardError: the database could not take the result.
+        InterruptedRunError: a stop was requested; the finished epochs and models are kept.
         DatabaseBusyError: at the end; the finished training is kept.
     """
-    seed, made = int(job.identity["seed"]), None
-    if training.done is not None:
-        session.display.say(f"already trained: {job.kind} {training.done.id}")
-        if not job.finish_again:
-            return training.done
+    finished = finished_trainings(session)
+    if fresh_seed:
+        seed = next(
+            seed
+            for seed in itertools.count(trainings[0].settings.seed)
+            if not any(begun(session, finished, t.key_of(seed)) for t in trainings)
+        )
+        trainings = [type(t)(t.dataset, replace(t.settings, seed=seed)) for t in trainings]
+    # All are checked before hours are spent on the first.
+    for training in trainings:
+        if not resume:
+            _refuse_to_go_on(session, training.key, finished.get(training.key))
+    return [_train(session, training, finished.get(training.key)) for training in trainings]
+
+
+def finished_trainings(session: Session) -> dict[str, StoredModel]:
+    """Return the trained models by their key; makes the database, which is to take the result."""
+    with reading(session.database, create=True) as engine:
+        models = reader.models(engine)
+    return {m.record.hyperparameters[KEY]: m for m in models if KEY in m.record.hyperparameters}
+
+
+def begun(session: Session, finished: Mapping[str, StoredModel], key: str) -> bool:
+    """Say whether a training was finished or begun before."""
+    return key in finished or session.checkpoint(key).exists()
+
+
+def _refuse_to_go_on(session: Session, key: str, done: StoredModel | None) -> None:
+    if done is not None:
+        raise UsageError(
+            f"this training is finished: it made {done.record.kind} {done.id}",
+            "`resume=True` to keep it, or `fresh_seed=True` to train another",
+        )
+    checkpoint = session.checkpoint(key)
+    if checkpoint.exists():
+        raise UsageError(
+            f"this training was begun before; {checkpoint} holds what is done",
+            "`resume=True` to go on, or `fresh_seed=True` to begin another",
+        )
+
+
+def _train(
+    session: Session, training: Training[SettingsT], done: StoredModel | None
+) -> dict[str, Any]:
+    seed, checkpoint, made = training.settings.seed, session.checkpoint(training.key), None
+    if done is not None:
+        known = f"already trained: {training.kind} {done.id}{training.note}"
+        if not training.concludes_again:
+            session.display.say(f"{known}; nothing to do")
+            return {"model": done.id, "already_trained": True}
+        session.display.say(known)
     else:
-        at = Workplace(session.device, training.checkpoint, session.display, session.stop)
-        made = job.make(at)
-        kept = f"{len(made.fit.epochs)} finished epochs are kept in {training.checkpoint}"
+        at = Workplace(session.device, checkpoint, session.display, session.stop)
+        with seeded(seed):
+            made = training.make(at)
+        kept = f"{len(made.fit.epochs)} finished epochs are kept in {checkpoint}"
         session.honour_stop(kept, session.again(seed))
     with (
-        keeping_a_finished_training(session, seed),
-        session.writer(job.identity, seed) as writer,
+        _keeping_a_finished_training(session, seed),
+        session.writer(training.identity, seed) as writer,
     ):
         # What was stopped between the training and its end goes on from there.
-        stored = training.done
+        stored = done
         if stored is None:
             assert made is not None
-            stored = register(session, writer, info, training, job.kind, job.architecture, made)
-        job.finish(writer, stored)
-    training.checkpoint.unlink(missing_ok=True)
-    return stored
+            stored = _register(session, writer, training, made)
+        told = training.conclude(session, writer, stored, made)
+    checkpoint.unlink(missing_ok=True)
+    return {"model": stored.id, "already_trained": done is not None, **told}
+
+
+@contextmanager
+def _keeping_a_finished_training(session: Session, seed: int) -> Iterator[None]:
+    """Say that a training is not lost when the database is busy at its end."""
+    try:
+        yield
+    except DatabaseBusyError as error:
+        raise DatabaseBusyError(
+            f"{error.message}; the finished training is kept",
+            f"when it is free: {session.again(seed)}",
+        ) from error
+
+
+def _register(
+    session: Session, writer: Writer, training: Training[SettingsT], made: Made
+) -> StoredModel:
+    """Save a trained module's weights and register it with its training curve."""
+    module, fit = made.module, made.fit
+    weights_file, weights_sha256 = save_weights(module, session.weights)
+    trainable, frozen = parameter_counts(module)
+    record = ModelRecord(
+        kind=training.kind,
+        architecture=training.architecture,
+        weights_sha256=weights_sha256,
+        weights_file=weights_file,
+        parameters=dict(made.parameters),
+        hyperparameters={
+            **training.identity,
+            KEY: training.key,
+            "training_images": fit.train_size,
+        },
+        trainable_parameters=trainable,
+        frozen_parameters=frozen,
+        training_seconds=fit.seconds,
+        epochs=len(fit.epochs),
+        train_accuracy=fit.epochs[-1].train_accuracy if fit.epochs else None,
+    )
+    dataset_id = writer.dataset(training.dataset.info)
+    return reader.model(writer.engine, writer.model(record, dataset_id, fit.epochs))
+
+
+def require_one_size(info: DatasetInfo, work: str) -> None:
+    """Raise where images have many sizes and a batch must have one.
+
+    Raises:
+        UsageError: with what to type.
+    """
+    if info.is_native:
+        raise UsageError(
+            f"{work} takes images of one size, and those of {info.name!r} have many",
+            "`size=64` or `size=224`, to which images are resized; pixguard attack --attack-at "
+            "native changes pixels before that resize",
+        )
 
 
 def described(stored: StoredModel, info: DatasetInfo) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def test_unknown_name_lists_close_ones(info: DatasetInfo) -> None:
 def test_images_too_small_are_told_with_a_size_that_fits(info: DatasetInfo) -> None:
     with pytest.raises(UsageError, match="densenet121 cannot take images of 28x28") as error:
         build_classifier("densenet121", replace(info, size=28))
-    assert "--size 64" in error.value.hint
+    assert "`size=64`" in error.value.hint
 
 
 def test_channels_that_are_neither_gray_nor_rgb_are_refused(info: DatasetInfo) -> None:

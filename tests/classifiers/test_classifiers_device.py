@@ -22,7 +22,7 @@ def test_named_devices_must_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UsageError, match="there is no 'cuda'") as error:
         pick_device("cuda")
-    assert error.value.hint == "--device cpu"
+    assert error.value.hint == "`device=cpu`"
 
 
 @pytest.mark.parametrize(

@@ -215,7 +215,7 @@ def test_an_option_changes_the_training_and_resumes_bit_for_bit(
 
 
 def test_the_validation_loss_is_not_weighted(stripes: ImageDataset) -> None:
-    still = replace(SETTINGS, epochs=1, learning_rate=1e-12, momentum=0.0)
+    still = replace(SETTINGS, epochs=1, learning_rate=1e-9, momentum=0.0)
     uneven = replace(stripes, labels=np.where(np.arange(60) % 5 == 0, 0, 1).astype(np.int64))
     _, weighted = train(uneven, replace(still, balance="weights"))
     _, plain = train(uneven, still)

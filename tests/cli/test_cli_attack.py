@@ -21,7 +21,7 @@ from pixguard.defences.restoring import restore
 from pixguard.inference.dense import DenseEvaluator
 from pixguard.records import PixelRecord, decode_label_set
 from pixguard.runner.denoisers import load_denoiser
-from pixguard.runner.restoring import adversarial_images
+from pixguard.runner.images import adversarial_images
 from pixguard.runner.subject import Subject, open_subject
 from pixguard.store import reader
 from pixguard.store.engine import open_engine

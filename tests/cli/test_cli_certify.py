@@ -214,11 +214,12 @@ def test_without_training_images_nothing_is_trained(trained: Path, slopes: str) 
     """No source opens such a dataset today; the registry and the loop must not depend on it."""
     from pixguard.cli.common import open_session
     from pixguard.config import TrainingRequest
-    from pixguard.runner.certifying import train_on
+    from pixguard.runner.classifier_training import VoteTraining
     from pixguard.runner.subject import open_for_training
+    from pixguard.runner.training import train
 
     with open_session("pixguard.db", "cpu") as session:
         dataset = open_for_training(session, TrainingRequest("slopes"))
         empty = replace(dataset, splits=np.full_like(dataset.splits, 2))
         with pytest.raises(DataError, match="no images to train on"):
-            train_on(session, empty, VoteSettings(stride=2, seed=5), resume=False)
+            train(session, VoteTraining(empty, VoteSettings(stride=2, seed=5)))

@@ -200,11 +200,11 @@ def test_the_voter_is_trained_on_what_it_is_asked_about(stride):
 @pytest.mark.parametrize(
     ("size", "stride", "task", "told", "hint"),
     [
-        (28, 1, "multi-class", "stride of 1", "--stride 2"),
-        (28, 0, "multi-class", "stride of 0", "--stride 2"),
-        (28, -3, "multi-class", "stride of -3", "--stride 2"),
-        (28, 29, "multi-class", "stride of 29", "--stride 2"),
-        (28, 10, "multi-class", "cannot take images of 3x3 pixels", "--stride 2"),
+        (28, 1, "multi-class", "stride of 1", "`stride=2`"),
+        (28, 0, "multi-class", "stride of 0", "`stride=2`"),
+        (28, -3, "multi-class", "stride of -3", "`stride=2`"),
+        (28, 29, "multi-class", "stride of 29", "`stride=2`"),
+        (28, 10, "multi-class", "cannot take images of 3x3 pixels", "`stride=2`"),
         (28, 2, "multi-label", "any number of labels", "multi-class"),
     ],
 )

@@ -38,7 +38,7 @@ COUNTS = {
         ("autoencoder", 1, {}, (7_009, 0)),
         ("autoencoder", 3, {}, (8_163, 0)),
         ("dae", 1, {"skips": "concatenated"}, (3_411_905, 3_840)),
-        *(("dae", 1, variant_parameters("dae", name), counts) for name, counts in COUNTS.items()),
+        *(("dae", 1, variant_parameters(name), counts) for name, counts in COUNTS.items()),
     ],
 )
 def test_parameters_are_counted_as_published(

@@ -20,17 +20,16 @@ from pixguard.defences.detectors.one_class_svm import (
     pooled_latents,
 )
 from pixguard.defences.detectors.scoring import score_images
-from pixguard.defences.training import draw_weights
 from pixguard.errors import PixguardError, UsageError
+from pixguard.models.seeding import seeded
 from pixguard.models.weights import load_weights, save_weights
 
 CPU = torch.device("cpu")
 
 
 def drawn(channels: int = 1):
-    trained = autoencoder(channels)
-    draw_weights(trained, seed=3)
-    return trained.eval()
+    with seeded(3):
+        return autoencoder(channels).eval()
 
 
 def smooth(count: int, side: int = 28, channels: int = 1, seed: int = 0) -> np.ndarray:

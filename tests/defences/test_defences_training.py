@@ -13,13 +13,15 @@ from pixguard.datasets.base import Images
 from pixguard.defences.denoisers import DENOISERS, build_denoiser
 from pixguard.defences.denoisers.median_cnn import MedianCNNRecipe
 from pixguard.defences.denoisers.noise2noise import annealed_l0
+from pixguard.defences.denoisers.registry import TO_CLEAN, DenoiserEntry
 from pixguard.defences.noise import impulse_noise
 from pixguard.defences.restoring import restore
-from pixguard.defences.training import draw_weights, train_denoiser
+from pixguard.defences.training import train_denoiser
 from pixguard.errors import UsageError
 from pixguard.metrics import METRICS
 from pixguard.models.training_loop import Fit, Workplace
 from pixguard.progress import Silent, StopSignal
+from pixguard.registry import Registry
 
 TRAINED = [entry.name for entry in DENOISERS if entry.trained]
 CPU = torch.device("cpu")
@@ -60,15 +62,13 @@ def train(
     stop: StopSignal | None = None,
     **settings: Any,
 ) -> tuple[nn.Module, Fit]:
-    denoiser = build_denoiser(name, images.shape[-1], **SMALL.get(name, {}))
-    fit = train_denoiser(
-        denoiser,
+    return train_denoiser(
+        DenoiserSettings(name, **({"batch_size": 4} | settings)),
         images,
         smooth_images(8, images.shape[1], images.shape[-1], seed=1),
-        DenoiserSettings(name, **({"batch_size": 4} | settings)),
         Workplace(CPU, checkpoint, stop=stop or Silent()),
+        SMALL.get(name),
     )
-    return denoiser, fit
 
 
 def test_the_annealed_loss_follows_its_formula() -> None:
@@ -140,10 +140,11 @@ def test_a_resumed_training_equals_an_uninterrupted_one(name: str, tmp_path: Pat
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_early_stopping_is_decided_by_the_epochs_before_a_resume_too(
-    name: str, tmp_path: Path
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # With so small a rate no epoch changes the weights; only the median CNN sees other noise.
-    still: dict[str, Any] = {"epochs": 9, "patience": 3, "learning_rate": 1e-30}
+    # No epoch changes the weights; only the median CNN sees other noise.
+    monkeypatch.setattr("torch.optim.Adam.step", lambda self: None)
+    still: dict[str, Any] = {"epochs": 9, "patience": 3}
     images = smooth_images(10)
     whole, fit = train(name, images, **still)
     assert fit.finished and len(fit.epochs) < 9
@@ -162,10 +163,8 @@ def test_early_stopping_needs_validation_images() -> None:
     images = smooth_images(4)
     with pytest.raises(UsageError, match="needs validation images"):
         train_denoiser(
-            build_denoiser("autoencoder", 1), images, images[:0],
-            DenoiserSettings("autoencoder", patience=2),
-            Workplace(CPU),
-        )  # fmt: skip
+            DenoiserSettings("autoencoder", patience=2), images, images[:0], Workplace(CPU)
+        )
 
 
 @pytest.mark.parametrize("name", TRAINED)
@@ -205,15 +204,8 @@ def test_the_seed_decides_the_weights_and_nothing_else_does() -> None:
 
 
 def test_training_leaves_the_global_random_state_alone() -> None:
-    denoiser = build_denoiser("noise2noise", 1, **SMALL["noise2noise"])
     before = torch.random.get_rng_state()
-    train_denoiser(
-        denoiser,
-        smooth_images(4),
-        smooth_images(0),
-        DenoiserSettings("noise2noise", epochs=1, batch_size=2),
-        Workplace(CPU),
-    )
+    train("noise2noise", smooth_images(4), epochs=1, batch_size=2)
     assert torch.equal(before, torch.random.get_rng_state())
 
 
@@ -254,13 +246,12 @@ def test_a_limit_draws_from_all_images_and_no_images_are_refused() -> None:
 
 def test_a_trained_dae_restores_real_images(real_data: Path) -> None:
     archive = np.load(real_data / "pneumoniamnist.npz")
-    denoiser = build_denoiser("dae", 1, **SMALL["dae"])
-    train_denoiser(
-        denoiser,
+    denoiser, _ = train_denoiser(
+        DenoiserSettings("dae", epochs=4, limit=320),
         archive["train_images"][..., None],
         archive["val_images"][:0, ..., None],
-        DenoiserSettings("dae", epochs=4, limit=320),
         Workplace(CPU),
+        SMALL["dae"],
     )
     clean = torch.from_numpy(archive["test_images"][:32, None]).float() / 255
     noisy = impulse_noise(clean, 0.1, torch.Generator().manual_seed(0))
@@ -272,12 +263,10 @@ def test_a_trained_dae_restores_real_images(real_data: Path) -> None:
 def test_the_end_of_the_annealing_does_not_unlearn() -> None:
     """With a constant rate the last epochs cost 20 dB; see the recipe's docstring."""
     images = smooth_images(96, seed=3)
-    denoiser = build_denoiser("noise2noise", 1, blocks=2, width=16)
     settings = DenoiserSettings("noise2noise", epochs=12)
-    fit = train_denoiser(
-        denoiser, images, images[:16], settings,
-        Workplace(CPU),
-    )  # fmt: skip
+    _, fit = train_denoiser(
+        settings, images, images[:16], Workplace(CPU), {"blocks": 2, "width": 16}
+    )
     losses = [epoch.val_loss for epoch in fit.epochs if epoch.val_loss is not None]
     assert losses[-1] < 2 * min(losses)
     assert losses[-1] < losses[0] / 2
@@ -303,41 +292,53 @@ def digest_of(module: nn.Module) -> str:
     return found.hexdigest()[:16]
 
 
+@pytest.fixture
+def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a training end before its first step."""
+    monkeypatch.setattr("pixguard.defences.training.fit", lambda *_, **__: Fit((), 0.0, True, 1))
+
+
+@pytest.mark.usefixtures("untrained")
 @pytest.mark.parametrize(("name", "channels"), WEIGHTS)
 def test_a_seed_draws_the_weights_that_it_always_drew(name: str, channels: int) -> None:
-    denoiser = build_denoiser(name, channels)
-    draw_weights(denoiser, 7)
+    images = smooth_images(2, channels=channels)
+    settings = DenoiserSettings(name, seed=7)
+    denoiser, _ = train_denoiser(settings, images, images, Workplace(CPU))
     assert digest_of(denoiser) == WEIGHTS[name, channels]
 
 
-@pytest.mark.parametrize(
-    "layer",
-    [
-        nn.Linear(3, 4),
-        nn.ConvTranspose2d(2, 3, 3),
-        nn.GroupNorm(1, 4),
-        nn.LSTM(3, 4),
-        nn.MultiheadAttention(4, 2),
-        nn.Sequential(nn.Embedding(5, 3), nn.LayerNorm(3)),
-    ],
-    ids=lambda layer: type(layer).__name__,
-)
-def test_the_weights_of_any_layer_come_from_the_seed(layer: nn.Module) -> None:
-    digests = set()
-    for state in (0, 1):
+class ManyLayers(nn.Module):
+    """Layers and parameters of many kinds, some drawn by the network itself; it blurs nothing."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(channels, 4, 3)
+        self.down = nn.Linear(4, channels)
+        self.attention = nn.MultiheadAttention(4, 2)
+        self.norm = nn.GroupNorm(2, 4)
+        self.scale = nn.Parameter(torch.randn(4))
+        nn.init.trunc_normal_(self.down.weight, std=0.02)
+        nn.init.zeros_(self.up.bias)  # type: ignore[arg-type]
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images
+
+
+@pytest.mark.usefixtures("untrained")
+def test_weights_of_any_layer_come_from_the_seed_and_as_the_network_draws_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    registry = Registry(
+        "denoiser", [DenoiserEntry("many", f"{__name__}:ManyLayers", recipe=TO_CLEAN)]
+    )
+    monkeypatch.setattr("pixguard.defences.training.DENOISERS", registry)
+    monkeypatch.setattr("pixguard.defences.denoisers.DENOISERS", registry)
+    images, digests = smooth_images(2), set()
+    for state, seed in ((0, 3), (1, 3), (1, 4)):
         torch.manual_seed(state)  # what else was drawn in the process must not matter
-        for parameter in layer.parameters():
-            nn.init.normal_(parameter)
-        draw_weights(layer, 3)
-        digests.add(digest_of(layer))
-    assert len(digests) == 1
-
-
-def test_parameters_that_no_seed_can_draw_are_refused() -> None:
-    class Scaled(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.scale = nn.Parameter(torch.rand(3))
-
-    with pytest.raises(TypeError, match=r"Scaled has parameters \(scale\)"):
-        draw_weights(nn.Sequential(Scaled()), 0)
+        settings = DenoiserSettings("many", seed=seed)
+        denoiser, _ = train_denoiser(settings, images, images, Workplace(CPU))
+        digests.add(digest_of(denoiser))
+        assert denoiser.get_parameter("down.weight").abs().max() < 0.1
+        assert not denoiser.get_parameter("up.bias").any()
+    assert len(digests) == 2

@@ -26,9 +26,9 @@ from pixguard.records import (
 )
 from pixguard.reports.build import build_table
 from pixguard.reports.specs import table_spec
-from pixguard.runner import detecting, restoring
+from pixguard.runner import detecting, images
 from pixguard.runner.detecting import apply, threshold_for
-from pixguard.runner.detector_training import majority_class, train_on
+from pixguard.runner.detector_training import majority_class, train_detectors
 from pixguard.runner.session import Session
 from pixguard.store.engine import open_engine
 
@@ -81,7 +81,7 @@ DATASET = make_dataset()
 
 @pytest.fixture(autouse=True)
 def small_chunks_of_a_known_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(restoring, "CHUNK", 8)
+    monkeypatch.setattr(images, "CHUNK", 8)
     monkeypatch.setattr(detecting, "open_registered", lambda *_: DATASET)
 
 
@@ -98,7 +98,9 @@ def session(folder: Path, stop: Silent | None = None) -> Session:
 
 
 def trained(folder: Path, stop: Silent | None = None, *, resume: bool = False, **changes: Any):
-    return train_on(session(folder, stop), DATASET, replace(SETTINGS, **changes), resume=resume)
+    return train_detectors(
+        session(folder, stop), DATASET, replace(SETTINGS, **changes), resume=resume
+    )
 
 
 def applied(folder: Path, *selectors: str, stop: Silent | None = None, model: str = "latest"):
@@ -210,7 +212,7 @@ def test_every_class_is_normal_in_turn(tmp_path: Path) -> None:
     assert list(found) == ["flat", "round"]  # two images of class rare are no class to enclose
     with pytest.raises(UsageError, match="finished"):
         trained(tmp_path, normal="all", epochs=1)
-    fresh = train_on(
+    fresh = train_detectors(
         session(tmp_path),
         DATASET,
         replace(SETTINGS, normal="all", epochs=1, limit=12),

@@ -12,16 +12,19 @@ from pixguard.config import DatasetSettings, DenoiserSettings
 from pixguard.datasets import open_dataset
 from pixguard.datasets.base import ImageDataset
 from pixguard.defences.denoisers import build_denoiser
+from pixguard.defences.denoisers.registry import DAEOptions
 from pixguard.errors import UsageError
 from pixguard.models.weights import parameter_counts
 from pixguard.progress import Silent
 from pixguard.records import NO_FINDING_ORDINAL, ModelRecord
 from pixguard.runner import denoiser_training
-from pixguard.runner.denoiser_training import indices_of_class
+from pixguard.runner.denoiser_training import DenoiserTraining
 from pixguard.runner.denoisers import choose_denoisers, load_denoiser
+from pixguard.runner.images import indices_of_class
 from pixguard.runner.layers import layer_table, layers_of_model
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
+from pixguard.runner.training import train
 from pixguard.store import reader
 from pixguard.store.engine import open_engine
 
@@ -56,12 +59,10 @@ def test_the_images_of_a_class_are_those_that_carry_it(name: str, split: Any) ->
             assert one.ordinal in (dataset.label_set(index) or (NO_FINDING_ORDINAL,))
 
 
-def test_an_unknown_class_is_refused_with_the_choices(session: Session) -> None:
+def test_an_unknown_class_is_refused_with_the_choices() -> None:
     dataset = phantoms("oct")
     with pytest.raises(UsageError, match="no class 'AbdomenCT'") as caught:
-        denoiser_training.train_on(
-            session, dataset, DenoiserSettings("dae", only_class="AbdomenCT"), resume=False
-        )
+        DenoiserTraining(dataset, DenoiserSettings("dae", only_class="AbdomenCT"))
     assert all(one.name in caught.value.hint for one in dataset.info.classes)
 
 
@@ -70,7 +71,7 @@ def test_only_images_of_the_class_are_trained_and_validated_on(
 ) -> None:
     dataset, seen = phantoms("oct"), list[np.ndarray[Any, Any]]()
 
-    def look(module: object, train: Any, val: Any, *rest: Any, **named: Any) -> None:
+    def look(settings: object, train: Any, val: Any, *rest: Any) -> None:
         seen.extend([np.asarray(train), np.asarray(val)])
         raise InterruptedError
 
@@ -78,7 +79,7 @@ def test_only_images_of_the_class_are_trained_and_validated_on(
     rarest = min(dataset.info.classes, key=lambda c: dataset.class_counts("train")[c.name])
     with pytest.raises(InterruptedError):
         settings = DenoiserSettings("autoencoder", only_class=rarest.name)
-        denoiser_training.train_on(session, dataset, settings, resume=False)
+        train(session, DenoiserTraining(dataset, settings))
     for images, split in zip(seen, ("train", "val"), strict=True):
         indices = [i for i in dataset.indices(split) if dataset.labels[i] == rarest.ordinal]
         assert np.array_equal(images, dataset.images(indices))
@@ -86,8 +87,10 @@ def test_only_images_of_the_class_are_trained_and_validated_on(
 
 def test_a_trained_variant_comes_back_from_the_registry(session: Session) -> None:
     dataset = phantoms("oct")
-    settings = DenoiserSettings("dae", epochs=1, batch_size=4, limit=8, variant="batch-norm")
-    made = denoiser_training.train_on(session, dataset, settings, resume=False)
+    settings = DenoiserSettings(
+        "dae", epochs=1, batch_size=4, limit=8, options=DAEOptions("batch-norm")
+    )
+    made = train(session, DenoiserTraining(dataset, settings))
     stored = reader.find_model(open_engine(session.database), str(made["model"]))
     assert stored.record.parameters == {"attention": False, "residual": False, "skips": "none"}
     counts = (stored.record.trainable_parameters, stored.record.frozen_parameters)

@@ -95,5 +95,5 @@ def check_room(pixels: int, height: int, width: int) -> None:
     if height * width <= pixels:
         raise UsageError(
             f"an image of {height} x {width} pixels is too small to change {pixels} of them",
-            "--pixels with a smaller number",
+            "`pixels=...` with a smaller number",
         )

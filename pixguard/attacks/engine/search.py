@@ -144,7 +144,5 @@ def make_search(
             not fit the images.
     """
     entry = ATTACKS[attack]
-    if options is None and entry.options is not None:
-        options = entry.options()
-    search: Search = entry.load()(entry, options, pixels, channels)
+    search: Search = entry.load()(entry, entry.settled(options), pixels, channels)
     return search

@@ -184,7 +184,7 @@ def build_voter(architecture: str, stride: int, info: DatasetInfo, seed: int = 0
     if not 2 <= stride <= info.size:
         raise UsageError(
             f"images of {info.size} x {info.size} are not split by a stride of {stride}",
-            "--stride 2",
+            "`stride=2`",
         )
     try:
         return build_classifier(architecture, _phase_info(info, stride), seed=seed)
@@ -192,7 +192,7 @@ def build_voter(architecture: str, stride: int, info: DatasetInfo, seed: int = 0
         if stride == 2 or "cannot take images" not in error.message:
             raise
         raise UsageError(
-            f"{error.message}, which a stride of {stride} leaves", "a smaller stride: --stride 2"
+            f"{error.message}, which a stride of {stride} leaves", "a smaller stride: `stride=2`"
         ) from error
 
 

@@ -11,7 +11,7 @@ __all__ = ["DENOISERS", "build_denoiser"]
 
 
 def build_denoiser(name: str, channels: int, **parameters: Any) -> "nn.Module":
-    """Return a denoiser with fresh weights.
+    """Return a denoiser with fresh weights, on the CPU; torch's own generator draws them.
 
     Args:
         name: in :data:`DENOISERS`.

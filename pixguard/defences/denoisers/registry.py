@@ -2,12 +2,16 @@
 
 A new denoiser is a file with its network and a line here. A network is built as
 ``target(channels, **parameters)`` and maps images (N, C, H, W) in [0, 1] to restored ones, at any
-height and width from 8 pixels. One that is trained names its recipe: by default noisy images to
-clean ones (:class:`pixguard.defences.training.Recipe`).
+height and width from 8 pixels; the parameters are what its options come to. One that is trained
+names its recipe: by default noisy images to clean ones
+(:class:`pixguard.defences.training.Recipe`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
+from pixguard.config.settings import Settings, setting
+from pixguard.defences.denoisers.variants import variant_parameters
 from pixguard.registry import Entry, Registry
 
 TO_CLEAN = "pixguard.defences.training:Recipe"
@@ -29,6 +33,34 @@ class DenoiserEntry(Entry):
     def trained(self) -> bool:
         """Whether it has to be trained before it restores anything."""
         return bool(self.recipe)
+
+
+@dataclass(frozen=True, slots=True)
+class DenoiserOptions(Settings):
+    """Base of a denoiser's own options: arguments of its builder, by default."""
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the builder's arguments beyond ``channels``; none where all are the defaults.
+
+        A denoiser without any goes by its name, others by their id.
+        """
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {f.name: values[f.name] for f in fields(self) if values[f.name] != f.default}
+
+
+@dataclass(frozen=True, slots=True)
+class DAEOptions(DenoiserOptions):
+    """Which configuration."""
+
+    variant: str | None = setting(None, "By its name in Tables 4 and 5: depth-3, ...")
+
+    def parameters(self) -> dict[str, Any]:
+        """Return what makes the variant.
+
+        Raises:
+            UsageError: there is no such variant.
+        """
+        return variant_parameters(self.variant)
 
 
 DENOISERS = Registry(
@@ -53,6 +85,7 @@ DENOISERS = Registry(
             "dae",
             "pixguard.defences.denoisers.dae:DenoisingAutoencoder",
             "The paper's denoising autoencoder (section 3.1.2).",
+            options=DAEOptions,
             recipe=TO_CLEAN,
         ),
         DenoiserEntry(

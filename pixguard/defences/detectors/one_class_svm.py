@@ -17,7 +17,7 @@ from pixguard.config import DenoiserSettings, DetectorSettings
 from pixguard.datasets.base import Images
 from pixguard.defences.denoisers.autoencoder import autoencoder
 from pixguard.defences.denoisers.dae import DenoisingAutoencoder
-from pixguard.defences.detectors.registry import OneClassSVMOptions
+from pixguard.defences.detectors.registry import DETECTORS
 from pixguard.defences.detectors.training import TrainedDetector
 from pixguard.defences.training import train_denoiser
 from pixguard.errors import PixguardError
@@ -157,21 +157,12 @@ def train(
 
     See :class:`pixguard.defences.detectors.training.Trainer`.
     """
-    options = settings.options or OneClassSVMOptions()
-    assert isinstance(options, OneClassSVMOptions)
-    trained = autoencoder(images_train.shape[-1])
-    fit = train_denoiser(
-        trained,
-        images_train,
-        images_val,
-        DenoiserSettings(
-            name="autoencoder",
-            epochs=settings.epochs,
-            only_class=settings.normal,
-            seed=settings.seed,
-        ),
-        at,
+    options = DETECTORS[settings.name].settled(settings.options)
+    own = DenoiserSettings(
+        name="autoencoder", epochs=settings.epochs, only_class=settings.normal, seed=settings.seed
     )
+    trained, fit = train_denoiser(own, images_train, images_val, at)
+    assert isinstance(trained, DenoisingAutoencoder)
     if not fit.finished:
         return TrainedDetector(trained, fit)
     at.display.say(f"fitting the one-class SVM to {len(images_train)} latents")

@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pixguard.classifiers.evaluation import canonical_logits
+from pixguard.defences.denoisers.registry import changes_nothing
 from pixguard.defences.restoring import restore
 from pixguard.errors import UsageError
 from pixguard.runner.denoisers import applied_denoisers, label, load_denoiser
-from pixguard.runner.restoring import adversarial_images
+from pixguard.runner.images import adversarial_images
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store import outcomes
@@ -79,7 +80,7 @@ def collect(
     clean, attacked = adversarial_images(session, subject.dataset, chosen)
     columns: dict[str, Tensor] = {"clean": clean, "attacked": attacked}
     for stored in denoisers:
-        if stored.record.architecture != "identity":
+        if not changes_nothing(stored.record.architecture):
             denoiser = load_denoiser(session, stored, subject.dataset.info.channels)
             columns[label(stored)] = restore(denoiser, attacked, batch=len(chosen))
     return [

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pixguard.defences.denoisers.registry import changes_nothing
 from pixguard.records import NO_FINDING_ORDINAL, DatasetInfo, decode_label_set
 from pixguard.store.gallery import GalleryAttempt, GalleryRestoration
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-IDENTITY = "identity"
 NO_CELL = [-1, -1]
 
 
@@ -170,7 +170,7 @@ class _GalleryData:
         images = self.gallery.images
         strip = images.strip_denoisers.get(attempt.id, ())
         place = strip.index(restored.denoiser_id) + 1 if restored.denoiser_id in strip else -1
-        if self.models[restored.denoiser_id] == IDENTITY:
+        if changes_nothing(self.models[restored.denoiser_id]):
             place = 0
         return [
             self.denoiser(restored.denoiser_id),

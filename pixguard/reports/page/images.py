@@ -8,19 +8,21 @@ from sqlalchemy import Engine
 
 from pixguard.config import DatasetRequest
 from pixguard.datasets.base import ImageDataset, Images
+from pixguard.defences.denoisers.registry import changes_nothing
 from pixguard.defences.restoring import restore
 from pixguard.errors import DataError, PixguardError, UsageError
 from pixguard.reports.page.restored_cache import RestoredCache, attacked_key
 from pixguard.reports.page.sprites import CELL_SIDE, Sheet, SheetWriter, strip
+from pixguard.runner.chunks import cut, in_chunks
 from pixguard.runner.denoisers import load_denoiser
-from pixguard.runner.restoring import CHUNK, adversarial_images
+from pixguard.runner.images import CHUNK, adversarial_images
 from pixguard.runner.session import Session
 from pixguard.runner.subject import open_registered
 from pixguard.store import reader
 from pixguard.store.gallery import GalleryAttempt
 from pixguard.store.reader import StoredDataset, StoredModel
 
-IDENTITY = "identity"
+RESTORED_IS_KEPT = "the page was not written; the restored images are kept"
 
 
 @dataclass
@@ -118,7 +120,7 @@ def _of_dataset(
     caches: dict[int, RestoredCache] = {}
     for denoiser_id in sorted({r.denoiser_id for a in attempts for r in a.restorations}):
         denoiser = denoisers[denoiser_id]
-        if denoiser.record.architecture == IDENTITY:
+        if changes_nothing(denoiser.record.architecture):
             continue
         own = [a for a in attempts if any(r.denoiser_id == denoiser_id for r in a.restorations)]
         try:
@@ -145,14 +147,12 @@ def _pack_clean(
     found: GalleryImages,
 ) -> None:
     first = {a.image_id: a for a in attempts}
-    title = f"reading {stored.info.name}"
-    with session.display.track(title, len(first), "images") as progress:
-        for chunk in _chunks(list(first.values())):
-            images = dataset.images([a.image_index for a in chunk])
-            for attempt, image in zip(chunk, images, strict=True):
-                found.clean[attempt.image_id] = writer.add(image)
-            progress.update(len(found.clean.keys() & first.keys()))
-            session.honour_stop("the page was not written")
+    title, chunks = f"reading {stored.info.name}", _chunks(list(first.values()))
+    kept = "the page was not written"
+    for chunk, _ in in_chunks(session, title, chunks, len(first), kept=kept):
+        images = dataset.images([a.image_index for a in chunk])
+        for attempt, image in zip(chunk, images, strict=True):
+            found.clean[attempt.image_id] = writer.add(image)
     writer.finish()
 
 
@@ -168,16 +168,12 @@ def _restored(
     if not todo:
         return cache
     denoiser = load_denoiser(session, stored, dataset.info.channels)
-    title, done = f"restoring with {stored.record.architecture}", 0
-    with session.display.track(title, len(todo), "images") as progress:
-        for chunk in _chunks(list(todo.values())):
-            _, attacked = adversarial_images(session, dataset, chunk)
-            images = restore(denoiser, attacked, batch=CHUNK)
-            pixels = images.mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-            cache.add([attacked_key(a) for a in chunk], pixels)
-            done += len(chunk)
-            progress.update(done)
-            session.honour_stop("the page was not written; the restored images are kept")
+    title, chunks = f"restoring with {stored.record.architecture}", _chunks(list(todo.values()))
+    for chunk, _ in in_chunks(session, title, chunks, len(todo), kept=RESTORED_IS_KEPT):
+        _, attacked = adversarial_images(session, dataset, chunk)
+        images = restore(denoiser, attacked, batch=CHUNK)
+        pixels = images.mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        cache.add([attacked_key(a) for a in chunk], pixels)
     return cache
 
 
@@ -189,29 +185,30 @@ def _write_strips(
     folder: Path,
     found: GalleryImages,
 ) -> None:
-    done = 0
-    with session.display.track("enlarged images", len(attempts), "attempts") as progress:
-        for chunk in _chunks(attempts):
-            images = dataset.images([a.image_index for a in chunk])
-            for attempt, clean in zip(chunk, images, strict=True):
-                owners = [r.denoiser_id for r in attempt.restorations if r.denoiser_id in caches]
-                key = attacked_key(attempt)
-                restored: list[Images] = [caches[owner].get(key) for owner in owners]
-                file = folder / f"attempt-{attempt.id}.webp"
-                file.write_bytes(strip([clean, *restored]))
-                found.strips[attempt.id] = f"{folder.name}/{file.name}"
-                found.strip_denoisers[attempt.id] = owners
-            done += len(chunk)
-            progress.update(done)
-            session.honour_stop("the page was not written; the restored images are kept")
+    for chunk, _ in in_chunks(
+        session,
+        "enlarged images",
+        _chunks(attempts),
+        len(attempts),
+        kept=RESTORED_IS_KEPT,
+        unit="attempts",
+    ):
+        images = dataset.images([a.image_index for a in chunk])
+        for attempt, clean in zip(chunk, images, strict=True):
+            owners = [r.denoiser_id for r in attempt.restorations if r.denoiser_id in caches]
+            key = attacked_key(attempt)
+            restored: list[Images] = [caches[owner].get(key) for owner in owners]
+            file = folder / f"attempt-{attempt.id}.webp"
+            file.write_bytes(strip([clean, *restored]))
+            found.strips[attempt.id] = f"{folder.name}/{file.name}"
+            found.strip_denoisers[attempt.id] = owners
 
 
-def _chunks(attempts: Sequence[GalleryAttempt]) -> Iterator[list[GalleryAttempt]]:
+def _chunks(attempts: Sequence[GalleryAttempt]) -> Iterator[Sequence[GalleryAttempt]]:
     """Yield attempts in chunks of one shape and number of pixels, each for one tensor."""
     groups: dict[tuple[int, int, int], list[GalleryAttempt]] = {}
     for attempt in attempts:
         kind = attempt.height, attempt.width, len(attempt.pixels)
         groups.setdefault(kind, []).append(attempt)
     for group in groups.values():
-        for start in range(0, len(group), CHUNK):
-            yield group[start : start + CHUNK]
+        yield from cut(group, CHUNK)

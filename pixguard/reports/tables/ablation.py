@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from pixguard.defences.denoisers.registry import UNTRAINED
+from pixguard.defences.denoisers.variants import PAPER_DATASET
 from pixguard.reports import commands
-from pixguard.reports.noise_plans import PAPER_DATASET, Member, NoisePlan
+from pixguard.reports.noise_plans import Member, NoisePlan
 from pixguard.reports.published import published_rows, published_table
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row

@@ -1,0 +1,99 @@
+"""Images as the commands need them: of a class, drawn, attacked ones rebuilt, alike in a chunk."""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pixguard.datasets.base import ImageDataset
+from pixguard.errors import UsageError
+from pixguard.inference.images import with_pixels
+from pixguard.models.inputs import to_unit_range
+from pixguard.records import NO_FINDING_ORDINAL, PixelRecord, Split
+from pixguard.runner.chunks import cut
+from pixguard.runner.session import Session
+
+CHUNK = 64
+"""Images restored, scored or judged between two looks at the stop signal."""
+
+
+class Source(Protocol):
+    """What tells a clean image and the pixels that were changed in it, if any."""
+
+    @property
+    def image_index(self) -> int:
+        """The dataset index of the clean image."""
+
+    @property
+    def pixels(self) -> Sequence[PixelRecord]:
+        """The changed pixels."""
+
+
+AnySource = TypeVar("AnySource", bound=Source)
+
+
+def indices_of_class(
+    dataset: ImageDataset, split: Split, only_class: str | None
+) -> NDArray[np.int64]:
+    """Return the dataset indices of a split's images that carry a class, ascending; None: of all.
+
+    Raises:
+        UsageError: the dataset has no class of that name.
+    """
+    indices = dataset.indices(split)
+    if only_class is None:
+        return indices
+    ordinals = {c.name: c.ordinal for c in dataset.info.classes}
+    if only_class not in ordinals:
+        raise UsageError(
+            f"{dataset.info.name!r} has no class {only_class!r}", f"one of: {', '.join(ordinals)}"
+        )
+    wanted = ordinals[only_class]
+    label_sets = (dataset.label_set(int(index)) or (NO_FINDING_ORDINAL,) for index in indices)
+    carries = np.fromiter((wanted in labels for labels in label_sets), bool, len(indices))
+    chosen: NDArray[np.int64] = indices[carries]
+    return chosen
+
+
+def drawn(indices: NDArray[np.int64], limit: int | None, seed: int) -> NDArray[np.int64]:
+    """Return at most ``limit`` of the indices, drawn with the seed, ascending; None: all."""
+    if limit is None or limit >= len(indices):
+        return indices
+    places = np.random.default_rng(seed).permutation(len(indices))[:limit]
+    chosen: NDArray[np.int64] = indices[np.sort(places)]
+    return chosen
+
+
+def adversarial_images(
+    session: Session, dataset: ImageDataset, attempts: Sequence[Source]
+) -> tuple[Tensor, Tensor]:
+    """Rebuild images of one shape from their changed pixels, of which all have as many, or none.
+
+    Returns:
+        Clean and attacked images, float32 (N, C, H, W) in [0, 1] each; the same where no pixel was
+        changed.
+    """
+    clean = to_unit_range(dataset.images([a.image_index for a in attempts]), session.device)
+    if not attempts[0].pixels:
+        return clean, clean
+    positions = torch.tensor([[(p.row, p.col) for p in a.pixels] for a in attempts])
+    colours = torch.tensor([[p.after for p in a.pixels] for a in attempts], dtype=torch.uint8)
+    owners = torch.arange(len(attempts), device=session.device)
+    return clean, with_pixels(
+        clean, owners, positions.to(session.device), colours.to(session.device)
+    )
+
+
+def chunks_alike(
+    dataset: ImageDataset, attempts: Sequence[AnySource]
+) -> Iterator[Sequence[AnySource]]:
+    """Yield attempts in chunks of one number of pixels and one shape, each for one tensor."""
+    groups: dict[tuple[int, tuple[int, int]], list[AnySource]] = {}
+    for attempt in attempts:
+        kind = (len(attempt.pixels), dataset.shape(attempt.image_index))
+        groups.setdefault(kind, []).append(attempt)
+    for _, group in sorted(groups.items()):
+        yield from cut(group, CHUNK)
