@@ -17,8 +17,9 @@ from pixguard.defences.detectors import DETECTORS, build_detector
 from pixguard.defences.detectors.scoring import score_images
 from pixguard.defences.detectors.training import TrainedDetector
 from pixguard.defences.restoring import restore
-from pixguard.defences.training import draw_weights, train_denoiser
+from pixguard.defences.training import train_denoiser
 from pixguard.errors import UsageError
+from pixguard.models.seeding import seeded
 from pixguard.models.training_loop import Workplace
 from pixguard.progress import Silent
 from pixguard.registry import load_target
@@ -30,9 +31,8 @@ every_certificate = pytest.mark.parametrize("name", CERTIFICATES.names)
 
 
 def built(name: str, channels: int = 1) -> nn.Module:
-    denoiser = build_denoiser(name, channels, **rows.DENOISERS[name])
-    draw_weights(denoiser, 5)
-    return denoiser.eval()
+    with seeded(5):
+        return build_denoiser(name, channels, **rows.DENOISERS[name]).eval()
 
 
 def smooth(count: int, channels: int = 1, side: int = 16) -> np.ndarray:
