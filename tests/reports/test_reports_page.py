@@ -352,4 +352,8 @@ def test_large_images_are_enlarged_with_a_close_look_at_each_pixel(
     database.close()
     assert running.run("document.querySelectorAll('.close-up').length") == pixels
     assert running.run("document.querySelectorAll('.no-image').length") == 0
+    running.resize(360, 800)
+    body = "document.getElementById('viewer-body')"
+    assert running.run(f"{body}.scrollWidth <= {body}.clientWidth")
+    running.resize(1280, 900)
     assert running.complaints() == []
