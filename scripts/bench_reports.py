@@ -34,7 +34,16 @@ from pixguard.reports.specs import families, table_specs
 from pixguard.reports.tables.request import TableRequest
 from pixguard.store.engine import open_engine
 
-LARGE = ("attempt", "pixel", "restoration", "score", "image", "prediction")
+LARGE = (
+    "attempt",
+    "attempts_that_count",
+    "pixel",
+    "restoration",
+    "clean_restorations",
+    "score",
+    "image",
+    "prediction",
+)
 CHOOSING = (
     *(make_query(name, attack_name=PAPER_ATTACK) for name in ("attack_plans", "denoised_plans")),
     make_query("attacked_pairs"),

@@ -1,7 +1,5 @@
 """The attacks as Python objects."""
 
-import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +21,6 @@ from pixguard.attacks import (
 from pixguard.attacks.attack import Attack
 from pixguard.classifiers.classifier import Classifier
 
-README = Path(__file__).resolve().parents[2] / "README.md"
 SIDE = 10
 
 QUICK: dict[str, tuple[type[Attack], dict[str, Any]]] = {
@@ -393,19 +390,3 @@ def test_classifiers_that_do_not_fit_are_refused():
     one_logit = nn.Sequential(nn.Flatten(), nn.Linear(SIDE * SIDE, 1))
     with pytest.raises(ValueError, match="task='multi-label'"):
         DifferentialEvolution(one_logit)(pictures(2), LABELS)
-
-
-def test_the_example_in_the_readme_runs(capsys):
-    section = README.read_text(encoding="utf-8").split("## From Python\n")[1].split("\n## ")[0]
-    (example,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
-    names: dict[str, Any] = {}
-    with torch.random.fork_rng():
-        exec(compile(example, "README.md", "exec"), names)
-    result = names["result"]
-    assert result.success.any()
-    fooled = decided(names["model"], result.images) != names["labels"][:8]
-    assert torch.equal(fooled & result.attacked, result.success)
-    printed = capsys.readouterr().out
-    count = f"{int(result.success.sum())} of {int(result.attacked.sum())} images fooled"
-    assert printed.startswith(count)
-    assert printed.count("left for the true class") == int(result.success.sum())

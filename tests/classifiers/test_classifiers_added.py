@@ -2,8 +2,6 @@
 
 import json
 import pickle
-import re
-import shlex
 import sqlite3
 import warnings
 from pathlib import Path
@@ -12,9 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
-from typer.testing import CliRunner
 
-from pixguard.cli.app import app
 from support import run, run_json
 
 pytestmark = [
@@ -22,7 +18,6 @@ pytestmark = [
     pytest.mark.usefixtures("in_an_empty_folder"),
 ]
 
-README = Path(__file__).resolve().parents[2] / "README.md"
 PHANTOMS = "--dataset oct --source phantom --images 60 --size 28"
 CODE = """
 from torch import nn
@@ -316,21 +311,3 @@ def test_the_options_of_a_training_are_part_of_what_identifies_it() -> None:
         assert other["already_trained"] is False and other["model"] != first["model"]
         assert run_json(f"{plain} {option} --resume")["already_trained"] is True
     assert "resnet" in run(f"{plain} --pretrained", code=2).output
-
-
-def test_the_example_in_the_readme_runs() -> None:
-    text = README.read_text(encoding="utf-8")
-    section = text.split("## Your own classifier\n")[1].split("\n## ")[0]
-    (example,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
-    (commands,) = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
-    with torch.random.fork_rng():
-        exec(compile(example, "README.md", "exec"), {})
-    printed = []
-    for line in commands.splitlines():
-        result = CliRunner().invoke(app, shlex.split(line)[1:])
-        assert result.exit_code == 0, result.output
-        printed.append(result.stdout)
-    ((attempts, fooled),) = stored("SELECT COUNT(*), SUM(success) FROM attempt")
-    assert attempts == 10 and int(str(fooled)) > 0
-    assert stored("SELECT architecture, epochs FROM model") == [("my-model", 0)]
-    assert "mine" in printed[2] and "my-model" in printed[2]

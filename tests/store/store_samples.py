@@ -74,12 +74,20 @@ def attack(pixels: int = 2) -> AttackRecord:
     return AttackRecord("de", 1, pixels, {"population": 100})
 
 
-def attempt(key: str, index: int, *, success: bool = True, pixels: int = 2) -> AttemptRecord:
+def attempt(
+    key: str,
+    index: int,
+    *,
+    success: bool = True,
+    pixels: int = 2,
+    target: int | None = None,
+    repeat: int = 0,
+) -> AttemptRecord:
     return AttemptRecord(
         attempt_key=key,
         image_index=index,
-        target=None,
-        repeat=0,
+        target=target,
+        repeat=repeat,
         seed=7,
         success=success,
         predicted_before=(index % 2,),

@@ -10,8 +10,9 @@ from test_store_maintenance import _damage
 from typer.testing import CliRunner
 
 from pixguard.cli import db, models
-from pixguard.cli.common import PixguardGroup, files_folder
+from pixguard.cli.common import PixguardGroup
 from pixguard.store import maintenance, schema
+from pixguard.store.location import files_folder
 
 root = typer.Typer(cls=PixguardGroup)
 root.add_typer(db.app, name="db")

@@ -50,21 +50,17 @@ transfer AS (
         COUNT(*) AS restored,
         SUM(r.recovered) AS recovered
     FROM restoration r
-    JOIN attempt t ON t.id = r.attempt_id
+    JOIN attempts_that_count t ON t.id = r.attempt_id
     JOIN image i ON i.id = t.image_id
     WHERE t.success = 1 AND t.model_id = :classifier_id AND r.classifier_id = :classifier_id
       AND i.dataset_id = :dataset_id
-      AND t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0
     GROUP BY t.attack_id, t.seed, r.denoiser_id
 ),
 clean AS (
     -- What the classifier got wrong before cannot be broken.
     SELECT r.denoiser_id, COUNT(*) AS restored, SUM(1 - r.recovered) AS broken
-    FROM restoration r
-    JOIN image i ON i.id = r.image_id
-    JOIN prediction p ON p.model_id = r.classifier_id AND p.image_id = r.image_id
-    WHERE r.attempt_id IS NULL AND r.classifier_id = :classifier_id
-      AND i.dataset_id = :dataset_id AND i.split = 'test' AND p.predicted = i.label_set
+    FROM clean_restorations r
+    WHERE r.classifier_id = :classifier_id AND r.dataset_id = :dataset_id
     GROUP BY r.denoiser_id
 ),
 pairs AS (

@@ -5,11 +5,10 @@
 -- attacked. Images with several labels belong to no class; they make one row of their own.
 WITH attempted AS (
     SELECT i.label_set, COUNT(*) AS attacked, SUM(t.success) AS succeeded
-    FROM attempt t
+    FROM attempts_that_count t
     JOIN image i ON i.id = t.image_id
     WHERE t.model_id = :classifier_id AND t.attack_id = :attack_id AND t.seed = :seed
       AND i.dataset_id = :dataset_id
-      AND t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0
     GROUP BY i.label_set
 ),
 right_ones AS (

@@ -3,8 +3,7 @@
 -- Parameters: classifier_id, dataset_id, attack_id, seed.
 -- What counts: non-targeted attempts on the bare classifier, the first repeat of each.
 SELECT COUNT(*) AS attacked, COALESCE(SUM(t.success), 0) AS succeeded
-FROM attempt t
+FROM attempts_that_count t
 JOIN image i ON i.id = t.image_id
 WHERE t.model_id = :classifier_id AND t.attack_id = :attack_id AND t.seed = :seed
   AND i.dataset_id = :dataset_id
-  AND t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0

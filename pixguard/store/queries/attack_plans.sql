@@ -16,10 +16,9 @@ WITH counted AS (
         MIN(t.image_id) AS image_id
     FROM model m
     CROSS JOIN attack a
-    CROSS JOIN attempt t
+    CROSS JOIN attempts_that_count t
     WHERE m.kind = 'classifier' AND a.name || '' = :attack_name
       AND t.model_id = m.id AND t.attack_id = a.id
-      AND t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0
     GROUP BY m.id, a.id, t.seed
 )
 SELECT

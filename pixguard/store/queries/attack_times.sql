@@ -5,11 +5,10 @@
 -- not. A computer is told by its GPU, or without one by its CPU.
 WITH timed AS (
     SELECT t.run_id, COUNT(*) AS attempts, SUM(t.queries) AS queries, SUM(t.elapsed_ms) AS elapsed_ms
-    FROM attempt t
+    FROM attempts_that_count t
     JOIN image i ON i.id = t.image_id
     WHERE t.model_id = :classifier_id AND t.attack_id = :attack_id AND t.seed = :seed
       AND i.dataset_id = :dataset_id
-      AND t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0
     GROUP BY t.run_id
 )
 SELECT

@@ -8,11 +8,10 @@ SELECT
     p.row,
     p.col,
     COUNT(*) AS changed
-FROM attempt t
+FROM attempts_that_count t
 JOIN image i ON i.id = t.image_id
 JOIN pixel p ON p.attempt_id = t.id
 WHERE t.model_id = :classifier_id AND t.attack_id = :attack_id AND t.seed = :seed
   AND i.dataset_id = :dataset_id AND t.success = 1
-  AND t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0
 GROUP BY i.height, i.width, p.row, p.col
 ORDER BY i.height, i.width, p.row, p.col

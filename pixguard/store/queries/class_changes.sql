@@ -2,9 +2,8 @@
 -- Parameters: classifier_id, attack_id, seed.
 -- What counts: non-targeted attempts on the bare classifier, the first repeat of each.
 SELECT t.predicted_before AS before, t.predicted_after AS after, COUNT(*) AS images
-FROM attempt t
+FROM attempts_that_count t
 WHERE t.model_id = :classifier_id AND t.attack_id = :attack_id AND t.seed = :seed
   AND t.success = 1
-  AND t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0
 GROUP BY t.predicted_before, t.predicted_after
 ORDER BY t.predicted_before, t.predicted_after

@@ -5,9 +5,8 @@
 -- shared counts the images that were attacked on both: only there is the comparison paired.
 WITH counted AS (
     SELECT t.image_id, t.model_id, t.success
-    FROM attempt t
-    WHERE t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0
-      AND ((t.model_id = :first_classifier_id AND t.attack_id = :first_attack_id
+    FROM attempts_that_count t
+    WHERE ((t.model_id = :first_classifier_id AND t.attack_id = :first_attack_id
             AND t.seed = :first_seed)
         OR (t.model_id = :second_classifier_id AND t.attack_id = :second_attack_id
             AND t.seed = :second_seed))

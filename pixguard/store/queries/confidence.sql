@@ -8,10 +8,9 @@ SELECT
     2 * CAST(ROUND(50 * t.confidence_before) AS INTEGER) AS before_percent,
     2 * CAST(ROUND(50 * t.true_confidence_after) AS INTEGER) AS after_percent,
     COUNT(*) AS attempts
-FROM attempt t
+FROM attempts_that_count t
 JOIN image i ON i.id = t.image_id
 WHERE t.model_id = :classifier_id AND t.attack_id = :attack_id AND t.seed = :seed
   AND i.dataset_id = :dataset_id
-  AND t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0
 GROUP BY 1, 2, 3
 ORDER BY 1, 2, 3

@@ -12,10 +12,9 @@ WITH counted AS (
     -- SQLite joins in this order where it says CROSS; the other way would take hours.
     FROM model m
     CROSS JOIN restoration r
-    CROSS JOIN attempt t
+    CROSS JOIN attempts_that_count t
     WHERE m.kind = 'classifier' AND r.classifier_id = m.id
       AND t.id = r.attempt_id AND t.model_id = m.id AND t.success = 1
-      AND t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0
     GROUP BY t.model_id, t.attack_id, t.seed
 )
 SELECT

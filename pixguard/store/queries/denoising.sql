@@ -7,24 +7,18 @@
 WITH restored AS (
     SELECT r.id, r.denoiser_id, r.recovered
     FROM restoration r
-    JOIN attempt t ON t.id = r.attempt_id
+    JOIN attempts_that_count t ON t.id = r.attempt_id
     JOIN image i ON i.id = t.image_id
     WHERE t.success = 1
       AND t.model_id = :classifier_id AND r.classifier_id = :classifier_id
       AND t.attack_id = :attack_id AND t.seed = :seed AND i.dataset_id = :dataset_id
-      AND t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0
-),
-newest AS (
-    SELECT k.id, k.name
-    FROM metric k
-    WHERE k.version = (SELECT MAX(n.version) FROM metric n WHERE n.name = k.name)
 ),
 scored AS (
     SELECT o.denoiser_id, k.name AS metric, s.value, s.value_kind
     -- SQLite joins in this order where it says CROSS; it would look through all scores else.
     FROM restored o
     CROSS JOIN score s
-    CROSS JOIN newest k
+    CROSS JOIN newest_metric k
     WHERE s.restoration_id = o.id AND k.id = s.metric_id AND s.value_kind <> 'nan'
 ),
 ranked AS (

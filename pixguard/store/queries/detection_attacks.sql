@@ -13,12 +13,11 @@ WITH pairs AS (
         c.score AS clean_score,
         c.flagged AS clean_flagged
     FROM detection n
-    JOIN attempt t ON t.id = n.attempt_id
+    JOIN attempts_that_count t ON t.id = n.attempt_id
     JOIN image i ON i.id = n.image_id
     JOIN detection c
         ON c.detector_id = n.detector_id AND c.image_id = n.image_id AND c.attempt_id IS NULL
     WHERE n.detector_id = :detector_id AND i.split = 'test' AND t.success = 1
-      AND t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0
 ),
 scored AS (
     SELECT model_id, attack_id, seed, score, flagged, 0 AS is_clean FROM pairs

@@ -11,11 +11,10 @@ SELECT
     p.before,
     p.after,
     COUNT(*) AS pixels
-FROM attempt t
+FROM attempts_that_count t
 JOIN image i ON i.id = t.image_id
 JOIN pixel p ON p.attempt_id = t.id
 WHERE t.model_id = :classifier_id AND t.attack_id = :attack_id AND t.seed = :seed
   AND t.success = 1
-  AND t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0
 GROUP BY 1, 2, 3, 4, 5, 6, 7
 ORDER BY 1, 2, 3, 4, 5, 6, 7

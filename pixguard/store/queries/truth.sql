@@ -19,11 +19,10 @@ WITH tried AS (
                 AND REPLACE(a.parameters, ' ', '') LIKE '%"space":"all-values"%'
             THEN 1 ELSE 0
         END AS is_complete
-    FROM attempt t
+    FROM attempts_that_count t
     JOIN attack a ON a.id = t.attack_id
     JOIN image i ON i.id = t.image_id
     WHERE t.model_id = :classifier_id AND i.dataset_id = :dataset_id AND a.pixels = 1
-      AND t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0
       AND REPLACE(a.parameters, ' ', '') LIKE :success
 ),
 judged AS (

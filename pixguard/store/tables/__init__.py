@@ -21,8 +21,10 @@ from pixguard.store.tables.subjects import (
     Prediction,
     TrainingEpoch,
 )
+from pixguard.store.tables.views import VIEWS
 
 __all__ = [
+    "VIEWS",
     "Attack",
     "Attempt",
     "Base",

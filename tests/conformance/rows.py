@@ -1,0 +1,41 @@
+"""One row a registered thing: what makes it small enough to be tried many times.
+
+Whoever registers an attack, a denoiser, a detector or a source adds its row; the suite does the
+rest.
+"""
+
+from typing import Any
+
+ATTACKS: dict[str, dict[str, Any]] = {
+    "differential-evolution": {"population": 20, "generations": 8},
+    "exhaustive": {"space": "corners"},
+    "corner": {"queries": 150},
+    "sparse-rs": {"queries": 150},
+    "sigma-zero": {"queries": 100},
+    "random": {"queries": 300},
+}
+"""Options of the attack."""
+
+DENOISERS: dict[str, dict[str, Any]] = {
+    "identity": {},
+    "median": {},
+    "autoencoder": {},
+    "dae": {"widths": [4, 8]},
+    "noise2noise": {"blocks": 1, "width": 4},
+    "median-cnn": {"blocks": 2, "width": 4, "size": 3},
+}
+"""Arguments of the builder beyond the channels."""
+
+DETECTORS: dict[str, dict[str, Any]] = {"one-class-svm": {"nu": 0.1}}
+"""Options of the detector."""
+
+CERTIFICATES: dict[str, dict[str, Any]] = {"polyphase-vote": {"stride": 2}}
+"""Settings of the training."""
+
+SOURCES: dict[str, str] = {
+    "medmnist": "pneumoniamnist",
+    "originals": "derma",
+    "folder": "cells",
+    "phantom": "oct",
+}
+"""The dataset that is opened."""

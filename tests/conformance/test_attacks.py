@@ -1,0 +1,101 @@
+"""Every attack through the same checks; more on its results in tests/attacks/test_attacks_api."""
+
+import json
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import pixguard.attacks
+from conformance import rows
+from pixguard.attacks import ATTACKS
+from pixguard.attacks.engine.search import make_search
+from pixguard.errors import UsageError
+
+SIDE = 9
+every_attack = pytest.mark.parametrize("name", ATTACKS.names)
+
+
+class Spots(nn.Module):
+    """Class 1 when the brightest pixel stands out from the mean; half of the images are near it."""
+
+    def __init__(self, differentiable: bool = True) -> None:
+        super().__init__()
+        self.differentiable = differentiable
+
+    def forward(self, images: Tensor) -> Tensor:
+        images = images if self.differentiable else images.detach()
+        score = images.amax((1, 2, 3)) - images.mean((1, 2, 3)) - 0.45
+        return torch.stack([-score, score], 1) * 20
+
+
+def pictures(channels: int, count: int = 6) -> Tensor:
+    stream = torch.Generator().manual_seed(0)
+    shape = (count, channels, SIDE, SIDE)
+    return torch.randint(0, 120, shape, generator=stream, dtype=torch.uint8)
+
+
+def make(name: str, network: nn.Module, **options: Any) -> Any:
+    kind = getattr(pixguard.attacks, ATTACKS[name].class_name)
+    return kind(network, **{**rows.ATTACKS[name], **options})
+
+
+def labels(images: Tensor) -> Tensor:
+    return Spots()(images.float() / 255).argmax(1)
+
+
+@every_attack
+@pytest.mark.parametrize("channels", [1, 3])
+def test_it_finds_what_one_bright_pixel_does_and_keeps_to_its_budget(
+    name: str, channels: int
+) -> None:
+    images = pictures(channels)
+    result = make(name, Spots())(images, labels(images))
+    assert result.success.any()
+    options = ATTACKS[name].options(**rows.ATTACKS[name])  # type: ignore[misc]
+    search = make_search(name, options, channels=channels)
+    assert (result.queries <= search.most_queries(SIDE, SIDE)).all()
+    changed = (result.images != images).any(1).sum((1, 2))
+    assert (changed[result.success] == 1).all()
+
+
+@every_attack
+def test_the_same_seed_gives_the_same_result_in_any_order_and_company(name: str) -> None:
+    images = pictures(1)
+    once = make(name, Spots(), seed=4)(images, labels(images))
+    order = torch.tensor([3, 0, 5])
+    again = make(name, Spots(), seed=4)(images[order], labels(images)[order])
+    for field in ("success", "queries", "pixels", "colours"):
+        assert torch.equal(getattr(once, field)[order], getattr(again, field))
+
+
+@every_attack
+def test_what_identifies_it_is_plain_data_and_complete(name: str) -> None:
+    entry = ATTACKS[name]
+    record = make_search(name, channels=1).record
+    assert (record.name, record.version) == (entry.name, entry.version)
+    assert json.loads(json.dumps(dict(record.parameters))) == record.parameters
+    changed = make_search(name, entry.options(**rows.ATTACKS[name]), channels=1).record  # type: ignore[misc]
+    assert changed.parameters_hash != record.parameters_hash, "its options must be part of it"
+
+
+@every_attack
+def test_gradients_are_needed_where_the_registry_says_so_and_nowhere_else(name: str) -> None:
+    images = pictures(1)
+    attack = make(name, Spots(differentiable=False))
+    if not ATTACKS[name].needs_gradients:
+        assert attack(images, labels(images)).attacked.all()
+        return
+    with pytest.raises((RuntimeError, UsageError)):
+        attack(images, labels(images))
+
+
+@every_attack
+def test_more_pixels_than_it_can_change_are_refused(name: str) -> None:
+    most = ATTACKS[name].most_pixels
+    if most is None:
+        assert make_search(name, pixels=5).pixels == 5
+        return
+    with pytest.raises(UsageError, match=f"{most} pixel"):
+        make_search(name, pixels=most + 1)

@@ -1,0 +1,144 @@
+"""Every denoiser, detector and certificate through the same checks."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from conformance import rows
+from pixguard.config import DatasetSettings, DenoiserSettings, DetectorSettings, VoteSettings
+from pixguard.datasets import open_dataset
+from pixguard.defences.certificates.polyphase_vote import as_classifier, build_voter
+from pixguard.defences.certificates.registry import CERTIFICATES
+from pixguard.defences.denoisers import DENOISERS, build_denoiser
+from pixguard.defences.detectors import DETECTORS, build_detector
+from pixguard.defences.detectors.scoring import score_images
+from pixguard.defences.detectors.training import TrainedDetector
+from pixguard.defences.restoring import restore
+from pixguard.defences.training import draw_weights, train_denoiser
+from pixguard.errors import UsageError
+from pixguard.models.training_loop import Workplace
+from pixguard.progress import Silent
+from pixguard.registry import load_target
+
+CPU = torch.device("cpu")
+every_denoiser = pytest.mark.parametrize("name", DENOISERS.names)
+every_detector = pytest.mark.parametrize("name", DETECTORS.names)
+every_certificate = pytest.mark.parametrize("name", CERTIFICATES.names)
+
+
+def built(name: str, channels: int = 1) -> nn.Module:
+    denoiser = build_denoiser(name, channels, **rows.DENOISERS[name])
+    draw_weights(denoiser, 5)
+    return denoiser.eval()
+
+
+def smooth(count: int, channels: int = 1, side: int = 16) -> np.ndarray:
+    """Images uint8 (N, H, W, C) of slow waves, alike and not the same."""
+    rng = np.random.default_rng(2)
+    rows_, cols = np.mgrid[:side, :side] / side
+    phase = rng.random((count, 1, 1, channels))
+    waves = np.sin(4 * (rows_ + cols)[None, ..., None] + 6 * phase)
+    return np.round(127 + 100 * waves).astype(np.uint8)
+
+
+def tensors(images: np.ndarray) -> Tensor:
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+
+
+@every_denoiser
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_restoration_depends_on_nothing_but_the_image(name: str, channels: int) -> None:
+    denoiser, images = built(name, channels), tensors(smooth(5, channels))
+    together = restore(denoiser, images, batch=5)
+    assert together.shape == images.shape and 0 <= together.min() <= together.max() <= 1
+    alone = torch.cat([restore(denoiser, images[i : i + 1], batch=1) for i in range(5)])
+    torch.testing.assert_close(together, alone, rtol=0, atol=1e-6)
+    assert torch.equal(restore(denoiser, images, batch=5), together)
+    assert torch.equal(together, images) == DENOISERS[name].changes_nothing
+
+
+@every_denoiser
+def test_weights_come_from_the_seed_and_go_through_a_state_dict(name: str) -> None:
+    one, other = built(name), built(name)
+    states = one.state_dict(), other.state_dict()
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+    fresh = build_denoiser(name, 1, **rows.DENOISERS[name]).eval()
+    fresh.load_state_dict(states[0])
+    images = tensors(smooth(2))
+    assert torch.equal(restore(fresh, images, batch=2), restore(one, images, batch=2))
+    assert bool(list(one.parameters())) == DENOISERS[name].trained
+
+
+@every_denoiser
+def test_gradients_reach_the_image(name: str) -> None:
+    """White-box attacks go through the denoiser."""
+    images = tensors(smooth(2)).requires_grad_()
+    built(name)(images).square().sum().backward()
+    assert images.grad is not None and images.grad.abs().sum() > 0
+
+
+@every_denoiser
+def test_training_is_that_of_its_recipe_or_refused(name: str) -> None:
+    settings = DenoiserSettings(name, epochs=1, batch_size=4)
+    images, denoiser = smooth(8), build_denoiser(name, 1, **rows.DENOISERS[name])
+    if not DENOISERS[name].trained:
+        with pytest.raises(UsageError, match="needs no training"):
+            train_denoiser(denoiser, images, images, settings, Workplace(CPU))
+        return
+    fit = train_denoiser(denoiser, images, images, settings, Workplace(CPU))
+    assert fit.finished and np.isfinite(fit.epochs[0].train_loss)
+
+
+def trained_detector(name: str, seed: int = 0) -> TrainedDetector:
+    options = DETECTORS[name].options
+    own = options(**rows.DETECTORS[name]) if options else None
+    settings = DetectorSettings("waves", name, epochs=1, seed=seed, options=own)
+    images = smooth(40)
+    made: TrainedDetector = load_target(DETECTORS[name].trainer)(
+        images[:32], images[32:], settings, Workplace(CPU)
+    )
+    return made
+
+
+@every_detector
+def test_a_detector_is_rebuilt_from_parameters_and_state_dict(name: str) -> None:
+    trained = trained_detector(name)
+    again = build_detector(name, 1, **trained.parameters)
+    again.load_state_dict(trained.network.state_dict())
+    images = tensors(smooth(6))
+    scores = score_images(trained.network.eval(), images)
+    assert scores.dtype == torch.float64 and scores.shape == (6,) and scores.isfinite().all()
+    assert torch.equal(score_images(again.eval(), images), scores)
+    assert torch.equal(score_images(again, images[[4, 1]]), scores[[4, 1]])
+
+
+@every_detector
+def test_a_detector_s_training_comes_from_the_seed(name: str) -> None:
+    first, second = (trained_detector(name, seed=3).network.state_dict() for _ in range(2))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+@every_certificate
+def test_a_certificate_is_of_the_decision_and_holds_for_random_pixels(name: str) -> None:
+    """The exhaustive form stands in tests/defences."""
+    settings = VoteSettings(**rows.CERTIFICATES[name])
+    dataset = open_dataset(
+        DatasetSettings("oct", source="phantom", size=28, phantom_images=50), Silent()
+    )
+    voter = build_voter("small-cnn", settings.stride, dataset.info, seed=1)
+    classifier = as_classifier(voter, settings.stride).eval()
+    certify: Any = load_target(CERTIFICATES[name].certifier)
+    stream = torch.Generator().manual_seed(0)
+    for image in tensors(dataset.images([0, 1, 2])):
+        predicted, votes, radius = certify(classifier, image[None])
+        assert predicted == classifier.decide(classifier(image[None]))[0].label_set
+        assert radius >= 0 and votes[predicted[0]] == max(votes)
+        for _ in range(20):
+            changed = image[None].clone()
+            for _ in range(radius):
+                row, col = torch.randint(0, 28, (2,), generator=stream).tolist()
+                changed[0, :, row, col] = torch.rand((), generator=stream).round()
+            assert certify(classifier, changed)[0] == predicted
