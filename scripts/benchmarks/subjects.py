@@ -13,7 +13,7 @@ from torch import nn
 from pixguard.classifiers.builders import build_classifier
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import judge
-from pixguard.cli.common import files_folder
+from pixguard.store.location import files_folder
 from pixguard.config import DatasetSettings
 from pixguard.datasets import ImageDataset, open_dataset
 from pixguard.datasets.base import Images
