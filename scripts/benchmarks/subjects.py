@@ -13,7 +13,6 @@ from torch import nn
 from pixguard.classifiers.builders import build_classifier
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import judge
-from pixguard.store.location import files_folder
 from pixguard.config import DatasetSettings
 from pixguard.datasets import ImageDataset, open_dataset
 from pixguard.datasets.base import Images
@@ -24,6 +23,7 @@ from pixguard.progress import Silent
 from pixguard.runner.session import Session
 from pixguard.runner.subject import DatasetRequest
 from pixguard.runner.subject import open_subject as open_registered
+from pixguard.store.location import files_folder
 
 PHANTOMS = {1: "oct", 3: "derma"}
 """The phantoms that are taken for images of so many channels."""

@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 
 from pixguard.defences.denoisers.autoencoder import autoencoder
-from pixguard.defences.detectors import DETECTORS, build_detector
+from pixguard.defences.detectors import build_detector
 from pixguard.defences.detectors.one_class_svm import (
     GRID,
     OneClassSVMDetector,
@@ -108,6 +108,5 @@ def test_latents_that_tell_nothing_are_refused() -> None:
 
 
 def test_detectors_go_by_name() -> None:
-    assert DETECTORS.names == ("one-class-svm",)
     with pytest.raises(UsageError, match="no detector 'svm'"):
         build_detector("svm", 1)

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from pixguard.config import DenoiserSettings, DetectorSettings, TrainSettings, VoteSettings
+from pixguard.config import (
+    DatasetRequest,
+    DenoiserSettings,
+    DetectorSettings,
+    TrainSettings,
+    VoteSettings,
+)
 from pixguard.datasets.base import ImageDataset
 from pixguard.defences.denoisers.registry import DAEOptions
 from pixguard.defences.detectors.registry import DETECTORS, DetectorEntry, OneClassSVMOptions
@@ -21,7 +27,7 @@ from pixguard.runner.classifier_training import ClassifierTraining, VoteTraining
 from pixguard.runner.denoiser_training import DenoiserTraining
 from pixguard.runner.denoisers import is_default
 from pixguard.runner.detector_training import detector_trainings, train_detectors
-from pixguard.runner.detectors import load_detector
+from pixguard.runner.detectors import find_detectors, label, load_detector
 from pixguard.runner.session import Session
 from pixguard.runner.training import Training, train
 from pixguard.store import reader
@@ -169,6 +175,9 @@ def test_the_detector_that_is_asked_for_is_trained_and_registered(
             stored = reader.model(engine, told["model"])
         assert stored.record.architecture == stored.record.hyperparameters["name"] == "mean"
         assert (stored.record.epochs, stored.record.parameters) == (0, {"scale": 2.0})
+        assert label(stored) == "mean #1 (normal: round)"
+        with reading(at.database) as engine:
+            assert find_detectors(engine, DatasetRequest("shapes"), []) == [stored]
         network = load_detector(at, stored, 1)
         assert isinstance(network, Mean) and network.scale == 2.0
         known.add(stored.record.weights_sha256)
