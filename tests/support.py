@@ -7,6 +7,7 @@ from typing import Any
 from typer.testing import CliRunner, Result
 
 from pixguard.cli.app import app
+from pixguard.progress import Silent
 
 
 def pixguard_command() -> list[str]:
@@ -25,3 +26,15 @@ def run_json(command: str) -> dict[str, Any]:
     """Run a command line that succeeds, and return what it prints with ``--json``."""
     value: dict[str, Any] = json.loads(run(f"{command} --json").stdout)
     return value
+
+
+class StopAfter(Silent):
+    """Asks to stop once it was looked at ``looks`` times."""
+
+    def __init__(self, looks: int) -> None:
+        self.looks = looks
+
+    @property
+    def requested(self) -> bool:  # type: ignore[override]
+        self.looks -= 1
+        return self.looks < 0

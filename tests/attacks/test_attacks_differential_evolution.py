@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from attacks_arena import arena
+from attacks.attacks_arena import arena
 from scipy import optimize, stats
 
 from pixguard.attacks.differential_evolution import distinct_others

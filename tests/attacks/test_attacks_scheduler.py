@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from attacks_arena import arena, named
+from attacks.attacks_arena import arena, named
 from torch import Tensor, nn
 
 from pixguard.attacks.differential_evolution import DifferentialEvolutionSearch
@@ -19,6 +19,7 @@ from pixguard.classifiers.evaluation import judge
 from pixguard.inference.dense import DenseEvaluator
 from pixguard.progress import Silent
 from pixguard.records import digest
+from support import StopAfter
 
 SIDE = 12
 CPU = torch.device("cpu")
@@ -188,14 +189,6 @@ def test_an_answer_that_is_not_finite_is_an_error_of_that_attempt():
 
 
 def test_a_stop_request_drops_what_is_in_flight():
-    class StopAfter(Silent):
-        steps = 0
-
-        @property
-        def requested(self) -> bool:
-            self.steps += 1
-            return self.steps > 5
-
     model = classifier(Constant(0.0))
     scheduler = Scheduler(
         model,
@@ -205,7 +198,7 @@ def test_a_stop_request_drops_what_is_in_flight():
         slots=1,
         device=CPU,
     )
-    assert list(scheduler.run(jobs(3), StopAfter())) == []
+    assert list(scheduler.run(jobs(3), StopAfter(5))) == []
 
 
 def test_only_k_distinct_changed_pixels_count():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from attacks_arena import arena, named
+from attacks.attacks_arena import arena, named
 from scipy import stats
 from torch import Tensor, nn
 

@@ -19,6 +19,7 @@ from pixguard.config import TrainSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.errors import UsageError
 from pixguard.models.training_loop import Fit, Workplace
+from support import StopAfter
 
 CPU = torch.device("cpu")
 SETTINGS = TrainSettings("small-cnn", epochs=3, batch_size=8, learning_rate=0.05)
@@ -187,16 +188,6 @@ def train(dataset: ImageDataset, settings: TrainSettings, **where: Any) -> tuple
     classifier = build_classifier("small-cnn", dataset.info, seed=settings.seed)
     fit = train_classifier(classifier, dataset, settings, Workplace(CPU, **where))
     return classifier.state_dict(), fit
-
-
-class StopAfter:
-    def __init__(self, looks: int) -> None:
-        self.looks = looks
-
-    @property
-    def requested(self) -> bool:
-        self.looks -= 1
-        return self.looks < 0
 
 
 @pytest.mark.parametrize("option", OPTIONS)

@@ -16,6 +16,7 @@ from pixguard.errors import DataError, PixguardError
 from pixguard.models.inputs import to_unit_range
 from pixguard.models.training_loop import Fit, Workplace
 from pixguard.progress import Silent, StopSignal
+from support import StopAfter
 
 CPU = torch.device("cpu")
 SETTINGS = TrainSettings(
@@ -37,16 +38,6 @@ def train(
         Workplace(CPU, checkpoint, stop=stop or Silent()),
     )
     return classifier, fit
-
-
-class StopAfter:
-    def __init__(self, looks: int) -> None:
-        self.looks = looks
-
-    @property
-    def requested(self) -> bool:
-        self.looks -= 1
-        return self.looks < 0
 
 
 def accuracy(classifier: Classifier, dataset: ImageDataset, split: str = "test") -> float:

@@ -22,6 +22,7 @@ from pixguard.metrics import METRICS
 from pixguard.models.training_loop import Fit, Workplace
 from pixguard.progress import Silent, StopSignal
 from pixguard.registry import Registry
+from support import StopAfter
 
 TRAINED = [entry.name for entry in DENOISERS if entry.trained]
 CPU = torch.device("cpu")
@@ -30,18 +31,6 @@ SMALL: dict[str, dict[str, Any]] = {
     "noise2noise": {"blocks": 1, "width": 8},
     "median-cnn": {"blocks": 2, "width": 8},
 }
-
-
-class StopAfter:
-    """Asks to stop once it was looked at ``looks`` times."""
-
-    def __init__(self, looks: int) -> None:
-        self.looks = looks
-
-    @property
-    def requested(self) -> bool:
-        self.looks -= 1
-        return self.looks < 0
 
 
 def smooth_images(count: int, side: int = 16, channels: int = 1, seed: int = 0) -> Images:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import typer
-from docs_pages import DOCS, PAGES, ROOT, WRITTEN, command_lines, spans, text
+from docs.docs_pages import DOCS, PAGES, ROOT, WRITTEN, command_lines, spans, text
 from typer.main import get_command
 
 sys.path.append(str(ROOT / "scripts"))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from docs_pages import DOCS, PAGES, ROOT, WRITTEN, blocks
+from docs.docs_pages import DOCS, PAGES, ROOT, WRITTEN, blocks
 from typer.testing import CliRunner
 
 from pixguard.cli.app import app

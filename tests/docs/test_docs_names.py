@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 import pytest
-from docs_pages import text
+from docs.docs_pages import text
 
 from pixguard.attacks import ATTACKS
 from pixguard.config.settings import declarations

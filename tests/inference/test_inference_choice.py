@@ -1,7 +1,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from inference_networks import Network, candidates, classifier, clean_images, dense_logits
+from inference.inference_networks import Network, candidates, classifier, clean_images, dense_logits
 from torch import nn
 from torchvision.transforms import Normalize
 

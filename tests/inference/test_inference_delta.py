@@ -6,7 +6,7 @@ import torch.nn.functional as F
 import torchvision
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from inference_networks import (
+from inference.inference_networks import (
     Agreement,
     Branches,
     Candidates,

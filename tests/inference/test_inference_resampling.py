@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from inference_networks import agreement, candidates, clean_images, delta, dense_logits
+from inference.inference_networks import agreement, candidates, clean_images, delta, dense_logits
 from torch import nn
 
 from pixguard.classifiers.behind import behind

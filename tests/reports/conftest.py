@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 
 import pytest
-from reports_miniature import Miniature, fill, make_engine
+from reports.reports_miniature import Miniature, fill, make_engine
 
 
 @pytest.fixture

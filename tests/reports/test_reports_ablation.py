@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from reports_miniature import Miniature
+from reports.reports_miniature import Miniature
 
 from pixguard.errors import UsageError
 from pixguard.reports.build import build_table, list_tables

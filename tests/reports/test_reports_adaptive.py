@@ -10,7 +10,7 @@ E          no                                   -, 10100      wrong
 """
 
 import pytest
-from reports_miniature import DE_PARAMETERS, Miniature
+from reports.reports_miniature import DE_PARAMETERS, Miniature
 
 from pixguard.reports.build import build_table, list_tables
 from pixguard.reports.report_table import Cell, ReportTable

@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from reports_miniature import Miniature
+from reports.reports_miniature import Miniature
 from rich.cells import cell_len
 from typer.testing import CliRunner
 

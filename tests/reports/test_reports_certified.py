@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from pytest import approx
-from reports_miniature import Miniature
+from reports.reports_miniature import Miniature
 
 from pixguard.reports.build import build_table, list_tables
 from pixguard.reports.report_table import ReportTable

@@ -15,7 +15,7 @@ import math
 from typing import Any
 
 import pytest
-from reports_miniature import OCT_CLASSES, Miniature
+from reports.reports_miniature import OCT_CLASSES, Miniature
 from scipy import stats
 
 from pixguard.reports.build import build_table, list_tables

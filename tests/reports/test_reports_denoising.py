@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from reports_miniature import Miniature
+from reports.reports_miniature import Miniature
 
 from pixguard.reports.build import build_table
 from pixguard.reports.report_table import Cell, ReportTable

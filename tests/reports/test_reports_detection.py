@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 import pytest
-from reports_miniature import Miniature
+from reports.reports_miniature import Miniature
 
 from pixguard.reports.build import build_table, list_tables
 from pixguard.reports.report_table import Cell, ReportTable

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from reports_miniature import OCT_CLASSES, Miniature
+from reports.reports_miniature import OCT_CLASSES, Miniature
 
 from pixguard.reports.build import build_table, list_tables
 from pixguard.reports.report_table import ReportTable

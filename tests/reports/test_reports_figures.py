@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.patches import Circle
 from PIL import Image
-from reports_miniature import Miniature
+from reports.reports_miniature import Miniature
 from sqlalchemy import update
 
 from pixguard.errors import UsageError

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from reports_miniature import Miniature, fill, make_engine
+from reports.reports_miniature import Miniature, fill, make_engine
 from rich.cells import cell_len
 
 from pixguard.reports.audit import audit_tables

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from reports_miniature import DE_PARAMETERS, Miniature
+from reports.reports_miniature import DE_PARAMETERS, Miniature
 
 from pixguard.reports.build import build_table
 from pixguard.reports.querying import fetch, make_query

@@ -6,7 +6,7 @@ import re
 import sqlite3
 
 import pytest
-from reports_miniature import Miniature
+from reports.reports_miniature import Miniature
 from rich.cells import cell_len
 
 from pixguard.errors import UsageError

@@ -12,7 +12,7 @@ random                                                  -
 import json
 
 import pytest
-from reports_miniature import Miniature
+from reports.reports_miniature import Miniature
 
 from pixguard.reports.build import build_table, list_tables
 from pixguard.reports.report_table import Cell, ReportTable

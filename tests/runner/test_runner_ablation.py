@@ -30,21 +30,10 @@ from pixguard.runner.denoisers import load_denoiser
 from pixguard.runner.session import Session
 from pixguard.store import reader
 from pixguard.store.engine import open_engine
+from support import StopAfter
 
 SIDE, TEST_IMAGES = 28, 10
 SETTINGS = DenoiserSettings("dae", epochs=1, batch_size=4, only_class="round", seed=3)
-
-
-class StopAfter(Silent):
-    """Asks to stop once it was looked at ``looks`` times."""
-
-    def __init__(self, looks: int) -> None:
-        self.looks = looks
-
-    @property
-    def requested(self) -> bool:  # type: ignore[override]
-        self.looks -= 1
-        return self.looks < 0
 
 
 def make_dataset(test_images: int = TEST_IMAGES) -> ImageDataset:

@@ -31,23 +31,12 @@ from pixguard.runner.detecting import apply, threshold_for
 from pixguard.runner.detector_training import majority_class, train_detectors
 from pixguard.runner.session import Session
 from pixguard.store.engine import open_engine
+from support import StopAfter
 
 SIDE = 28
 SETTINGS = DetectorSettings("round", epochs=2, seed=3)
 COUNTS = {"train": (12, 30), "val": (4, 20), "test": (10, 22)}
 """Images of the classes flat and round in each split."""
-
-
-class StopAfter(Silent):
-    """Asks to stop once it was looked at ``looks`` times."""
-
-    def __init__(self, looks: int) -> None:
-        self.looks = looks
-
-    @property
-    def requested(self) -> bool:  # type: ignore[override]
-        self.looks -= 1
-        return self.looks < 0
 
 
 def make_dataset() -> ImageDataset:

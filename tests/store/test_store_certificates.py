@@ -4,7 +4,7 @@ import sqlite3
 from dataclasses import replace
 
 import pytest
-from store_samples import DATASET, Filled, model, open_writer
+from store.store_samples import DATASET, Filled, model, open_writer
 
 from pixguard.records import CertificateRecord
 from pixguard.store import maintenance

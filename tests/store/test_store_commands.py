@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import typer
-from store_samples import Filled, model, open_writer
-from test_store_maintenance import _damage
+from store.store_samples import Filled, model, open_writer
+from store.test_store_maintenance import _damage
 from typer.testing import CliRunner
 
 from pixguard.cli import db, models

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 from sqlalchemy import create_engine
-from store_samples import DATASET, Filled, model, open_writer
+from store.store_samples import DATASET, Filled, model, open_writer
 
 from pixguard.records import DenoisingRecord, ScoreRecord
 from pixguard.store import maintenance, schema

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from store_samples import DATASET, Filled, model, open_writer
+from store.store_samples import DATASET, Filled, model, open_writer
 
 from pixguard.records import DetectionRecord
 from pixguard.store import maintenance

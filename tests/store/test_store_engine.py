@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from store_samples import Filled, attack, open_writer, read_only
+from store.store_samples import Filled, attack, open_writer, read_only
 
 from pixguard.errors import DatabaseBusyError, PixguardError, UsageError
 from pixguard.store import engine as engine_module

@@ -62,7 +62,7 @@ def test_no_row_is_lost_and_no_value_is_changed(old: Path) -> None:
 
 def test_an_upgraded_schema_is_that_of_a_fresh_database(old: Path, tmp_path: Path) -> None:
     fresh = tmp_path / "fresh.db"
-    from store_samples import open_writer
+    from store.store_samples import open_writer
 
     with open_writer(fresh):
         pass

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
-from store_samples import DATASET, image, model, open_writer
+from store.store_samples import DATASET, image, model, open_writer
 
 from pixguard.records import AttackRecord, AttemptRecord, PixelRecord, RestorationRecord
 from pixguard.store.engine import open_engine

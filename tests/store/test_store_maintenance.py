@@ -4,8 +4,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from store_samples import Filled, attempt, open_writer
-from test_store_writer import count
+from store.store_samples import Filled, attempt, open_writer
+from store.test_store_writer import count
 
 from pixguard.errors import PixguardError, SchemaMismatchError, UsageError
 from pixguard.store import maintenance, schema

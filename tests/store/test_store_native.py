@@ -4,7 +4,7 @@ import sqlite3
 from dataclasses import replace
 
 import pytest
-from store_samples import DATASET, Filled, attack, attempt, image, open_writer
+from store.store_samples import DATASET, Filled, attack, attempt, image, open_writer
 
 from pixguard.records import NATIVE_SIZE, PredictionRecord, RestorationRecord
 from pixguard.store import maintenance, outcomes, reader

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from store_samples import DATASET, Filled, attack, attempt, model, open_writer
+from store.store_samples import DATASET, Filled, attack, attempt, model, open_writer
 
 from pixguard.errors import UsageError
 from pixguard.store import outcomes, reader

@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from store_samples import Filled, attempt, open_writer
-from test_store_writer import count, rows
+from store.store_samples import Filled, attempt, open_writer
+from store.test_store_writer import count, rows
 
 from pixguard.errors import DatabaseBusyError, PixguardError
 from pixguard.store import lock, maintenance
@@ -17,7 +17,7 @@ from pixguard.store.writer import Writer
 FOREVER = """
 import itertools
 from pathlib import Path
-from store_samples import Filled, attempt, open_writer
+from store.store_samples import Filled, attempt, open_writer
 
 path = Path({path!r})
 with open_writer(path, "pixguard attack --forever") as writer:

@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from store_samples import Filled, attempt, open_writer
+from store.store_samples import Filled, attempt, open_writer
 
 from pixguard.store.tables.views import VIEWS
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from store_samples import DATASET, Filled, attack, attempt, image, model, open_writer
+from store.store_samples import DATASET, Filled, attack, attempt, image, model, open_writer
 
 from pixguard.errors import DataError, InterruptedRunError, PixguardError
 from pixguard.records import (

@@ -15,6 +15,7 @@ from pixguard.models.prefetching import read_ahead
 from pixguard.models.training_loop import Fit, fit, stalled
 from pixguard.progress import Silent
 from pixguard.records import EpochRecord
+from support import StopAfter
 
 
 class Learner:
@@ -56,18 +57,6 @@ class Learner:
 
     def should_stop(self, record: object) -> bool:
         return record.epoch >= self.stop_at
-
-
-class StopAfter:
-    """Asks to stop from the given look on."""
-
-    def __init__(self, looks: int) -> None:
-        self.looks = looks
-
-    @property
-    def requested(self) -> bool:
-        self.looks -= 1
-        return self.looks < 0
 
 
 def run(learner: Learner, checkpoint: Path | None = None, **changed: object) -> Fit:
