@@ -6,8 +6,7 @@ from sqlalchemy import Engine
 from torch import nn
 
 from pixguard.config import DatasetRequest
-from pixguard.defences.detectors import build_detector
-from pixguard.defences.detectors.registry import options_text
+from pixguard.defences.detectors.registry import DETECTORS, options_text
 from pixguard.errors import UsageError
 from pixguard.models.weights import load_weights
 from pixguard.records import ModelRecord
@@ -19,7 +18,8 @@ from pixguard.store.reader import StoredModel
 
 def build_registered_detector(record: ModelRecord, channels: int) -> nn.Module:
     """Return a registered detector that awaits its weights."""
-    return build_detector(record.architecture, channels, **record.parameters)
+    detector: nn.Module = DETECTORS.load(record.architecture)(channels, **record.parameters)
+    return detector
 
 
 def load_detector(session: Session, stored: StoredModel, channels: int) -> nn.Module:

@@ -18,9 +18,8 @@ from pixguard.config import (
 from pixguard.datasets.base import ImageDataset
 from pixguard.defences.denoisers.registry import DAEOptions
 from pixguard.defences.detectors.registry import DETECTORS, DetectorEntry, OneClassSVMOptions
-from pixguard.defences.detectors.training import TrainedDetector
 from pixguard.errors import UsageError
-from pixguard.models.training_loop import Fit, Workplace
+from pixguard.models.training_loop import Fit, Made, Workplace
 from pixguard.progress import Silent
 from pixguard.records import NATIVE_SIZE, ClassInfo, DatasetInfo
 from pixguard.runner.classifier_training import ClassifierTraining, VoteTraining
@@ -156,8 +155,8 @@ class Mean(torch.nn.Module):
         return (images.mean((1, 2, 3)) - known).abs().double() * self.scale
 
 
-def train_mean(train: Any, val: Any, settings: DetectorSettings, at: Workplace) -> TrainedDetector:
-    return TrainedDetector(Mean(1, 2.0), Fit((), 0.5, True, len(train)), {"scale": 2.0})
+def train_mean(train: Any, val: Any, settings: DetectorSettings, at: Workplace) -> Made:
+    return Made(Mean(1, 2.0), Fit((), 0.5, True, len(train)), {"scale": 2.0})
 
 
 def test_the_detector_that_is_asked_for_is_trained_and_registered(
