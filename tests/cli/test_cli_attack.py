@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from conformance import rows
 from typer.testing import CliRunner
 
 from pixguard.attacks import ATTACKS
@@ -31,12 +32,8 @@ from support import run, run_json
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
 SMALL = {
-    "differential-evolution": "--population 20 --generations 8",
-    "exhaustive": "--space corners",
-    "corner": "--queries 200",
-    "sparse-rs": "--queries 60",
-    "sigma-zero": "--queries 30",
-    "random": "--queries 150",
+    name: " ".join(f"--{option} {value}" for option, value in options.items())
+    for name, options in rows.ATTACKS.items()
 }
 """Every attack with a small budget."""
 
