@@ -38,8 +38,8 @@ class WhichReports(Settings):
     )
     figure: list[str] | None = setting(
         None,
-        "Number of a figure of the paper, or success, confidence, heatmap, epochs, "
-        "vulnerability; repeat, or join by commas. Writes figure-N.png, or see --out.",
+        "Number of a figure of the paper, or a name that --list tells; repeat, or join by commas: "
+        "16,success. Writes figure-N.png, or see --out.",
     )
     list_tables: bool = setting(
         False, "List the tables and figures, and for which there is data.", flag="--list"

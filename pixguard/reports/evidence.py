@@ -90,6 +90,17 @@ class Study:
         """Architecture and id: ``resnet50 #3``."""
         return f"{self.architecture} #{self.classifier_id}"
 
+    @property
+    def attempts(self) -> dict[str, int]:
+        """The parameters by which queries mean the attempts of its attack, which it must have."""
+        assert self.attack is not None
+        return {
+            "classifier_id": self.classifier_id,
+            "dataset_id": self.dataset_id,
+            "attack_id": self.attack.attack_id,
+            "seed": self.attack.seed,
+        }
+
     def is_papers(self, dataset: str | None, architecture: str | None) -> bool:
         """Whether this stands for the paper's dataset and classifier: by name, on real images."""
         return (

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cache
+from typing import TypeVar
 
 from pixguard.errors import UsageError
 from pixguard.registry import unknown
@@ -11,6 +12,7 @@ from pixguard.reports.tables.registry import FAMILIES
 from pixguard.reports.tables.request import TableSpec
 
 LIST = "pixguard report --list"
+T = TypeVar("T")
 
 
 @cache
@@ -56,11 +58,20 @@ def table_spec(number: int | str) -> TableSpec:
     Raises:
         UsageError: there is no such table.
     """
-    specs = table_specs()
+    return find("table", number, table_specs())
+
+
+def find(
+    kind: str, number: int | str, specs: Mapping[int | str, T], why: str = "is not in the paper"
+) -> T:
+    """Return what has a number or a name; ``why`` says what is wrong with any other number.
+
+    Raises:
+        UsageError: nothing has it; the hint names what is near.
+    """
     if number in specs:
         return specs[number]
-    if isinstance(number, str):
-        ours = [name for name in specs if isinstance(name, str)]
-        error = unknown("table", number, ours)
-        raise UsageError(error.message, f"{error.hint}; or a number of the paper: {LIST}")
-    raise UsageError(f"table {number} is not in the paper", LIST)
+    if isinstance(number, int):
+        raise UsageError(f"{kind} {number} {why}", LIST)
+    error = unknown(kind, number, [name for name in specs if isinstance(name, str)])
+    raise UsageError(error.message, f"{error.hint} (all of them: {LIST})")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
+from pixguard.reports.figures.specs import figure_specs
 from pixguard.reports.formats import ENDINGS
 from pixguard.reports.specs import table_specs
 from pixguard.store import tables as t
@@ -92,7 +93,7 @@ def test_the_list_and_a_file(database: str, tmp_path: Path) -> None:
     tables, figures = out.read_text().split("\n\n")
     assert len(list(csv.reader(io.StringIO(tables)))) == 1 + len(table_specs())
     listed = list(csv.reader(io.StringIO(figures)))
-    assert len(listed) == 1 + 18 + 5 and listed[1][2] == "9"
+    assert len(listed) == 1 + len(figure_specs()) and listed[1][2] == "9"
 
 
 def test_sql_is_a_script(database: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pixguard.reports import write_page
 from support import pixguard_command, run, run_json
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "scripts"))
@@ -61,6 +62,16 @@ def test_it_tells_what_it_wrote_and_a_former_page_is_replaced(database: Path) ->
     assert len(shown["attempts"]["id"]) == 7 and [d["name"] for d in shown["datasets"]] == ["oct"]  # type: ignore[call-overload,index]
     text = Path("new/page/index.html").read_text()
     assert "7 of the 20 attempts" in text
+
+
+def test_python_writes_the_same_page(database: Path) -> None:
+    told = run_json(f"report --db {database} --html typed --gallery 5 --dataset oct")
+    called = write_page(str(database), Path("called"), gallery=5, dataset="oct")
+    assert {**told, "page": "called/index.html"} == called
+    assert data(Path("typed")) == data(Path("called"))
+    files = {p.relative_to("typed"): p.read_bytes() for p in Path("typed").rglob("*.*")}
+    for path, content in files.items():
+        assert path.name == "index.html" or (Path("called") / path).read_bytes() == content
 
 
 def test_a_sample_is_the_same_again(database: Path) -> None:

@@ -74,6 +74,18 @@ def test_the_real_tables_contradict_themselves(
     assert len(found) == 1 and found[0].gap
 
 
+def test_rows_are_compared_in_the_order_of_the_tables(source: Document) -> None:
+    rule = next(rule for rule in RULES if rule.name == "identical rows")
+    paper = Paper(source)
+    compared: dict[tuple[int, ...], list[str]] = {}
+    for check in rule.checks(paper):
+        compared.setdefault(check.tables, []).append(check.where.removesuffix(", all metrics"))
+    for (first, _), labels in compared.items():
+        printed = [row["label"] for row in paper.rows(first).values()]
+        assert labels == [label for label in printed if label in labels]
+    assert max(map(len, compared.values())) > 3
+
+
 def test_the_text_of_table_39_and_the_scale_of_table_18_are_told(source: Document) -> None:
     (images, rate) = [c for c in findings(source, "text") if c.tables == (39,)]
     assert (images.printed, images.gap) == ("500", "+100")

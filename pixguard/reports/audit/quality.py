@@ -58,7 +58,7 @@ def identical_rows(paper: Paper) -> Iterator[Check]:
     for first, second in combinations(attacked, 2):
         numbers = int(first["number"]), int(second["number"])
         rows, others = (paper.rows(number) for number in numbers)
-        for name in rows.keys() & others.keys():
+        for name in [name for name in rows if name in others]:
             ours, theirs = ([row[name][m] for m in METRICS] for row in (rows, others))
             same = ours == theirs
             yield Check(

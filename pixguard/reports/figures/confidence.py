@@ -33,13 +33,7 @@ def draw(request: FigureRequest) -> Drawing:
     measured = []
     for plan in plans:
         assert plan.attack is not None
-        rows = request.fetch(
-            "confidence",
-            classifier_id=plan.classifier_id,
-            dataset_id=plan.dataset_id,
-            attack_id=plan.attack.attack_id,
-            seed=plan.attack.seed,
-        )
+        rows = request.fetch("confidence", **plan.attempts)
         measured.append((pixels_text(plan.attack.pixels), rows))
     figure = new_figure(COLUMN_INCHES * min(2, len(plans)), 4.2)
     most = max(int(row["attempts"]) for _, rows in measured for row in rows)
@@ -47,7 +41,7 @@ def draw(request: FigureRequest) -> Drawing:
     for axes, (title, rows) in zip(panels, measured, strict=True):
         _panel(axes, title, rows, most)
     panels[0].set_ylabel("confidence after (%)")
-    return request.finish(figure, plans, [plan.describe() for plan in plans], NOTES)
+    return request.finish(figure, plans, NOTES)
 
 
 def _panel(axes: "Axes", title: str, rows: Sequence[RowValues], most: int) -> None:

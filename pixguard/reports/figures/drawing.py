@@ -1,7 +1,6 @@
 """A finished figure: what is drawn, what must be known to read it, and its bytes as a file."""
 
 import io
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -65,9 +64,7 @@ class Drawing:
         undated: dict[str, Any] = {"Software": None} if file_format == "png" else {"Date": None}
         salt = {"svg.hashsalt": str(self.number)}
         stream = io.BytesIO()
-        with styled(**salt), warnings.catch_warnings():
-            # A script that the font lacks becomes boxes in a PNG; a browser draws it in an SVG.
-            warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        with styled(**salt):
             self.figure.savefig(
                 stream,
                 format=file_format,

@@ -1,6 +1,5 @@
 """Figure ``epochs``: the losses of a dataset's models, epoch by epoch."""
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from pixguard.reports.figures.style import (
     new_figure,
     wrapped,
 )
+from pixguard.reports.figures.training_times import network
 from pixguard.reports.noise_plans import SYNTHETIC_SOURCE
 from pixguard.reports.querying import RowValues
 from pixguard.reports.request import paper_datasets
@@ -97,19 +97,13 @@ def _models(rows: Sequence[RowValues]) -> list[list[RowValues]]:
     """Return the epochs of each model, of equal trainings the newest; classifiers first."""
     by_name: dict[tuple[str, str], dict[int, list[RowValues]]] = {}
     for row in rows:
-        trainings = by_name.setdefault((row["kind"], _kind_of_training(row)), {})
+        trainings = by_name.setdefault((row["kind"], network(row)), {})
         trainings.setdefault(row["model_id"], []).append(row)
     return [trainings[max(trainings)] for _, trainings in sorted(by_name.items())]
 
 
-def _kind_of_training(row: RowValues) -> str:
-    settings = json.loads(row["hyperparameters"])
-    own = [str(settings[key]) for key in ("variant", "only_class") if settings.get(key)]
-    return f"{row['architecture']} ({', '.join(own)})" if own else str(row["architecture"])
-
-
 def _name(epochs: Sequence[RowValues]) -> str:
-    return f"{_kind_of_training(epochs[0])} #{epochs[0]['model_id']}"
+    return f"{network(epochs[0])} #{epochs[0]['model_id']}"
 
 
 def _curves(axes: "Axes", epochs: Sequence[RowValues]) -> None:

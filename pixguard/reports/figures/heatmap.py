@@ -7,7 +7,7 @@ from pixguard.reports.evidence import Study
 from pixguard.reports.figures.drawing import Drawing
 from pixguard.reports.figures.kind import FigureKind
 from pixguard.reports.figures.request import ATTEMPTS_NOTE, FigureRequest, FigureSpec, pixels_text
-from pixguard.reports.figures.style import COLUMN_INCHES, GREY, new_figure
+from pixguard.reports.figures.style import COLUMN_INCHES, add_scale, frame, new_figure
 from pixguard.reports.querying import RowValues
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def draw(request: FigureRequest) -> Drawing:
     from matplotlib.ticker import MaxNLocator
 
     plans = request.plans(successfully=True)
-    measured = [(plan, _pixels(request, plan)) for plan in plans]
+    measured = [(plan, request.fetch("changed_pixels", **plan.attempts)) for plan in plans]
     figure = new_figure(COLUMN_INCHES * min(2, len(measured)), 4.1, square=True)
     panels = figure.subplots(1, len(measured), squeeze=False)[0]
     counts = [cell_counts(rows) for _, rows in measured]
@@ -35,11 +35,9 @@ def draw(request: FigureRequest) -> Drawing:
     for axes, (plan, rows), cells in zip(panels, measured, counts, strict=True):
         image = _map(axes, plan, rows, cells, most)
     whole = MaxNLocator(6, integer=True)
-    bar = figure.colorbar(
-        image, ax=list(panels), shrink=0.8, pad=0.02, label="changed pixels", ticks=whole
+    add_scale(
+        figure, image, ax=list(panels), shrink=0.8, pad=0.02, label="changed pixels", ticks=whole
     )
-    outline: Any = bar.outline
-    outline.set_visible(False)
     side = max(int(row[key]) for _, rows in measured for row in rows for key in ("height", "width"))
     cell = -(-side // len(counts[0])) if side > MOST_CELLS else 1
     notes = (
@@ -48,18 +46,7 @@ def draw(request: FigureRequest) -> Drawing:
         "there. Rows count from the top, columns from the left. Every pixel of every successful "
         "attempt counts.",
     )
-    return request.finish(figure, plans, [plan.describe() for plan in plans], notes)
-
-
-def _pixels(request: FigureRequest, plan: Study) -> list[RowValues]:
-    assert plan.attack is not None
-    return request.fetch(
-        "changed_pixels",
-        classifier_id=plan.classifier_id,
-        dataset_id=plan.dataset_id,
-        attack_id=plan.attack.attack_id,
-        seed=plan.attack.seed,
-    )
+    return request.finish(figure, plans, notes)
 
 
 def cell_counts(rows: Sequence[RowValues]) -> list[list[int]]:
@@ -102,8 +89,7 @@ def _map(
     )
     axes.set_xlabel("column (pixels)")
     axes.set_ylabel("row (pixels)")
-    for spine in axes.spines.values():
-        spine.set(visible=True, color=GREY)
+    frame(axes)
     return image
 
 

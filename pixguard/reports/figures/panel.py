@@ -96,7 +96,7 @@ def lay_out(request: FigureRequest, shown: Study, rows: "Sequence[PanelRow]") ->
         "turn: examples, not a sample to judge by.",
         *_missing(request, shown, columns),
     ]
-    return request.finish(figure, [shown], [shown.describe()], notes)
+    return request.finish(figure, [shown], notes)
 
 
 def _missing(request: FigureRequest, shown: Study, columns: Sequence[str]) -> list[str]:

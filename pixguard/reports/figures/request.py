@@ -171,13 +171,17 @@ class FigureRequest(Request[FigureSpec]):
         return f"{self.spec.form}: {shown} (form of Figure {self.spec.number})"
 
     def finish(
-        self,
-        figure: "Figure",
-        used: Sequence[Study],
-        caption: Iterable[str],
-        notes: Iterable[str],
+        self, figure: "Figure", used: Sequence[Study], notes: Iterable[str], more: str = ""
     ) -> Drawing:
-        """Return the figure with its texts; ``used`` is what it shows, of one classifier."""
+        """Return the figure with its texts.
+
+        Args:
+            figure: what is drawn.
+            used: what it shows, of one classifier.
+            notes: what must be known to read it.
+            more: what its caption says beside the studies.
+        """
+        caption = [study.describe() + more for study in used]
         return self.drawing(figure, self.title(used[0]), footer(used), caption, notes)
 
     def drawing(

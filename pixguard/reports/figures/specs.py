@@ -3,15 +3,13 @@
 from collections.abc import Mapping
 from functools import cache
 
-from pixguard.errors import UsageError
-from pixguard.registry import unknown
 from pixguard.reports.figures.kind import FigureKind
 from pixguard.reports.figures.registry import KINDS
 from pixguard.reports.figures.request import FigureSpec
+from pixguard.reports.specs import find
 
 SCHEMATICS = 8
 """The paper's Figures 1 to 8 show architectures and the process."""
-LIST = "pixguard report --list"
 
 
 @cache
@@ -43,12 +41,6 @@ def figure_spec(number: int | str) -> FigureSpec:
     Raises:
         UsageError: there is no such figure.
     """
-    specs = figure_specs()
-    if number in specs:
-        return specs[number]
-    if isinstance(number, int):
-        schematic = 1 <= number <= SCHEMATICS
-        what = "is a schematic, not a result" if schematic else "is not in the paper"
-        raise UsageError(f"figure {number} {what}", LIST)
-    error = unknown("figure", number, [name for name in specs if isinstance(name, str)])
-    raise UsageError(error.message, f"{error.hint}; or a number of the paper: {LIST}")
+    schematic = isinstance(number, int) and 1 <= number <= SCHEMATICS
+    why = "is a schematic, not a result" if schematic else "is not in the paper"
+    return find("figure", number, figure_specs(), why)

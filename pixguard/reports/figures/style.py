@@ -1,12 +1,15 @@
 """How figures look: one palette, one type size, no junk."""
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, INK, GREY, PALE = "#CC79A7", "#56B4E9", "#222222", "#767676", "#DDDDDD"
@@ -54,15 +57,19 @@ STYLE: Mapping[str, Any] = {
 """Settings of matplotlib under which every figure is drawn and saved."""
 
 
-def styled(**further: Any) -> AbstractContextManager[None]:
-    """Return a context in which matplotlib has the style of the figures, and ``further`` settings.
+@contextmanager
+def styled(**further: Any) -> Iterator[None]:
+    """Give matplotlib the style of the figures, and ``further`` settings, for as long as it takes.
 
-    Afterwards its settings are what they were.
+    A script that the font lacks becomes boxes in a PNG, without a warning: a browser draws it in
+    an SVG.
     """
     from matplotlib import rc_context
 
     settings: Any = {**STYLE, **further}
-    return rc_context(settings)
+    with rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        yield
 
 
 def wrapped(text: str, width: int) -> str:
@@ -82,6 +89,26 @@ def new_figure(width: float, height: float, *, square: bool = False) -> "Figure"
     engine: Any = figure.get_layout_engine()
     engine.set(w_pad=MARGIN_INCHES, h_pad=MARGIN_INCHES)
     return figure
+
+
+def frame(axes: "Axes") -> None:
+    """Draw all four sides of an image's frame."""
+    for spine in axes.spines.values():
+        spine.set(visible=True, color=GREY)
+
+
+def add_scale(figure: "Figure", drawn: "AxesImage", **options: Any) -> None:
+    """Add the scale of an image's colours; ``options`` as of ``Figure.colorbar``."""
+    outline: Any = figure.colorbar(drawn, **options).outline
+    outline.set_visible(False)
+
+
+def lines_from_above(axes: "Axes", labels: Sequence[str]) -> None:
+    """Make axes a list: a line for each label, the first at the top."""
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
 
 
 def add_texts(figure: "Figure", title: str, footer: str) -> None:

@@ -7,7 +7,15 @@ from pixguard.reports.evidence import Study
 from pixguard.reports.figures.drawing import Drawing
 from pixguard.reports.figures.kind import FigureKind
 from pixguard.reports.figures.request import ATTEMPTS_NOTE, FigureRequest, FigureSpec, pixels_text
-from pixguard.reports.figures.style import COLUMN_INCHES, GREY, INK, PALETTE, new_figure, wrapped
+from pixguard.reports.figures.style import (
+    COLUMN_INCHES,
+    GREY,
+    INK,
+    PALETTE,
+    lines_from_above,
+    new_figure,
+    wrapped,
+)
 from pixguard.reports.querying import RowValues
 from pixguard.reports.statistics import wilson_interval
 
@@ -36,22 +44,14 @@ def draw(request: FigureRequest) -> Drawing:
     names += [name for one in measured[1:] for name in one if name not in names]
     shown = [n for n in names if n != ALL and any(one.get(n, (0, 0))[0] for one in measured)]
     figure = _figure(plans, measured, [*shown, ALL])
-    caption = [plan.describe() for plan in plans]
     left_out = [name for name in names if name not in (*shown, ALL)]
     notes = [*NOTES, f"Not attacked: {', '.join(left_out)}."] if left_out else NOTES
-    return request.finish(figure, plans, caption, notes)
+    return request.finish(figure, plans, notes)
 
 
 def _by_class(request: FigureRequest, plan: Study) -> dict[str, tuple[int, int]]:
     """Return class name -> (attacked, successful), all classes together last."""
-    assert plan.attack is not None
-    rows: Sequence[RowValues] = request.fetch(
-        "attack_by_class",
-        classifier_id=plan.classifier_id,
-        dataset_id=plan.dataset_id,
-        attack_id=plan.attack.attack_id,
-        seed=plan.attack.seed,
-    )
+    rows: Sequence[RowValues] = request.fetch("attack_by_class", **plan.attempts)
     counts = {row["class"]: (int(row["attacked"]), int(row["succeeded"])) for row in rows}
     attacked, succeeded = (sum(part) for part in zip(*counts.values(), strict=True))
     return {**counts, ALL: (attacked, succeeded)}
@@ -68,15 +68,12 @@ def _figure(
     for order, (plan, counts) in enumerate(zip(plans, measured, strict=True)):
         assert plan.attack is not None
         _series(axes, order, len(plans), pixels_text(plan.attack.pixels), names, counts)
-    axes.set_yticks(range(len(names)), ticks)
-    axes.set_ylim(len(names) - 0.4, -0.6)
+    lines_from_above(axes, ticks)
     axes.axhline(len(names) - 1.5, color=GREY, linewidth=0.6)
     axes.set_xlim(-2, 102)
     axes.set_xticks(range(0, 101, 25))
     axes.set_xlabel("success rate (% of attacked images)")
     axes.grid(axis="x")
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
     axes.legend(loc="lower left", bbox_to_anchor=(-0.05, 1), borderaxespad=0, handlelength=1.5)
     axes.text(1.03, 1, "successful /\nattacked", transform=axes.transAxes, fontsize=7, va="bottom")
     return figure

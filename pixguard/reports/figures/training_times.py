@@ -14,6 +14,7 @@ from pixguard.reports.figures.style import (
     GREY,
     INK,
     PALETTE,
+    lines_from_above,
     new_figure,
     wrapped,
 )
@@ -65,7 +66,7 @@ def draw(request: FigureRequest) -> Drawing:
     rows = trainings(request)
     groups: dict[str, dict[str, list[RowValues]]] = {}
     for row in rows:
-        groups.setdefault(_data(row), {}).setdefault(_network(row), []).append(row)
+        groups.setdefault(_data(row), {}).setdefault(network(row), []).append(row)
     computers = list(dict.fromkeys(str(row["computer"]) for row in rows))
     count = sum(map(len, groups.values())) + len(groups)
     figure = new_figure(COLUMN_INCHES, 1.2 + ROW_INCHES * count + 0.16 * len(computers))
@@ -98,7 +99,8 @@ def _data(row: RowValues) -> str:
     return f"{row['dataset']} ({row['source']} {row['size'] or NATIVE}{phantom})"
 
 
-def _network(row: RowValues) -> str:
+def network(row: RowValues) -> str:
+    """Return the architecture of a training, with what sets it apart in parentheses."""
     settings = json.loads(row["hyperparameters"])
     own = [str(settings[key]) for key in ("variant", "only_class") if settings.get(key)]
     return f"{row['architecture']} ({', '.join(own)})" if own else str(row["architecture"])
@@ -130,10 +132,7 @@ def _lines(
     for style, computer in enumerate(computers):
         shape, color = MARKERS[style % len(MARKERS)], PALETTE[style % len(PALETTE)]
         axes.plot([], [], shape, color=color, markersize=5, label=wrapped(computer, 44))
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set_ylim(len(labels) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
+    lines_from_above(axes, labels)
     _time_axis(axes)
     axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), borderaxespad=0, handletextpad=0.2)
 

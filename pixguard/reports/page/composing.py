@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from pixguard.errors import DataError, PixguardError, UsageError
+from pixguard.errors import PixguardError, UsageError
 from pixguard.reports.evidence import Evidence
 from pixguard.reports.figures.build import draw_figure
 from pixguard.reports.figures.drawing import Drawing, NotRunError
@@ -15,7 +15,7 @@ from pixguard.reports.figures.request import FigureSpec, ImageChoices
 from pixguard.reports.figures.specs import figure_specs, kind_of
 from pixguard.reports.formats.html import slug
 from pixguard.reports.page.gallery import Gallery
-from pixguard.reports.page.images import collect_images
+from pixguard.reports.page.images import collect_images, tell_or_raise
 from pixguard.reports.page.tables import report_tables
 from pixguard.reports.page.writing import PageFigure, page_folder, write_page
 from pixguard.reports.request import paper_datasets
@@ -96,9 +96,7 @@ def page_figures(session: Session, engine: Engine, choices: PageChoices) -> list
         except NotRunError:
             continue
         except PixguardError as error:
-            if error.kind not in (PixguardError.kind, UsageError.kind, DataError.kind):
-                raise  # busy or interrupted; the others are about images and weights
-            session.display.say(f"figure {spec.number} is left out: {error.message}")
+            tell_or_raise(session, f"figure {spec.number} is left out", error)
             continue
         found.append(_page_figure(drawing, len(found) + 1))
     return found

@@ -2,9 +2,9 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pixguard.defences.denoisers.registry import changes_nothing
 from pixguard.records import NO_FINDING_ORDINAL, DatasetInfo, decode_label_set
@@ -13,59 +13,9 @@ from pixguard.store.gallery import GalleryAttempt, GalleryRestoration
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from pixguard.reports.page.images import GalleryImages
+
 NO_CELL = [-1, -1]
-
-
-class SheetLike(Protocol):
-    """A file of thumbnails of one size in reading order."""
-
-    @property
-    def file(self) -> str:
-        """Its path, from the page."""
-
-    @property
-    def cell_width(self) -> int:
-        """In pixels."""
-
-    @property
-    def cell_height(self) -> int:
-        """In pixels."""
-
-    @property
-    def columns(self) -> int:
-        """Cells in a row."""
-
-
-class ImagesLike(Protocol):
-    """Where the images of a gallery are; see :mod:`pixguard.reports.page.images`."""
-
-    @property
-    def sheets(self) -> Sequence[SheetLike]:
-        """The files of thumbnails."""
-
-    @property
-    def clean(self) -> Mapping[int, tuple[int, int]]:
-        """Image id -> (sheet, place)."""
-
-    @property
-    def restored(self) -> Mapping[tuple[int, int], tuple[int, int]]:
-        """(attempt id, denoiser id) -> (sheet, place)."""
-
-    @property
-    def strips(self) -> Mapping[int, str]:
-        """Attempt id -> file of large images: clean, then restored."""
-
-    @property
-    def strip_denoisers(self) -> Mapping[int, Sequence[int]]:
-        """Attempt id -> the denoisers in its strip, in their order."""
-
-    @property
-    def missing(self) -> Mapping[int, tuple[str, str]]:
-        """Dataset id -> why there are no images, and what to type."""
-
-    @property
-    def absent(self) -> Sequence[str]:
-        """What else could not be shown, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +24,7 @@ class Gallery:
 
     attempts: Sequence[GalleryAttempt]
     total: int
-    images: ImagesLike
+    images: "GalleryImages"
 
 
 class Words:

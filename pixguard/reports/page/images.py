@@ -13,16 +13,14 @@ from pixguard.defences.restoring import restore
 from pixguard.errors import DataError, PixguardError, UsageError
 from pixguard.reports.page.restored_cache import RestoredCache, attacked_key
 from pixguard.reports.page.sprites import CELL_SIDE, Sheet, SheetWriter, strip
-from pixguard.runner.chunks import cut, in_chunks
+from pixguard.runner.chunks import in_chunks
 from pixguard.runner.denoisers import load_denoiser
-from pixguard.runner.images import CHUNK, adversarial_images
+from pixguard.runner.images import CHUNK, adversarial_images, chunks_alike
 from pixguard.runner.session import Session
 from pixguard.runner.subject import open_registered
 from pixguard.store import reader
 from pixguard.store.gallery import GalleryAttempt
-from pixguard.store.reader import StoredDataset, StoredModel
-
-RESTORED_IS_KEPT = "the page was not written; the restored images are kept"
+from pixguard.store.reader import StoredModel
 
 
 @dataclass
@@ -82,15 +80,15 @@ def collect_images(
         request = DatasetRequest(info.name, data_dir=place)
         try:
             dataset = open_registered(engine, stored.id, request, session.display)
-            _of_dataset(session, stored, dataset, own, denoisers, folder, found)
+            _OfDataset(session, stored.id, dataset, own, folder, found).collect(denoisers)
         except PixguardError as error:
-            _tell_or_raise(session, f"no images of {info.name}", error)
+            tell_or_raise(session, f"no images of {info.name}", error)
             moved = f"pixguard report --html DIR --data-dir {info.name}=FOLDER"
             found.missing[stored.id] = error.message, error.hint if info.is_synthetic else moved
     return found
 
 
-def _tell_or_raise(session: Session, what: str, error: PixguardError) -> str:
+def tell_or_raise(session: Session, what: str, error: PixguardError) -> str:
     """Say and return what the page will lack; raise what is not about files: busy, interrupted."""
     if error.kind not in (PixguardError.kind, UsageError.kind, DataError.kind):
         raise error
@@ -99,116 +97,90 @@ def _tell_or_raise(session: Session, what: str, error: PixguardError) -> str:
     return told
 
 
-def _of_dataset(
-    session: Session,
-    stored: StoredDataset,
-    dataset: ImageDataset,
-    attempts: Sequence[GalleryAttempt],
-    denoisers: Mapping[int, StoredModel],
-    folder: Path,
-    found: GalleryImages,
-) -> None:
-    cell = max(a.height for a in attempts), max(a.width for a in attempts)
-    _pack_clean(
-        session,
-        stored,
-        dataset,
-        attempts,
-        SheetWriter(folder, f"{stored.id}-clean", found.sheets, cell),
-        found,
-    )
-    caches: dict[int, RestoredCache] = {}
-    for denoiser_id in sorted({r.denoiser_id for a in attempts for r in a.restorations}):
-        denoiser = denoisers[denoiser_id]
-        if changes_nothing(denoiser.record.architecture):
-            continue
-        own = [a for a in attempts if any(r.denoiser_id == denoiser_id for r in a.restorations)]
-        try:
-            caches[denoiser_id] = _restored(session, dataset, denoiser, own)
-        except PixguardError as error:
-            what = f"no images by {denoiser.record.architecture} of {dataset.info.name}"
-            found.absent.append(_tell_or_raise(session, what, error))
-            continue
-        writer = SheetWriter(folder, f"{stored.id}-{denoiser_id}", found.sheets, cell)
-        for attempt in own:
-            image = caches[denoiser_id].get(attacked_key(attempt))
-            found.restored[attempt.id, denoiser_id] = writer.add(image)
-        writer.finish()
-    if max(cell) > CELL_SIDE:
-        _write_strips(session, dataset, attempts, caches, folder, found)
+@dataclass(frozen=True, slots=True)
+class _OfDataset:
+    """The attempts on one dataset, whose images are found, or missing, together."""
 
+    session: Session
+    dataset_id: int
+    dataset: ImageDataset
+    attempts: Sequence[GalleryAttempt]
+    folder: Path
+    found: GalleryImages
 
-def _pack_clean(
-    session: Session,
-    stored: StoredDataset,
-    dataset: ImageDataset,
-    attempts: Sequence[GalleryAttempt],
-    writer: SheetWriter,
-    found: GalleryImages,
-) -> None:
-    first = {a.image_id: a for a in attempts}
-    title, chunks = f"reading {stored.info.name}", _chunks(list(first.values()))
-    kept = "the page was not written"
-    for chunk, _ in in_chunks(session, title, chunks, len(first), kept=kept):
-        images = dataset.images([a.image_index for a in chunk])
-        for attempt, image in zip(chunk, images, strict=True):
-            found.clean[attempt.image_id] = writer.add(image)
-    writer.finish()
+    def collect(self, denoisers: Mapping[int, StoredModel]) -> None:
+        """Write every image; a denoiser that cannot restore is told, and the others go on."""
+        cell = max(a.height for a in self.attempts), max(a.width for a in self.attempts)
+        self._pack_clean(cell)
+        caches: dict[int, RestoredCache] = {}
+        for denoiser_id in sorted({r.denoiser_id for a in self.attempts for r in a.restorations}):
+            denoiser, found = denoisers[denoiser_id], self.found
+            name = denoiser.record.architecture
+            if changes_nothing(name):
+                continue
+            own = [
+                a for a in self.attempts if denoiser_id in {r.denoiser_id for r in a.restorations}
+            ]
+            try:
+                caches[denoiser_id] = self._restored(denoiser, own)
+            except PixguardError as error:
+                what = f"no images by {name} of {self.dataset.info.name}"
+                found.absent.append(tell_or_raise(self.session, what, error))
+                continue
+            with self._sheets(str(denoiser_id), cell) as writer:
+                for attempt in own:
+                    image = caches[denoiser_id].get(attacked_key(attempt))
+                    found.restored[attempt.id, denoiser_id] = writer.add(image)
+        if max(cell) > CELL_SIDE:
+            self._write_strips(caches)
 
+    def _sheets(self, name: str, cell: tuple[int, int]) -> SheetWriter:
+        return SheetWriter(self.folder, f"{self.dataset_id}-{name}", self.found.sheets, cell)
 
-def _restored(
-    session: Session,
-    dataset: ImageDataset,
-    stored: StoredModel,
-    attempts: Sequence[GalleryAttempt],
-) -> RestoredCache:
-    """Return a denoiser's cache with every attempt's restored image in it."""
-    cache = RestoredCache(session.files / "restored", stored.record.weights_sha256)
-    todo = {key: a for a in attempts if (key := attacked_key(a)) not in cache}
-    if not todo:
+    def _pack_clean(self, cell: tuple[int, int]) -> None:
+        images = list({a.image_id: a for a in self.attempts}.values())
+        title = f"reading {self.dataset.info.name}"
+        with self._sheets("clean", cell) as writer:
+            for chunk in self._in_chunks(title, images, "the page was not written"):
+                shown = self.dataset.images([a.image_index for a in chunk])
+                for attempt, image in zip(chunk, shown, strict=True):
+                    self.found.clean[attempt.image_id] = writer.add(image)
+
+    def _restored(self, stored: StoredModel, own: Sequence[GalleryAttempt]) -> RestoredCache:
+        """Return a denoiser's cache with every attempt's restored image in it."""
+        session, record = self.session, stored.record
+        cache = RestoredCache(session.files / "restored", record.weights_sha256)
+        todo = {key: a for a in own if (key := attacked_key(a)) not in cache}
+        if not todo:
+            return cache
+        denoiser = load_denoiser(session, stored, self.dataset.info.channels)
+        title = f"restoring with {record.architecture}"
+        for chunk in self._in_chunks(title, list(todo.values())):
+            _, attacked = adversarial_images(session, self.dataset, chunk)
+            images = restore(denoiser, attacked, batch=CHUNK)
+            pixels = images.mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+            cache.add([attacked_key(a) for a in chunk], pixels)
         return cache
-    denoiser = load_denoiser(session, stored, dataset.info.channels)
-    title, chunks = f"restoring with {stored.record.architecture}", _chunks(list(todo.values()))
-    for chunk, _ in in_chunks(session, title, chunks, len(todo), kept=RESTORED_IS_KEPT):
-        _, attacked = adversarial_images(session, dataset, chunk)
-        images = restore(denoiser, attacked, batch=CHUNK)
-        pixels = images.mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-        cache.add([attacked_key(a) for a in chunk], pixels)
-    return cache
 
+    def _write_strips(self, caches: Mapping[int, RestoredCache]) -> None:
+        for chunk in self._in_chunks("enlarged images", self.attempts, unit="attempts"):
+            images = self.dataset.images([a.image_index for a in chunk])
+            for attempt, clean in zip(chunk, images, strict=True):
+                owners = [r.denoiser_id for r in attempt.restorations if r.denoiser_id in caches]
+                key = attacked_key(attempt)
+                restored: list[Images] = [caches[owner].get(key) for owner in owners]
+                file = self.folder / f"attempt-{attempt.id}.webp"
+                file.write_bytes(strip([clean, *restored]))
+                self.found.strips[attempt.id] = f"{self.folder.name}/{file.name}"
+                self.found.strip_denoisers[attempt.id] = owners
 
-def _write_strips(
-    session: Session,
-    dataset: ImageDataset,
-    attempts: Sequence[GalleryAttempt],
-    caches: Mapping[int, RestoredCache],
-    folder: Path,
-    found: GalleryImages,
-) -> None:
-    for chunk, _ in in_chunks(
-        session,
-        "enlarged images",
-        _chunks(attempts),
-        len(attempts),
-        kept=RESTORED_IS_KEPT,
-        unit="attempts",
-    ):
-        images = dataset.images([a.image_index for a in chunk])
-        for attempt, clean in zip(chunk, images, strict=True):
-            owners = [r.denoiser_id for r in attempt.restorations if r.denoiser_id in caches]
-            key = attacked_key(attempt)
-            restored: list[Images] = [caches[owner].get(key) for owner in owners]
-            file = folder / f"attempt-{attempt.id}.webp"
-            file.write_bytes(strip([clean, *restored]))
-            found.strips[attempt.id] = f"{folder.name}/{file.name}"
-            found.strip_denoisers[attempt.id] = owners
-
-
-def _chunks(attempts: Sequence[GalleryAttempt]) -> Iterator[Sequence[GalleryAttempt]]:
-    """Yield attempts in chunks of one shape and number of pixels, each for one tensor."""
-    groups: dict[tuple[int, int, int], list[GalleryAttempt]] = {}
-    for attempt in attempts:
-        kind = attempt.height, attempt.width, len(attempt.pixels)
-        groups.setdefault(kind, []).append(attempt)
-    for group in groups.values():
-        yield from cut(group, CHUNK)
+    def _in_chunks(
+        self,
+        title: str,
+        attempts: Sequence[GalleryAttempt],
+        kept: str = "the page was not written; the restored images are kept",
+        unit: str = "images",
+    ) -> Iterator[Sequence[GalleryAttempt]]:
+        chunks = chunks_alike(self.dataset, attempts)
+        turns = in_chunks(self.session, title, chunks, len(attempts), kept=kept, unit=unit)
+        return (chunk for chunk, _ in turns)

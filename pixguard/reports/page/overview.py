@@ -1,6 +1,7 @@
 """What a database holds, as tables: datasets, classifiers, denoisers, runs, environments."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,32 +17,33 @@ RUNS_SHOWN = 200
 LONG_TABLES = ("environments", "runs")
 """Those that the page shows on demand."""
 
-_DATA = (Column("dataset"), Column("source"), Column("size", "count"))
+Source = str | Callable[[RowValues], Cell]
+"""Where a cell comes from: a column of the query, or its row."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Overview:
+    """A table of the overview; the query ``page_<name>`` fills it."""
+
+    name: str
+    columns: tuple[tuple[Column, Source], ...]
+    notes: tuple[str, ...] = ()
+
+    def table(self, engine: "Engine") -> ReportTable:
+        parameters = {"limit": RUNS_SHOWN} if self.name == "runs" else {}
+        query = make_query(f"page_{self.name}", **parameters)
+        rows = tuple(
+            Row(tuple(_cell(source, values) for _, source in self.columns))
+            for values in fetch(engine, query)
+        )
+        columns = tuple(column for column, _ in self.columns)
+        title = self.name.capitalize()
+        return ReportTable(self.name, title, columns, rows, notes=self.notes, queries=(query,))
 
 
 def overview_tables(engine: "Engine") -> list[ReportTable]:
     """Return the tables of the overview; those without a row are left out."""
-    tables = [
-        _table(engine, "datasets", "Datasets", _DATASETS, _dataset),
-        _table(
-            engine,
-            "classifiers",
-            "Classifiers",
-            _CLASSIFIERS,
-            _classifier,
-            ("Attempts of every attack, number of pixels, seed and defence together.",),
-        ),
-        _table(
-            engine,
-            "denoisers",
-            "Denoisers",
-            _DENOISERS,
-            _denoiser,
-            ("Restored: successfully attacked images, of every classifier and attack together.",),
-        ),
-        _table(engine, "environments", "Environments", _ENVIRONMENTS, _environment),
-        _table(engine, "runs", "Runs", _RUNS, _run, (f"The newest {RUNS_SHOWN} at most.",)),
-    ]
+    tables = (overview.table(engine) for overview in _OVERVIEWS)
     return [table for table in tables if table.rows]
 
 
@@ -57,132 +59,100 @@ def phantom_datasets(engine: "Engine") -> list[str]:
     return sorted({row["dataset"] for row in rows if row["source"] == SYNTHETIC_SOURCE})
 
 
-def _table(
-    engine: "Engine",
-    name: str,
-    title: str,
-    columns: Sequence[Column],
-    row: Callable[[RowValues], tuple[Cell, ...]],
-    notes: tuple[str, ...] = (),
-) -> ReportTable:
-    query = make_query(f"page_{name}", **({"limit": RUNS_SHOWN} if name == "runs" else {}))
-    rows = tuple(Row(row(values)) for values in fetch(engine, query))
-    return ReportTable(name, title, tuple(columns), rows, notes=notes, queries=(query,))
+def _cell(source: Source, row: RowValues) -> Cell:
+    return Cell(row[source]) if isinstance(source, str) else source(row)
 
 
-_DATASETS = (
-    *_DATA,
-    Column("task"),
-    Column("classes", "count"),
-    Column("images", "count"),
-    Column("version"),
-    Column("licence"),
-)
-
-
-def _dataset(row: RowValues) -> tuple[Cell, ...]:
-    return (
-        *_data(row),
-        Cell(row["task"]),
-        Cell(row["classes"]),
-        Cell(row["images"]),
-        Cell(row["version"]),
-        Cell(row["licence"] or None),
-    )
-
-
-_CLASSIFIERS = (
-    Column("classifier"),
-    *_DATA,
-    Column("epochs", "count"),
-    Column("test accuracy %", "percent", show_denominator=True),
-    Column("attempts", "count"),
-    Column("fooled %", "percent"),
-)
-
-
-def _classifier(row: RowValues) -> tuple[Cell, ...]:
-    return (
-        Cell(f"{row['architecture']} #{row['id']}"),
-        *_data(row),
-        Cell(row["epochs"]),
-        rate_cell(int(row["right_count"]), int(row["judged"]), None),
-        Cell(row["attempts"]),
-        rate_cell(int(row["successes"]), int(row["attempts"]), None),
-    )
-
-
-_DENOISERS = (
-    Column("denoiser"),
-    *_DATA,
-    Column("epochs", "count"),
-    Column("restored", "count"),
-    Column("recovered %", "percent"),
-)
-
-
-def _denoiser(row: RowValues) -> tuple[Cell, ...]:
-    return (
-        Cell(f"{row['architecture']} #{row['id']}"),
-        *_data(row),
-        Cell(row["epochs"]),
-        Cell(row["restored"]),
-        rate_cell(int(row["recovered"]), int(row["restored"]), None),
-    )
-
-
-_ENVIRONMENTS = (
-    Column("environment"),
-    Column("pixguard"),
-    Column("commit"),
-    Column("Python"),
-    Column("torch"),
-    Column("CPU"),
-    Column("threads", "count"),
-    Column("memory MiB", "count"),
-    Column("GPU"),
-    Column("runs", "count"),
-)
-
-
-def _environment(row: RowValues) -> tuple[Cell, ...]:
-    return (
-        Cell(f"#{row['id']}"),
-        Cell(row["pixguard"]),
-        Cell((row["commit_sha"] or "")[:10] or None),
-        Cell(row["python"]),
-        Cell(row["torch"]),
-        Cell(row["cpu"]),
-        Cell(row["threads"]),
-        Cell(row["memory_mib"]),
-        Cell(row["gpu"]),
-        Cell(row["runs"]),
-    )
-
-
-_RUNS = (
-    Column("run"),
-    Column("began (UTC)"),
-    Column("status"),
-    Column("host"),
-    Column("environment"),
-    Column("command"),
-)
-
-
-def _run(row: RowValues) -> tuple[Cell, ...]:
-    began = datetime.fromtimestamp(row["started_ms"] / 1000, UTC)
-    return (
-        Cell(f"#{row['id']}"),
-        Cell(f"{began:%Y-%m-%d %H:%M}"),
-        Cell(row["status"]),
-        Cell(row["host"]),
-        Cell(f"#{row['environment']}"),
-        Cell(row["command"]),
-    )
-
-
-def _data(row: RowValues) -> tuple[Cell, ...]:
+def _size(row: RowValues) -> Cell:
     # At native size every image has its own; the database says 0.
-    size = Cell(row["size"]) if row["size"] else Cell(None, note="native")
-    return Cell(row["dataset"]), Cell(row["source"]), size
+    return Cell(row["size"]) if row["size"] else Cell(None, note="native")
+
+
+def _model(row: RowValues) -> Cell:
+    return Cell(f"{row['architecture']} #{row['id']}")
+
+
+def _number(row: RowValues) -> Cell:
+    return Cell(f"#{row['id']}")
+
+
+def _rate(successes: str, trials: str) -> Source:
+    return lambda row: rate_cell(int(row[successes]), int(row[trials]), None)
+
+
+def _began(row: RowValues) -> Cell:
+    began = datetime.fromtimestamp(row["started_ms"] / 1000, UTC)
+    return Cell(f"{began:%Y-%m-%d %H:%M}")
+
+
+_DATA: tuple[tuple[Column, Source], ...] = (
+    (Column("dataset"), "dataset"),
+    (Column("source"), "source"),
+    (Column("size", "count"), _size),
+)
+_OVERVIEWS = (
+    _Overview(
+        "datasets",
+        (
+            *_DATA,
+            (Column("task"), "task"),
+            (Column("classes", "count"), "classes"),
+            (Column("images", "count"), "images"),
+            (Column("version"), "version"),
+            (Column("licence"), lambda row: Cell(row["licence"] or None)),
+        ),
+    ),
+    _Overview(
+        "classifiers",
+        (
+            (Column("classifier"), _model),
+            *_DATA,
+            (Column("epochs", "count"), "epochs"),
+            (
+                Column("test accuracy %", "percent", show_denominator=True),
+                _rate("right_count", "judged"),
+            ),
+            (Column("attempts", "count"), "attempts"),
+            (Column("fooled %", "percent"), _rate("successes", "attempts")),
+        ),
+        ("Attempts of every attack, number of pixels, seed and defence together.",),
+    ),
+    _Overview(
+        "denoisers",
+        (
+            (Column("denoiser"), _model),
+            *_DATA,
+            (Column("epochs", "count"), "epochs"),
+            (Column("restored", "count"), "restored"),
+            (Column("recovered %", "percent"), _rate("recovered", "restored")),
+        ),
+        ("Restored: successfully attacked images, of every classifier and attack together.",),
+    ),
+    _Overview(
+        "environments",
+        (
+            (Column("environment"), _number),
+            (Column("pixguard"), "pixguard"),
+            (Column("commit"), lambda row: Cell((row["commit_sha"] or "")[:10] or None)),
+            (Column("Python"), "python"),
+            (Column("torch"), "torch"),
+            (Column("CPU"), "cpu"),
+            (Column("threads", "count"), "threads"),
+            (Column("memory MiB", "count"), "memory_mib"),
+            (Column("GPU"), "gpu"),
+            (Column("runs", "count"), "runs"),
+        ),
+    ),
+    _Overview(
+        "runs",
+        (
+            (Column("run"), _number),
+            (Column("began (UTC)"), _began),
+            (Column("status"), "status"),
+            (Column("host"), "host"),
+            (Column("environment"), lambda row: Cell(f"#{row['environment']}")),
+            (Column("command"), "command"),
+        ),
+        (f"The newest {RUNS_SHOWN} at most.",),
+    ),
+)

@@ -4,6 +4,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from PIL import Image
@@ -61,6 +62,13 @@ class SheetWriter:
         if len(self._waiting) == sheet.columns * rows:
             self.finish()
         return place
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if error[0] is None:
+            self.finish()
 
     def finish(self) -> None:
         """Write the sheet that is not full."""

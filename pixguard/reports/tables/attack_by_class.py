@@ -30,13 +30,7 @@ def build(request: TableRequest) -> ReportTable:
     if study is None or study.attack is None:
         measured = known_classes(request, topic)
     else:
-        measured = request.fetch(
-            "attack_by_class",
-            classifier_id=study.classifier_id,
-            dataset_id=study.dataset_id,
-            attack_id=study.attack.attack_id,
-            seed=study.attack.seed,
-        )
+        measured = request.fetch("attack_by_class", **study.attempts)
     rows = [
         Row(_cells(request, topic, row), in_paper)
         for row, in_paper in in_papers_order(request, topic, measured, "attacked")

@@ -28,13 +28,7 @@ def _cells(request: TableRequest, entry: Entry) -> tuple[Cell, ...]:
     if study is None or study.attack is None:
         missing = entry.fill_command(request)
         return tuple(Cell(None, published=value, not_run=missing) for value in paper)
-    (row,) = request.fetch(
-        "attack_overview",
-        classifier_id=study.classifier_id,
-        dataset_id=study.dataset_id,
-        attack_id=study.attack.attack_id,
-        seed=study.attack.seed,
-    )
+    (row,) = request.fetch("attack_overview", **study.attempts)
     attacked, succeeded = int(row["attacked"]), int(row["succeeded"])
     return (
         Cell(attacked, published=paper[0]),

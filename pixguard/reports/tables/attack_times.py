@@ -50,13 +50,7 @@ def _lines(request: TableRequest, entry: Entry) -> Iterator[tuple[Cell, ...]]:
             Cell(None, published=paper.get(c.name), not_run=missing) for c in COLUMNS[len(HEAD) :]
         )
         return
-    found = request.fetch(
-        "attack_times",
-        classifier_id=study.classifier_id,
-        dataset_id=study.dataset_id,
-        attack_id=study.attack.attack_id,
-        seed=study.attack.seed,
-    )
+    found = request.fetch("attack_times", **study.attempts)
     if len(found) > 1:
         paper = {}
     for row in found:

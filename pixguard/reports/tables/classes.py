@@ -41,12 +41,7 @@ def _changes(request: TableRequest, plan: Study) -> Iterator[tuple[Cell, ...]]:
     assert plan.attack is not None
     known = request.fetch("classes", dataset_id=plan.dataset_id)
     names = {"" if c["ordinal"] == -1 else str(c["ordinal"]): c["class"] for c in known}
-    found = request.fetch(
-        "class_changes",
-        classifier_id=plan.classifier_id,
-        attack_id=plan.attack.attack_id,
-        seed=plan.attack.seed,
-    )
+    found = request.fetch("class_changes", **plan.attempts)
     changes: Counter[tuple[str, str]] = Counter()
     for row in found:
         before, after = (_name(names, row[side]) for side in ("before", "after"))

@@ -49,13 +49,7 @@ def build(request: TableRequest) -> ReportTable:
     study = topic.study
     measured: list[RowValues] = []
     if study is not None and study.attack is not None:
-        measured = request.fetch(
-            "denoising",
-            classifier_id=study.classifier_id,
-            dataset_id=study.dataset_id,
-            attack_id=study.attack.attack_id,
-            seed=study.attack.seed,
-        )
+        measured = request.fetch("denoising", **study.attempts)
     rows = list(_rows(request, topic, measured))
     pixels = "One" if request.spec.pixels == 1 else "Two"
     title = topic.title(request, f"Denoising of {pixels}-Pixel Attack Images")

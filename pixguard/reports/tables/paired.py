@@ -68,12 +68,7 @@ def _command(request: TableRequest, plans: list[Study]) -> str:
 
 def _comparisons(request: TableRequest, plan: Study) -> Iterator[tuple[Cell, ...]]:
     assert plan.attack is not None
-    found = request.fetch(
-        "paired_scores",
-        classifier_id=plan.classifier_id,
-        attack_id=plan.attack.attack_id,
-        seed=plan.attack.seed,
-    )
+    found = request.fetch("paired_scores", **plan.attempts)
     names = {int(row["denoiser_id"]): row["denoiser"] for row in found}
     namesakes = Counter(names.values())
     labels = {n: f"{name} #{n}" if namesakes[name] > 1 else name for n, name in names.items()}

@@ -67,12 +67,7 @@ def build(request: TableRequest) -> ReportTable:
 
 def _fields(request: TableRequest, plan: Study) -> Iterator[tuple[Cell, ...]]:
     assert plan.attack is not None
-    found = request.fetch(
-        "pixels",
-        classifier_id=plan.classifier_id,
-        attack_id=plan.attack.attack_id,
-        seed=plan.attack.seed,
-    )
+    found = request.fetch("pixels", **plan.attempts)
     spots = [_spot(row) for row in found]
     total = sum(spot.pixels for spot in spots)
     sizes: Counter[Size] = Counter()

@@ -1,6 +1,6 @@
 -- Table pixels: where the pixels of the successful attempts are, and their colours before and
 -- after (JSON, uint8 by channel). The image is parted in four bands and four strips.
--- Parameters: classifier_id, attack_id, seed.
+-- Parameters: classifier_id, dataset_id, attack_id, seed.
 -- What counts: non-targeted attempts on the bare classifier, the first repeat of each.
 SELECT
     i.height,
@@ -15,6 +15,6 @@ FROM attempts_that_count t
 JOIN image i ON i.id = t.image_id
 JOIN pixel p ON p.attempt_id = t.id
 WHERE t.model_id = :classifier_id AND t.attack_id = :attack_id AND t.seed = :seed
-  AND t.success = 1
+  AND i.dataset_id = :dataset_id AND t.success = 1
 GROUP BY 1, 2, 3, 4, 5, 6, 7
 ORDER BY 1, 2, 3, 4, 5, 6, 7
