@@ -94,8 +94,7 @@ def plain_seconds(images: Images, settings: DenoiserSettings, device: torch.devi
 
 def our_seconds(images: Images, settings: DenoiserSettings, device: torch.device) -> float:
     """Return the time of one epoch of pixguard's loop."""
-    _, fit = train_denoiser(settings, images, images[:0], Workplace(device))
-    return fit.seconds
+    return train_denoiser(settings, images, images[:0], Workplace(device)).fit.seconds
 
 
 def measure(name: str, images: Images, rounds: int, device: torch.device) -> dict[str, Any]:

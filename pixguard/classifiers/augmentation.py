@@ -11,7 +11,7 @@ MOST_SHIFT = 1 / 16
 """Of a side. Small, so that a finding at the border stays in the image."""
 
 
-def moved(images: Tensor, generator: torch.Generator) -> Tensor:
+def augment(images: Tensor, generator: torch.Generator) -> Tensor:
     """Return images flipped left to right half of the time, turned and shifted a little.
 
     Never upside down: layers of a retina and chests have a top.

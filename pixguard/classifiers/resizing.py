@@ -13,8 +13,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
+from pixguard.classifiers.behind import behind
 from pixguard.classifiers.classifier import Classifier
-from pixguard.classifiers.composing import behind
 
 FILTER = "bicubic"
 """What the record of an attack calls the resize."""

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pixguard.classifiers.augmentation import moved, with_random_pixels
+from pixguard.classifiers.augmentation import augment, with_random_pixels
 from pixguard.classifiers.balance import BalancedSampler, loss_weights
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.losses import classification_loss
@@ -127,7 +127,7 @@ class _Trainee:
     ) -> tuple[Tensor, Tensor | None]:
         images, labels = unit_range(batch[0]), batch[1]
         if self._settings.augment:
-            images = moved(images, generator)
+            images = augment(images, generator)
         if self._settings.adversarial:
             images = with_random_pixels(images, self._settings.adversarial, generator)
         return self._loss(images, labels, self._weights)

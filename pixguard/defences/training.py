@@ -23,7 +23,7 @@ from pixguard.errors import UsageError
 from pixguard.models.device import trains_in_bfloat16
 from pixguard.models.inputs import unit_range
 from pixguard.models.seeding import seeded
-from pixguard.models.training_loop import Fit, Workplace, fit
+from pixguard.models.training_loop import Made, Workplace, fit
 from pixguard.records import EpochRecord, digest
 from pixguard.registry import load_target
 
@@ -57,13 +57,17 @@ class Recipe:
         self.optimizer: torch.optim.Optimizer = torch.optim.Adam(
             denoiser.parameters(), lr=settings.learning_rate
         )
-        self.scheduler: ReduceLROnPlateau | None = None
+        self.scheduler = self._schedule()
         self.train_size = len(images_train)
         self._train = images_train
         self._val = images_val
         self._settings = settings
         self._device = device
         self._epoch = 1
+
+    def _schedule(self) -> ReduceLROnPlateau | None:
+        """Return the schedule of the learning rate, where it has one."""
+        return None
 
     def begin_epoch(self, epoch: int, epochs: int) -> None:
         """See :class:`pixguard.models.training_loop.Trainee`, as for all that follows."""
@@ -133,19 +137,13 @@ def with_own_options(settings: DenoiserSettings) -> DenoiserSettings:
     return replace(settings, options=entry.settled(settings.options))
 
 
-def builder_parameters(settings: DenoiserSettings) -> dict[str, Any]:
-    """Return what a denoiser's own options come to: its builder's arguments."""
-    own = settings.options
-    return own.parameters() if isinstance(own, DenoiserOptions) else {}
-
-
 def train_denoiser(
     settings: DenoiserSettings,
     images_train: Images,
     images_val: Images,
     at: Workplace,
     parameters: Mapping[str, Any] | None = None,
-) -> tuple[nn.Module, Fit]:
+) -> Made:
     """Train a denoiser from fresh weights, or go on from a checkpoint where there is one.
 
     Weights, order and noise depend on the settings alone: a training that was interrupted and
@@ -162,7 +160,7 @@ def train_denoiser(
         parameters: arguments of the denoiser's builder; None for what its options come to.
 
     Returns:
-        The denoiser, on the device, and what its training came to.
+        The denoiser, on the device, what its training came to, and its parameters.
 
     Raises:
         UsageError: there are no training images, the denoiser is not one to train, there is no
@@ -180,13 +178,14 @@ def train_denoiser(
         drawn = np.random.default_rng(settings.seed).permutation(len(images_train))
         images_train = images_train[np.sort(drawn[: settings.limit])]
     if parameters is None:
-        parameters = builder_parameters(settings)
+        own = settings.options
+        parameters = own.parameters() if isinstance(own, DenoiserOptions) else {}
     with seeded(settings.seed):
         denoiser = build_denoiser(settings.name, images_train.shape[-1], **parameters)
     recipe: type[Recipe] = load_target(DENOISERS[settings.name].recipe)
     trainee = recipe(denoiser, images_train, images_val, settings, at.device)
     try:
-        return denoiser, fit(
+        done = fit(
             trainee,
             epochs=settings.epochs,
             batch_size=settings.batch_size,
@@ -198,6 +197,7 @@ def train_denoiser(
             fingerprint=digest({**settings.identity(), "images": len(images_train)}),
             patience=settings.patience,
         )
+        return Made(denoiser, done, parameters)
     finally:
         # Kernels depend on the layout: restoring must find the one that loaded weights have.
         denoiser.to(memory_format=torch.contiguous_format)

@@ -7,15 +7,15 @@ that a training that was interrupted and went on is bit-identical on a CPU to on
 
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from pixguard.errors import PixguardError, UsageError
 from pixguard.models.checkpoint import Checkpoint, Trained
@@ -62,6 +62,21 @@ class Workplace:
     checkpoint: Path | None = None
     display: Display = SILENT
     stop: StopSignal = SILENT
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What came out of a training.
+
+    Attributes:
+        module: with its weights, on any device; not to be used where the fit is not finished.
+        fit: its epochs and seconds.
+        parameters: arguments of its builder, by which it is built again; empty for its defaults.
+    """
+
+    module: nn.Module
+    fit: Fit
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Trainee(Trained, Protocol):

@@ -5,7 +5,7 @@ from dataclasses import replace
 from shlex import quote
 from typing import Any
 
-from pixguard.defences.denoisers.registry import needs_training
+from pixguard.defences.denoisers.registry import UNTRAINED
 from pixguard.reports.report_table import Cell, Row
 
 
@@ -42,7 +42,7 @@ def denoise(dataset: str, denoiser: str, classifier_id: int | None, *, trained: 
         f"pixguard denoise apply --dataset {quote(dataset)}{_model(classifier_id)} "
         f"--denoiser {quote(denoiser)}"
     )
-    if trained or not needs_training(denoiser):
+    if trained or denoiser in UNTRAINED:
         return apply
     return f"{train_denoiser(dataset, denoiser)}; {apply}"
 

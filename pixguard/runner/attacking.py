@@ -13,8 +13,8 @@ from pixguard.attacks.engine.search import Search, make_search
 from pixguard.config import AttackSettings
 from pixguard.errors import UsageError
 from pixguard.records import AttackRecord, DatasetInfo, PredictionRecord, RestorationRecord
-from pixguard.runner.defended import clean_cost, defend, select_behind
-from pixguard.runner.inline import carry_out, measure_rate
+from pixguard.runner.defence import clean_cost, defend, select_behind
+from pixguard.runner.execution import carry_out, measure_rate
 from pixguard.runner.judging import judge_test_images, judged
 from pixguard.runner.plan import Plan, plan_attempts, resolve_targets, select_images
 from pixguard.runner.session import Session

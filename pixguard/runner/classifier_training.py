@@ -16,12 +16,12 @@ from pixguard.defences.certificates.polyphase_vote import (
     build_voter,
     phase_dataset,
 )
-from pixguard.models.training_loop import Workplace
+from pixguard.models.training_loop import Made, Workplace
 from pixguard.records import POLYPHASE_VOTE
 from pixguard.runner.judging import judge_test_images
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject, open_stored
-from pixguard.runner.training import Made, Training, described, require_one_size
+from pixguard.runner.training import Training, described, require_one_size
 from pixguard.store.reader import StoredModel
 from pixguard.store.writer import Writer
 

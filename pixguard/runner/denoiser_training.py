@@ -10,11 +10,11 @@ from pixguard.config import DenoiserSettings
 from pixguard.datasets.base import ImageDataset, Images
 from pixguard.datasets.overview import content
 from pixguard.datasets.patches import PATCH_SIDE, patches
-from pixguard.defences.training import builder_parameters, train_denoiser, with_own_options
-from pixguard.models.training_loop import Workplace
+from pixguard.defences.training import train_denoiser, with_own_options
+from pixguard.models.training_loop import Made, Workplace
 from pixguard.runner.images import indices_of_class
 from pixguard.runner.session import Session
-from pixguard.runner.training import Made, Training, described
+from pixguard.runner.training import Training, described
 from pixguard.store.reader import StoredModel
 from pixguard.store.writer import Writer
 
@@ -30,7 +30,6 @@ class DenoiserTraining(Training[DenoiserSettings]):
 
     def __init__(self, dataset: ImageDataset, settings: DenoiserSettings) -> None:
         super().__init__(dataset, with_own_options(settings))
-        self._parameters = builder_parameters(self.settings)
         self._train, self._val = (
             indices_of_class(dataset, split, settings.only_class) for split in ("train", "val")
         )
@@ -48,8 +47,7 @@ class DenoiserTraining(Training[DenoiserSettings]):
     def make(self, at: Workplace) -> Made:
         """Train it on noise."""
         images = self._images(self._train), self._images(self._val)
-        denoiser, fit = train_denoiser(self.settings, *images, at, self._parameters)
-        return Made(denoiser, fit, self._parameters)
+        return train_denoiser(self.settings, *images, at)
 
     def conclude(
         self, session: Session, writer: Writer, stored: StoredModel, made: Made | None

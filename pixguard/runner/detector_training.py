@@ -8,14 +8,13 @@ from typing import Any
 from pixguard.config import DetectorSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.defences.detectors.registry import DETECTORS
-from pixguard.defences.detectors.training import TrainedDetector
 from pixguard.errors import UsageError
-from pixguard.models.training_loop import Workplace
+from pixguard.models.training_loop import Made, Workplace
 from pixguard.records import NO_FINDING_ORDINAL
 from pixguard.registry import load_target
 from pixguard.runner.images import drawn, indices_of_class
 from pixguard.runner.session import Session
-from pixguard.runner.training import Made, Training, described, train_each
+from pixguard.runner.training import Training, described, train_each
 from pixguard.store.reader import StoredModel
 from pixguard.store.writer import Writer
 
@@ -46,8 +45,8 @@ class DetectorTraining(Training[DetectorSettings]):
         validation = dataset.images(indices_of_class(dataset, "val", settings.normal))
         at.display.say(f"normal: {settings.normal}, {len(images)} training images")
         trainer = load_target(DETECTORS[settings.name].trainer)
-        trained: TrainedDetector = trainer(images, validation, settings, at)
-        return Made(trained.network, trained.fit, trained.parameters)
+        made: Made = trainer(images, validation, settings, at)
+        return made
 
     def conclude(
         self, session: Session, writer: Writer, stored: StoredModel, made: Made | None

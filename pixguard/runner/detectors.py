@@ -6,7 +6,7 @@ from sqlalchemy import Engine
 from torch import nn
 
 from pixguard.config import DatasetRequest
-from pixguard.defences.detectors import build_detector
+from pixguard.defences.detectors.registry import DETECTORS, options_text
 from pixguard.errors import UsageError
 from pixguard.models.weights import load_weights
 from pixguard.records import ModelRecord
@@ -18,7 +18,8 @@ from pixguard.store.reader import StoredModel
 
 def build_registered_detector(record: ModelRecord, channels: int) -> nn.Module:
     """Return a registered detector that awaits its weights."""
-    return build_detector(record.architecture, channels, **record.parameters)
+    detector: nn.Module = DETECTORS.load(record.architecture)(channels, **record.parameters)
+    return detector
 
 
 def load_detector(session: Session, stored: StoredModel, channels: int) -> nn.Module:
@@ -35,10 +36,17 @@ def normal_class(stored: StoredModel) -> str:
 
 
 def label(stored: StoredModel) -> str:
-    """Return a detector's name, id, normal class and nu in a few words."""
+    """Return a detector's name, id, normal class and own options in a few words."""
     record = stored.record
-    nu = record.hyperparameters["nu"]
-    return f"{record.architecture} #{stored.id} (normal: {normal_class(stored)}, nu {nu:g})"
+    own = options_text(record.architecture, record.hyperparameters)
+    return f"{record.architecture} #{stored.id} (normal: {normal_class(stored)}{own})"
+
+
+def _kind(stored: StoredModel) -> tuple[str, ...]:
+    """Return what tells a detector from one that took its place: name, class and own options."""
+    record = stored.record
+    own = options_text(record.architecture, record.hyperparameters)
+    return record.architecture, normal_class(stored), own
 
 
 def find_detectors(
@@ -50,8 +58,8 @@ def find_detectors(
         engine: an open database.
         request: the dataset; of several that fit, the one counts that has the newest
             detector, or the newest that is named by its id.
-        selectors: ids or names of normal classes; by default every class and nu, the newest of
-            each.
+        selectors: ids or names of normal classes; by default every detector, class and options,
+            the newest of each.
 
     Raises:
         UsageError: there is none, or one that was named belongs to another dataset.
@@ -76,7 +84,7 @@ def find_detectors(
         raise UsageError(f"no detector of dataset {request.name!r} is registered", command)
     meant = [m for m in own if str(m.id) in selectors] or own
     own = [m for m in own if m.dataset_id == meant[-1].dataset_id]
-    newest = {(normal_class(m), m.record.hyperparameters["nu"]): m for m in own}
+    newest = {_kind(m): m for m in own}
     if not selectors:
         return sorted(newest.values(), key=lambda m: m.id)
     chosen = {}

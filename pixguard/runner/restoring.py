@@ -13,7 +13,7 @@ from pixguard.records import NATIVE, RestorationRecord, decode_label_set
 from pixguard.runner.applying import Application, Source
 from pixguard.runner.denoisers import choose_denoisers, label, load_denoiser
 from pixguard.runner.images import CHUNK
-from pixguard.runner.patch_selecting import with_patch_select
+from pixguard.runner.patch_selection import with_patch_select
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store import outcomes, reader

@@ -8,16 +8,14 @@ import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from typing import Any, ClassVar, Generic, TypeVar
-
-from torch import nn
 
 from pixguard.config import DenoiserSettings, DetectorSettings, TrainSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.errors import DatabaseBusyError, UsageError
 from pixguard.models.seeding import seeded
-from pixguard.models.training_loop import Fit, Workplace
+from pixguard.models.training_loop import Made, Workplace
 from pixguard.models.weights import parameter_counts, save_weights
 from pixguard.records import DatasetInfo, ModelKind, ModelRecord, digest
 from pixguard.runner.session import Session
@@ -29,21 +27,6 @@ from pixguard.store.writer import Writer
 SettingsT = TypeVar("SettingsT", bound=TrainSettings | DenoiserSettings | DetectorSettings)
 KEY = "training_key"
 """The hyper-parameter that identifies a finished training."""
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What came out of a training.
-
-    Attributes:
-        module: with its weights.
-        fit: its epochs and seconds.
-        parameters: what its builder was given, empty for its defaults.
-    """
-
-    module: nn.Module
-    fit: Fit
-    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Training(ABC, Generic[SettingsT]):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from pixguard.classifiers.augmentation import moved, with_random_pixels
+from pixguard.classifiers.augmentation import augment, with_random_pixels
 from pixguard.classifiers.balance import BalancedSampler, loss_weights
 from pixguard.classifiers.builders import build_classifier
 from pixguard.classifiers.losses import classification_loss
@@ -135,10 +135,10 @@ def test_images_are_moved_by_the_generator_alone() -> None:
     images = torch.rand(40, 3, 16, 16, generator=stream(3))
     before = images.clone()
     torch.default_generator.manual_seed(1)
-    first = moved(images, stream(5))
+    first = augment(images, stream(5))
     torch.default_generator.manual_seed(2)
-    assert torch.equal(moved(images, stream(5)), first)
-    assert not torch.equal(moved(images, stream(6)), first)
+    assert torch.equal(augment(images, stream(5)), first)
+    assert not torch.equal(augment(images, stream(6)), first)
     assert torch.equal(images, before)
     assert first.shape == images.shape and first.min() >= 0 and first.max() <= 1
 
@@ -146,7 +146,7 @@ def test_images_are_moved_by_the_generator_alone() -> None:
 def test_about_half_of_the_images_are_flipped_left_to_right_and_none_upside_down() -> None:
     images = torch.zeros(400, 1, 16, 16)
     images[:, :, :8, :8] = 1  # the upper left
-    quarters = moved(images, stream()).unfold(2, 8, 8).unfold(3, 8, 8).mean(dim=(1, 4, 5))
+    quarters = augment(images, stream()).unfold(2, 8, 8).unfold(3, 8, 8).mean(dim=(1, 4, 5))
     brightest = quarters.flatten(1).argmax(1)
     assert set(brightest.tolist()) == {0, 1}
     assert 160 < int((brightest == 1).sum()) < 240
@@ -155,7 +155,7 @@ def test_about_half_of_the_images_are_flipped_left_to_right_and_none_upside_down
 def test_a_disc_stays_a_disc_in_an_image_that_is_not_square() -> None:
     rows, cols = torch.meshgrid(torch.arange(32.0), torch.arange(96.0), indexing="ij")
     bar = ((rows - 15.5).abs() < 3) & ((cols - 47.5).abs() < 8)
-    out = moved(bar.float().expand(60, 1, 32, 96), stream())[:, 0]
+    out = augment(bar.float().expand(60, 1, 32, 96), stream())[:, 0]
     total = out.sum((1, 2), keepdim=True)
     r, c = ((out * x).sum((1, 2), keepdim=True) / total for x in (rows, cols))
     variance = [

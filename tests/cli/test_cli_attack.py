@@ -1,10 +1,11 @@
 """Every attack as a user types it, on phantoms: by name, through a denoiser, by each evaluator."""
 
+import dataclasses
 import json
 import shutil
 import sqlite3
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 
 from pixguard.attacks import ATTACKS
 from pixguard.attacks.engine.search import make_search
+from pixguard.attacks.registry import AttackEntry
 from pixguard.classifiers.evaluation import canonical_logits, judge
 from pixguard.cli.app import app
 from pixguard.cli.common import open_session
@@ -116,10 +118,18 @@ def test_an_attack_changes_as_many_pixels_as_asked(trained: Path) -> None:
     assert counts == [(3,)] * 8
 
 
-VALUES = {
-    "population": 8, "generations": 2, "mutation": 0.4, "strategy": "best1", "init": "uniform",
-    "queries": 9, "order": "grid", "space": "corners",
-}  # fmt: skip
+def another(entry: AttackEntry, option: str) -> Any:
+    """A value of an option that is not its default."""
+    assert entry.options is not None
+    (field,) = (f for f in dataclasses.fields(entry.options) if f.name == option)
+    kind = get_type_hints(entry.options)[option]
+    choices = [c for part in (kind, *get_args(kind)) for c in get_args(part)]
+    if words := [c for c in choices if isinstance(c, str) and c != field.default]:
+        return words[-1]
+    return type(field.default)(field.default / 2) if field.default else type(field.default)(1)
+
+
+VALUES = {option: another(ATTACKS[min(names)], option) for option, names in BELONGS_TO.items()}
 
 
 @pytest.mark.parametrize("option", sorted(BELONGS_TO))
@@ -136,13 +146,12 @@ def test_an_option_of_another_attack_is_refused_where_it_was_typed(
 def test_defaults_of_the_user_may_hold_options_of_any_attack(
     trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert set(VALUES) == set(BELONGS_TO)
     lines = [f"{option} = {json.dumps(value)}" for option, value in VALUES.items()]
     Path("pixguard.toml").write_text("\n".join(["[attack]", *lines]))
     monkeypatch.setenv("PIXGUARD_ATTACK_QUERIES", "8")
     monkeypatch.setenv("PIXGUARD_ATTACK_POPULATION", "7")
     evolved = run_json("attack --dataset oct --limit 1 --dry-run")
-    assert evolved["queries_at_most"] == 7 * 3
+    assert evolved["queries_at_most"] == 7 * (VALUES["generations"] + 1)
     assert run_json("attack --dataset oct --attack random --limit 1 --dry-run")["left"] == 1
 
 

@@ -119,4 +119,5 @@ def test_the_options_of_training_are_kept_with_the_model(attacked: Path) -> None
     small = run(f"{TRAIN} --noise-kind k-pixel", code=2).output
     assert "number of pixels" in small
     assert "no noise named" in run(f"{TRAIN} --noise-kind snow", code=2).output
-    assert "no variant" in run(f"{TRAIN} --variant depth-3", code=2).output
+    assert "denoiser autoencoder" in run(f"{TRAIN} --variant depth-3", code=2).output
+    assert "no variant" in run(f"{TRAIN} --model dae --variant depth-4", code=2).output

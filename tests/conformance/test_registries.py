@@ -7,14 +7,14 @@ import sys
 from typing import Any
 
 import pytest
-
 from conformance import rows
+
 from pixguard.attacks import ATTACKS
 from pixguard.config.settings import SETTING, Settings
 from pixguard.datasets.registry import SOURCES
 from pixguard.defences.certificates.registry import CERTIFICATES
 from pixguard.defences.denoisers import DENOISERS
-from pixguard.defences.detectors import DETECTORS
+from pixguard.defences.detectors.registry import DETECTORS
 from pixguard.errors import UsageError
 from pixguard.metrics import METRICS
 from pixguard.registry import Entry, Registry

@@ -5,10 +5,8 @@ import torch
 from torch import nn
 
 from pixguard.defences.denoisers import DENOISERS, build_denoiser
-from pixguard.defences.denoisers.registry import UNTRAINED
 from pixguard.defences.denoisers.variants import variant_parameters
 from pixguard.defences.restoring import restore
-from pixguard.errors import UsageError
 from pixguard.models.weights import parameter_counts
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -98,15 +96,6 @@ def test_the_median_cnn_is_clipped_only_where_it_is_not_trained() -> None:
     images = torch.rand(2, 1, 8, 8)
     assert denoiser(images).max() > 1
     assert denoiser.eval()(images).max() == 1
-
-
-def test_names_are_public_and_unique() -> None:
-    names = ("identity", "median", "autoencoder", "dae", "noise2noise", "median-cnn")
-    assert DENOISERS.names == names
-    assert UNTRAINED == ("identity", "median")
-    with pytest.raises(UsageError, match="'median-ccn'") as caught:
-        build_denoiser("median-ccn", 1)
-    assert "median-cnn" in caught.value.hint
 
 
 @pytest.mark.parametrize("parameters", [{"widths": []}, {"widths": [8, 0]}, {"skips": "some"}])

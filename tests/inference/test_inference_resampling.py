@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from inference.inference_networks import agreement, candidates, clean_images, delta, dense_logits
 from torch import nn
 
+from pixguard.classifiers.behind import behind
 from pixguard.classifiers.classifier import Classifier
-from pixguard.classifiers.composing import behind
 from pixguard.classifiers.resizing import at_native_size, resampling_matrix
 from pixguard.classifiers.small_cnn import SmallCNN
 from pixguard.inference.choice import choose_evaluator

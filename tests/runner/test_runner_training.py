@@ -8,20 +8,25 @@ import numpy as np
 import pytest
 import torch
 
-from pixguard.config import DenoiserSettings, DetectorSettings, TrainSettings, VoteSettings
+from pixguard.config import (
+    DatasetRequest,
+    DenoiserSettings,
+    DetectorSettings,
+    TrainSettings,
+    VoteSettings,
+)
 from pixguard.datasets.base import ImageDataset
 from pixguard.defences.denoisers.registry import DAEOptions
 from pixguard.defences.detectors.registry import DETECTORS, DetectorEntry, OneClassSVMOptions
-from pixguard.defences.detectors.training import TrainedDetector
 from pixguard.errors import UsageError
-from pixguard.models.training_loop import Fit, Workplace
+from pixguard.models.training_loop import Fit, Made, Workplace
 from pixguard.progress import Silent
 from pixguard.records import NATIVE_SIZE, ClassInfo, DatasetInfo
 from pixguard.runner.classifier_training import ClassifierTraining, VoteTraining
 from pixguard.runner.denoiser_training import DenoiserTraining
 from pixguard.runner.denoisers import is_default
 from pixguard.runner.detector_training import detector_trainings, train_detectors
-from pixguard.runner.detectors import load_detector
+from pixguard.runner.detectors import find_detectors, label, load_detector
 from pixguard.runner.session import Session
 from pixguard.runner.training import Training, train
 from pixguard.store import reader
@@ -150,8 +155,8 @@ class Mean(torch.nn.Module):
         return (images.mean((1, 2, 3)) - known).abs().double() * self.scale
 
 
-def train_mean(train: Any, val: Any, settings: DetectorSettings, at: Workplace) -> TrainedDetector:
-    return TrainedDetector(Mean(1, 2.0), Fit((), 0.5, True, len(train)), {"scale": 2.0})
+def train_mean(train: Any, val: Any, settings: DetectorSettings, at: Workplace) -> Made:
+    return Made(Mean(1, 2.0), Fit((), 0.5, True, len(train)), {"scale": 2.0})
 
 
 def test_the_detector_that_is_asked_for_is_trained_and_registered(
@@ -169,6 +174,9 @@ def test_the_detector_that_is_asked_for_is_trained_and_registered(
             stored = reader.model(engine, told["model"])
         assert stored.record.architecture == stored.record.hyperparameters["name"] == "mean"
         assert (stored.record.epochs, stored.record.parameters) == (0, {"scale": 2.0})
+        assert label(stored) == "mean #1 (normal: round)"
+        with reading(at.database) as engine:
+            assert find_detectors(engine, DatasetRequest("shapes"), []) == [stored]
         network = load_detector(at, stored, 1)
         assert isinstance(network, Mean) and network.scale == 2.0
         known.add(stored.record.weights_sha256)

@@ -1,11 +1,11 @@
 """The convolutional network with median layers of Liang et al. (paper, section 3.1.2)."""
 
+from functools import cached_property
+
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from pixguard.config import DenoiserSettings
-from pixguard.datasets.base import Images
 from pixguard.defences.denoisers.layers import MedianLayer
 from pixguard.defences.training import Recipe
 
@@ -78,27 +78,21 @@ class MedianCNNRecipe(Recipe):
 
     channels_last_on_cpu = False  # 0.9 to 1.3 times as fast: the median layers work on planes
 
-    def __init__(
-        self,
-        denoiser: nn.Module,
-        images_train: Images,
-        images_val: Images,
-        settings: DenoiserSettings,
-        device: torch.device,
-    ) -> None:
-        super().__init__(denoiser, images_train, images_val, settings, device)
-        steps = max(1, int(HIGHEST_NOISE / settings.noise + 1e-9)) if settings.noise else 1
-        self._ladder = torch.arange(1, steps + 1, device=device) * settings.noise
-        self._plateau = ReduceLROnPlateau(
-            self.optimizer, factor=PLATEAU_FACTOR, patience=PLATEAU_PATIENCE
-        )
-        self.scheduler = self._plateau
+    def _schedule(self) -> ReduceLROnPlateau:
+        return ReduceLROnPlateau(self.optimizer, factor=PLATEAU_FACTOR, patience=PLATEAU_PATIENCE)
+
+    @cached_property
+    def _ladder(self) -> Tensor:
+        """The levels, from the lowest on."""
+        step = self._settings.noise
+        steps = max(1, int(HIGHEST_NOISE / step + 1e-9)) if step else 1
+        return torch.arange(1, steps + 1, device=self._device) * step
 
     def validate(self, epoch: int) -> tuple[float | None, float | None]:
         """As its base, and let the rate fall where the loss stays."""
         loss, accuracy = super().validate(epoch)
-        if loss is not None:
-            self._plateau.step(loss)
+        if loss is not None and self.scheduler is not None:
+            self.scheduler.step(loss)
         return loss, accuracy
 
     def _levels(self, indices: Tensor, epoch: int) -> float | Tensor:

@@ -54,12 +54,11 @@ class DAEOptions(DenoiserOptions):
 
     variant: str | None = setting(None, "By its name in Tables 4 and 5: depth-3, ...")
 
-    def parameters(self) -> dict[str, Any]:
-        """Return what makes the variant.
+    def __post_init__(self) -> None:
+        variant_parameters(self.variant)  # raises where there is none
 
-        Raises:
-            UsageError: there is no such variant.
-        """
+    def parameters(self) -> dict[str, Any]:
+        """Return what makes the variant."""
         return variant_parameters(self.variant)
 
 
@@ -105,11 +104,6 @@ DENOISERS = Registry(
 """In the order of tables and panels."""
 
 UNTRAINED: tuple[str, ...] = tuple(entry.name for entry in DENOISERS if not entry.trained)
-
-
-def needs_training(name: str) -> bool:
-    """Say whether a denoiser of this name, registered or of an older database, is trained."""
-    return name not in UNTRAINED
 
 
 def changes_nothing(name: str) -> bool:

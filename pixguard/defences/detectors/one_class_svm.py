@@ -18,11 +18,10 @@ from pixguard.datasets.base import Images
 from pixguard.defences.denoisers.autoencoder import autoencoder
 from pixguard.defences.denoisers.dae import DenoisingAutoencoder
 from pixguard.defences.detectors.registry import DETECTORS
-from pixguard.defences.detectors.training import TrainedDetector
 from pixguard.defences.training import train_denoiser
 from pixguard.errors import PixguardError
 from pixguard.models.inputs import to_unit_range
-from pixguard.models.training_loop import Workplace
+from pixguard.models.training_loop import Made, Workplace
 
 GRID = 4
 """Cells a side that the bottleneck's maps are averaged to. At 28 pixels that is the bottleneck
@@ -152,7 +151,7 @@ def fit_one_class_svm(
 
 def train(
     images_train: Images, images_val: Images, settings: DetectorSettings, at: Workplace
-) -> TrainedDetector:
+) -> Made:
     """Train an autoencoder on the normal class, and enclose its latents.
 
     See :class:`pixguard.defences.detectors.training.Trainer`.
@@ -161,13 +160,14 @@ def train(
     own = DenoiserSettings(
         name="autoencoder", epochs=settings.epochs, only_class=settings.normal, seed=settings.seed
     )
-    trained, fit = train_denoiser(own, images_train, images_val, at)
+    made = train_denoiser(own, images_train, images_val, at)
+    if not made.fit.finished:
+        return made
+    trained = made.module
     assert isinstance(trained, DenoisingAutoencoder)
-    if not fit.finished:
-        return TrainedDetector(trained, fit)
     at.display.say(f"fitting the one-class SVM to {len(images_train)} latents")
     started = time.perf_counter()
     latents = latents_of(trained, images_train, at.device)
     detector = fit_one_class_svm(trained, latents, options.nu)
-    fit = replace(fit, seconds=fit.seconds + time.perf_counter() - started)
-    return TrainedDetector(detector, fit, {"support_vectors": len(detector.vectors)})
+    fit = replace(made.fit, seconds=made.fit.seconds + time.perf_counter() - started)
+    return Made(detector, fit, {"support_vectors": len(detector.vectors)})

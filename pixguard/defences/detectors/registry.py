@@ -6,7 +6,9 @@ further an image is from what it knows; above 0 it raises an alarm. Its trainer 
 images of one class (:class:`pixguard.defences.detectors.training.Trainer`).
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 from pixguard.config.settings import SettingError, Settings, setting
 from pixguard.registry import Entry, Registry
@@ -50,3 +52,13 @@ class OneClassSVMOptions(Settings):
                 f"nu is {self.nu:g}, and must be a share between 0 and 1, neither included",
                 "`nu=0.05` lets one normal image in twenty raise an alarm",
             )
+
+
+def options_text(name: str, hyperparameters: Mapping[str, Any]) -> str:
+    """Return a stored detector's own options in a few words, each after a comma."""
+    options = DETECTORS[name].options if name in DETECTORS else None
+    own = {o.name: hyperparameters[o.name] for o in fields(options)} if options else {}
+    return "".join(
+        f", {option} {value:g}" if isinstance(value, float) else f", {option} {value}"
+        for option, value in own.items()
+    )

@@ -1,29 +1,10 @@
-"""What a detector's trainer gets, and what it gives back."""
+"""What the trainer of a detector is."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
-
-from torch import nn
+from typing import Protocol
 
 from pixguard.config import DetectorSettings
 from pixguard.datasets.base import Images
-from pixguard.models.training_loop import Fit, Workplace
-
-
-@dataclass(frozen=True, slots=True)
-class TrainedDetector:
-    """A detector after its training.
-
-    Attributes:
-        network: with its weights, on any device.
-        fit: what the training came to; ``fit.seconds`` is all of it.
-        parameters: arguments of its builder beyond ``channels``; counts among them are told.
-    """
-
-    network: nn.Module
-    fit: Fit
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+from pixguard.models.training_loop import Made, Workplace
 
 
 class Trainer(Protocol):
@@ -31,7 +12,7 @@ class Trainer(Protocol):
 
     def __call__(
         self, images_train: Images, images_val: Images, settings: DetectorSettings, at: Workplace
-    ) -> TrainedDetector:
+    ) -> Made:
         """Train, going on from the workplace's checkpoint where there is one.
 
         Args:

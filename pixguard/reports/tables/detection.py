@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from pixguard.defences.detectors.registry import options_text
 from pixguard.reports import commands
 from pixguard.reports.evidence import matching
 from pixguard.reports.noise_plans import SYNTHETIC_SOURCE
@@ -130,8 +131,8 @@ def _training(row: RowValues) -> str:
     trained = json.loads(row["hyperparameters"])
     return (
         f"{_name(row)} (weights {row['weights_sha256'][:8]}): normal class {trained['normal']}, "
-        f"{trained['training_images']} training images, {trained['epochs']} epochs, "
-        f"nu {trained['nu']:g}, seed {trained['seed']}"
+        f"{trained['training_images']} training images, {trained['epochs']} epochs"
+        f"{options_text(row['architecture'], trained)}, seed {trained['seed']}"
     )
 
 
@@ -141,7 +142,7 @@ def _name(row: RowValues) -> str:
 
 def _rows(request: TableRequest, detector: RowValues) -> Iterator[tuple[Cell, ...]]:
     trained = json.loads(detector["hyperparameters"])
-    head = (Cell(_name(detector)), Cell(trained["normal"]), Cell(trained["nu"]))
+    head = (Cell(_name(detector)), Cell(trained["normal"]), Cell(trained.get("nu")))
     if not detector["scored"]:
         command = commands.apply_detector(detector["dataset"], detector["detector_id"])
         yield _gaps((*head, Cell(EVERYTHING_ELSE)), command)

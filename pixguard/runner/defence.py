@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from sqlalchemy import Engine
 
+from pixguard.classifiers.behind import behind
 from pixguard.classifiers.evaluation import predict
 from pixguard.config import AttackSettings
-from pixguard.defences.defended import defended
 from pixguard.defences.denoisers import build_denoiser
 from pixguard.defences.denoisers.registry import UNTRAINED
 from pixguard.errors import UsageError
@@ -66,7 +66,7 @@ def defend(session: Session, subject: Subject, selector: str) -> Subject:
     else:
         denoiser = load_denoiser(session, defence.stored, channels)
     session.display.say(f"through {defence}")
-    return replace(subject, classifier=defended(subject.classifier, denoiser), defence=defence)
+    return replace(subject, classifier=behind(subject.classifier, denoiser), defence=defence)
 
 
 def select_behind(

@@ -22,7 +22,7 @@ from pixguard.inference.base import Evaluator
 from pixguard.inference.choice import choose_evaluator
 from pixguard.models.inputs import to_unit_range
 from pixguard.records import AttemptRecord, FailureRecord, PixelRecord, PredictionRecord
-from pixguard.runner.defended import store_defence
+from pixguard.runner.defence import store_defence
 from pixguard.runner.plan import Plan, PlannedAttempt, by_shape
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject

@@ -1,4 +1,4 @@
-"""A classifier and what is done to its images first, as one module."""
+"""A classifier behind what is done to its images first, a denoiser or a resize, as one module."""
 
 from torch import Tensor, nn
 
@@ -19,7 +19,8 @@ class _Behind(nn.Module):
 def behind(classifier: Classifier, step: nn.Module) -> Classifier:
     """Return a classifier that decides on what a step makes of the image, clipped to [0, 1].
 
-    It is differentiable where the step is. Both parts are shared, not copied.
+    It is differentiable where the step is. Both parts are shared, not copied. As restored images
+    are clipped, too, a success against a classifier behind a denoiser is a failure of recovery.
 
     Args:
         classifier: maps float32 images (N, C, H, W) in [0, 1] to logits (N, L); its task and

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import fx, nn
 
+from pixguard.classifiers.behind import behind
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.small_cnn import SmallCNN
-from pixguard.defences.defended import defended
 from pixguard.defences.denoisers import DENOISERS, build_denoiser
 from pixguard.defences.restoring import restore
 
@@ -24,7 +24,7 @@ def test_it_restores_clips_and_classifies(name: str) -> None:
     images = torch.rand(3, 3, 13, 16, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         expected = classifier(restore(denoiser, images, batch=3))
-        assert torch.equal(defended(classifier, denoiser)(images), expected)
+        assert torch.equal(behind(classifier, denoiser)(images), expected)
 
 
 def test_what_a_denoiser_puts_out_of_range_is_clipped() -> None:
@@ -35,14 +35,14 @@ def test_what_a_denoiser_puts_out_of_range_is_clipped() -> None:
     classifier, _ = parts("identity")
     images = torch.rand(2, 3, 12, 12, generator=torch.Generator().manual_seed(1))
     clipped = classifier((images * 4 - 1).clamp(0, 1))
-    assert torch.equal(defended(classifier, Brighter())(images), clipped)
+    assert torch.equal(behind(classifier, Brighter())(images), clipped)
 
 
 def test_the_decision_rule_is_the_classifiers() -> None:
     classifier, denoiser = parts("identity", "multi-label")
     classifier.thresholds.copy_(torch.tensor([0.1, 0.4, 0.5, 0.9]))
     logits = torch.randn(20, 4, generator=torch.Generator().manual_seed(2))
-    whole = defended(classifier, denoiser)
+    whole = behind(classifier, denoiser)
     assert whole.decide(logits) == classifier.decide(logits)
     assert (whole.task, whole.label_count, whole.channels) == ("multi-label", 4, 3)
     assert not whole.training
@@ -53,13 +53,13 @@ def test_gradients_pass_through_the_denoiser(name: str) -> None:
     classifier, denoiser = parts(name)
     images = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(3))
     images.requires_grad_()
-    (gradient,) = torch.autograd.grad(defended(classifier, denoiser)(images)[0, 0], images)
+    (gradient,) = torch.autograd.grad(behind(classifier, denoiser)(images)[0, 0], images)
     assert gradient.isfinite().all() and gradient.abs().sum() > 0
 
 
 @pytest.mark.parametrize("name", ["identity", "noise2noise"])
 def test_it_can_be_traced_where_the_denoiser_can(name: str) -> None:
     classifier, denoiser = parts(name)
-    whole = defended(classifier, denoiser)
+    whole = behind(classifier, denoiser)
     images = torch.rand(2, 3, 12, 12, generator=torch.Generator().manual_seed(4))
     assert torch.equal(fx.symbolic_trace(whole)(images), whole(images))
