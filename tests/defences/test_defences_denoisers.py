@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 import torch
+from conformance import rows
 from torch import nn
 
 from pixguard.defences.denoisers import DENOISERS, build_denoiser
@@ -9,11 +10,7 @@ from pixguard.defences.denoisers.variants import variant_parameters
 from pixguard.defences.restoring import restore
 from pixguard.models.weights import parameter_counts
 
-SMALL: dict[str, dict[str, Any]] = {
-    "dae": {"widths": [8, 16]},
-    "noise2noise": {"blocks": 2, "width": 8},
-    "median-cnn": {"blocks": 2, "width": 8},
-}
+SMALL = rows.DENOISERS
 
 # Of the DAE, with one channel: trainable, and two a feature of every BatchNorm, its mean and its
 # variance. There is one in every encoder and decoder level and two in every residual block.
@@ -51,7 +48,7 @@ def test_parameters_are_counted_as_published(
 def test_any_size_comes_back_as_it_went_in(
     name: str, channels: int, height: int, width: int
 ) -> None:
-    denoiser = build_denoiser(name, channels, **SMALL.get(name, {}))
+    denoiser = build_denoiser(name, channels, **SMALL[name])
     images = torch.rand(2, channels, height, width, generator=torch.Generator().manual_seed(0))
     restored = restore(denoiser, images, batch=2)
     assert restored.shape == images.shape and restored.dtype == torch.float32

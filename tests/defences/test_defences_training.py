@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import torch
+from conformance import rows
 from torch import nn
 
 from pixguard.config import DenoiserSettings
@@ -27,6 +28,7 @@ from support import StopAfter
 TRAINED = [entry.name for entry in DENOISERS if entry.trained]
 CPU = torch.device("cpu")
 SMALL: dict[str, dict[str, Any]] = {
+    **rows.DENOISERS,
     "dae": {"widths": (32, 64)},
     "noise2noise": {"blocks": 1, "width": 8},
     "median-cnn": {"blocks": 2, "width": 8},
@@ -56,7 +58,7 @@ def train(
         images,
         smooth_images(8, images.shape[1], images.shape[-1], seed=1),
         Workplace(CPU, checkpoint, stop=stop or Silent()),
-        SMALL.get(name),
+        SMALL[name],
     )
     return made.module, made.fit
 
