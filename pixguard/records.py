@@ -275,7 +275,8 @@ class RestorationRecord:
 class CertificateRecord:
     """What a certified classifier decides on a clean image, and how far that holds.
 
-    ``radius``: no image that differs from this one in at most so many pixels is decided otherwise.
+    ``radius``: no image that differs from this one in at most that many pixels is decided
+    otherwise.
     ``votes``: how many each class got, by ordinal.
     """
 

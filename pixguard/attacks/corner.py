@@ -24,7 +24,7 @@ from pixguard.attacks.registry import CornerOptions
 from pixguard.attacks.sparse_rs import draw_pixels, replace_pixels
 
 GRID_SHARE = 4
-"""One in so many of the singles that the budget allows is asked for on the grid."""
+"""One in that many of the singles that the budget allows is asked for on the grid."""
 
 
 class CornerSearch(Search):

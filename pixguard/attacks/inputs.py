@@ -86,7 +86,7 @@ def as_classifier(
 
 
 def true_indicators(classifier: Classifier, labels: Tensor, count: int) -> Tensor:
-    """Return the labels of so many images as bool (N, L), on the CPU."""
+    """Return the labels of ``count`` images as bool (N, L), on the CPU."""
     if classifier.task == "multi-label":
         check_tensor("labels of a multi-label classifier", labels, torch.bool)
         if labels.shape != (count, classifier.label_count):
@@ -98,7 +98,7 @@ def true_indicators(classifier: Classifier, labels: Tensor, count: int) -> Tenso
 
 
 def check_classes(name: str, classes: Tensor, classifier: Classifier, count: int) -> None:
-    """Raise unless ``classes`` holds a class ordinal, int64 (N,), for each of so many images."""
+    """Raise unless ``classes`` holds a class ordinal, int64 (N,), for each of ``count`` images."""
     check_tensor(name, classes, torch.int64)
     if classes.shape != (count,):
         raise ValueError(f"{name} must be ({count},), got {tuple(classes.shape)}")

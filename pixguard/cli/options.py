@@ -14,7 +14,7 @@ import typer
 
 from pixguard.config.settings import SETTING, Declaration, Settings
 from pixguard.errors import UsageError
-from pixguard.registry import Entry, Registry
+from pixguard.registry import Entry, Registry, load_target
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +145,13 @@ def _parameters(
 
 
 def _typer_info(name: str, kind: Any, declared: Declaration, panel: str | None) -> Any:
+    names = load_target(declared.registry).names if declared.registry else ()
+    told = f"{declared.help[:-1]}: {', '.join(names)}." if names else declared.help
     unit = f"<{declared.unit}>" if declared.unit else None
     shown: dict[str, Any] = {
-        "help": declared.help,
+        "help": f"{declared.help.removesuffix('.')}: {', '.join(names)}."
+        if names
+        else declared.help,
         "min": declared.low,
         "max": declared.high,
         "metavar": "" if kind is bool else declared.metavar or unit,
@@ -155,6 +159,8 @@ def _typer_info(name: str, kind: Any, declared: Declaration, panel: str | None) 
         "rich_help_panel": None if declared.argument else panel,
         "show_envvar": False,
     }
+    if names:
+        shown["autocompletion"] = lambda: list(names)
     if declared.envvar is not None:
         shown["envvar"] = declared.envvar
     if declared.argument:

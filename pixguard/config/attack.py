@@ -20,7 +20,12 @@ class AttackSettings(Settings):
     own (:mod:`pixguard.attacks.registry`), None for its defaults.
     """
 
-    attack: str = setting("differential-evolution", "How to search.", panel="Attack")
+    attack: str = setting(
+        "differential-evolution",
+        "How to search.",
+        registry="pixguard.attacks.registry:ATTACKS",
+        panel="Attack",
+    )
     pixels: int = setting(
         1, "How many pixels to change.", low=1, high=64, unit="pixels", panel="Attack"
     )

@@ -61,8 +61,8 @@ class DatasetRequest(Settings):
     name: str = required(DATASET_HELP, flag="--dataset")
     source: str | None = setting(
         None,
-        "medmnist, originals, folder or phantom. Default: as registered for the dataset, else "
-        "auto.",
+        "Where the images come from (default: as registered for the dataset, else auto).",
+        registry="pixguard.datasets.registry:SOURCES",
     )
     size: int | None = setting(
         None,

@@ -31,6 +31,7 @@ class Declaration:
         metavar: what stands for its value in the help.
         argument: whether the command line takes it by position.
         envvar: an environment variable beside the automatic one.
+        registry: ``"module:attribute"`` of the registry whose names it takes; the help lists them.
         panel: of the command's help that shows it; None: that of its group.
     """
 
@@ -43,6 +44,7 @@ class Declaration:
     metavar: str | None = None
     argument: bool = False
     envvar: str | None = None
+    registry: str | None = None
     panel: str | None = None
 
 

@@ -79,7 +79,12 @@ class DenoiserSettings(Settings):
 
     panel: ClassVar[str] = "Training"
 
-    name: str = setting("dae", "Which denoiser.", flag="--model")
+    name: str = setting(
+        "dae",
+        "Which denoiser.",
+        flag="--model",
+        registry="pixguard.defences.denoisers.registry:DENOISERS",
+    )
     epochs: int = setting(100, "At most.", low=1, unit="epochs")
     batch_size: int = setting(16, "Images of a step.", low=1, unit="images")
     learning_rate: float = setting(0.001, "Of Adam.", low=1e-9)
@@ -121,7 +126,12 @@ class DetectorSettings(Settings):
         "most training images.",
         unit="class",
     )
-    name: str = setting("one-class-svm", "Which detector.", flag="--model")
+    name: str = setting(
+        "one-class-svm",
+        "Which detector.",
+        flag="--model",
+        registry="pixguard.defences.detectors.registry:DETECTORS",
+    )
     epochs: int = setting(100, "Of the autoencoder, at most.", low=1, unit="epochs")
     limit: int | None = setting(
         None, "Train on at most that many images of the class.", low=1, unit="images"

@@ -123,7 +123,7 @@ def make_plan(
     pixels: int,
     whole_from: float = WHOLE_FROM,
 ) -> Plan:
-    """Return the plan for candidates that change so many pixels.
+    """Return the plan for candidates that change that many pixels.
 
     Args:
         graph: a traced classifier.

@@ -12,7 +12,7 @@ from pixguard.store.rows import pixel_record
 from pixguard.store.tables import Attack, Attempt, Dataset, Image, Model, Pixel, Restoration
 
 IDS_A_QUERY = 500
-"""Bound values in one query: every SQLite takes so many."""
+"""Bound values in one query: every SQLite takes that many."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ FAR = 5.0
 
 
 def _tested(correct: float, percent: float) -> tuple[float, float]:
-    """Return between how many images lie, of which so many are a printed percentage."""
+    """Return between how many images lie, of which a given number is a printed percentage."""
     low, high = room(percent)
     return 100 * correct / high, 100 * correct / low
 

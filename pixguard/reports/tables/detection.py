@@ -46,8 +46,8 @@ NOTES = (
     "or attacked ones; images: how many. compared: normal test images, or for an attack the same "
     "images before it.",
     "AUC: the chance that an image to find scores higher than a compared one, ties half; 0.5 is "
-    "guessing. found at 1 %, 5 %: with the lowest threshold that at most so many of the compared "
-    "images reach; it is set on these very test images.",
+    "guessing. found at 1 %, 5 %: with the lowest threshold that at most that share of the "
+    "compared images reach; it is set on these very test images.",
     "flagged, false alarms: at the detector's own threshold, of the images to find, and of the "
     "compared. nu bounds the alarms among the images that the SVM was fitted to, not among new "
     f"ones. {INTERVAL_NOTE}",
