@@ -29,11 +29,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from benchmarks import comparison, evaluators, output, scaling
 from benchmarks.contenders import Budget, best_batch, contenders
 from benchmarks.subjects import Source, Subject, open_subject
 from benchmarks.timing import within_memory
-
 from pixguard.errors import PixguardError
 from pixguard.models.device import describe, pick_device
 

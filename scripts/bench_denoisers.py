@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from benchmarks import output
-from benchmarks.timing import synchronised
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks import output
+from benchmarks.timing import synchronised
 from pixguard.config import DenoiserSettings
 from pixguard.datasets.base import Images
 from pixguard.defences.denoisers import DENOISERS, build_denoiser

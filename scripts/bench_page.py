@@ -21,10 +21,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
-from benchmarks.browser import Browser, chromium, find_chromium
-from benchmarks.page_database import make_database
 from typer.testing import CliRunner
 
+from benchmarks.browser import Browser, chromium, find_chromium
+from benchmarks.page_database import make_database
 from pixguard.cli.app import app
 
 FILTERS = {

@@ -23,9 +23,9 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from benchmarks.report_database import make
 from sqlalchemy import Engine, text
 
+from benchmarks.report_database import make
 from pixguard.reports.build import build_table
 from pixguard.reports.evidence import PAPER_ATTACK, Evidence
 from pixguard.reports.querying import make_query

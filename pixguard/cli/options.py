@@ -149,9 +149,7 @@ def _typer_info(name: str, kind: Any, declared: Declaration, panel: str | None) 
     told = f"{declared.help[:-1]}: {', '.join(names)}." if names else declared.help
     unit = f"<{declared.unit}>" if declared.unit else None
     shown: dict[str, Any] = {
-        "help": f"{declared.help.removesuffix('.')}: {', '.join(names)}."
-        if names
-        else declared.help,
+        "help": told,
         "min": declared.low,
         "max": declared.high,
         "metavar": "" if kind is bool else declared.metavar or unit,

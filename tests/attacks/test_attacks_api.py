@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conformance import rows
 from torch import Tensor, nn
 from torchvision.transforms import Normalize
 
 import pixguard.attacks
+from conformance import rows
 from pixguard.attacks import (
     ATTACKS,
     AttackResult,

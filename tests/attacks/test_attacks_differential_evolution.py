@@ -3,9 +3,9 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from attacks.attacks_arena import arena
 from scipy import optimize, stats
 
+from attacks.attacks_arena import arena
 from pixguard.attacks.differential_evolution import distinct_others
 from pixguard.attacks.engine.philox import philox
 from pixguard.attacks.engine.search import Search, make_search

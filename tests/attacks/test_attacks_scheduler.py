@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from attacks.attacks_arena import arena, named
 from torch import Tensor, nn
 
+from attacks.attacks_arena import arena, named
 from pixguard.attacks.differential_evolution import DifferentialEvolutionSearch
 from pixguard.attacks.engine.jobs import Job, Outcome
 from pixguard.attacks.engine.objectives import misclassify

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from attacks.attacks_arena import arena, named
 from scipy import stats
 from torch import Tensor, nn
 
+from attacks.attacks_arena import arena, named
 from pixguard.attacks import ATTACKS
 from pixguard.attacks.engine.jobs import Job, Outcome
 from pixguard.attacks.engine.objectives import misclassify

@@ -9,9 +9,9 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 import torch
-from conformance import rows
 from typer.testing import CliRunner
 
+from conformance import rows
 from pixguard.attacks import ATTACKS
 from pixguard.attacks.engine.search import make_search
 from pixguard.attacks.registry import AttackEntry

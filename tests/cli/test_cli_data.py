@@ -5,10 +5,10 @@ from importlib import resources
 
 import numpy as np
 import pytest
-from owner_trees import TREES, chest_xray14, write
 from PIL import Image
 from typer.testing import CliRunner
 
+from owner_trees import TREES, chest_xray14, write
 from pixguard import reports
 from pixguard.cli.data import app
 from pixguard.errors import DataError, UsageError

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conformance import rows
 from torch import Tensor, nn
 
+from conformance import rows
 from pixguard.config import DatasetSettings, DenoiserSettings, DetectorSettings, VoteSettings
 from pixguard.datasets import open_dataset
 from pixguard.defences.certificates.polyphase_vote import as_classifier, build_voter

@@ -7,8 +7,8 @@ import sys
 from typing import Any
 
 import pytest
-from conformance import rows
 
+from conformance import rows
 from pixguard.attacks import ATTACKS
 from pixguard.config.settings import SETTING, Settings
 from pixguard.datasets.registry import SOURCES

@@ -6,10 +6,10 @@ import zlib
 
 import numpy as np
 import pytest
-from bad_files import BAD_FILES, GOOD, encode, picture
-from owner_trees import TREES, write
 from typer.testing import CliRunner
 
+from bad_files import BAD_FILES, GOOD, encode, picture
+from owner_trees import TREES, write
 from pixguard.cli.app import app
 
 

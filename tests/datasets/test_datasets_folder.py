@@ -4,9 +4,9 @@ import zipfile
 
 import numpy as np
 import pytest
-from bad_files import BAD_FILES, GOOD, encode, picture, with_header
 from PIL import Image
 
+from bad_files import BAD_FILES, GOOD, encode, picture, with_header
 from pixguard.config import DatasetSettings
 from pixguard.datasets import open_dataset
 from pixguard.datasets.cache import CachedReader

@@ -3,11 +3,11 @@
 import io
 
 import numpy as np
-import owner_trees
 import pytest
-from bad_files import encode
 from PIL import Image
 
+import owner_trees
+from bad_files import encode
 from pixguard.config import DatasetSettings
 from pixguard.datasets import open_dataset
 from pixguard.datasets.cache import RaggedReader

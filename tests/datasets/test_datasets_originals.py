@@ -4,11 +4,11 @@ import functools
 import io
 
 import numpy as np
-import owner_trees
 import pytest
-from owner_trees import CHEST, CHEST_ROWS, TREES, level, moved, write
 from PIL import Image
 
+import owner_trees
+from owner_trees import CHEST, CHEST_ROWS, TREES, level, moved, write
 from pixguard.config import DatasetSettings
 from pixguard.datasets import open_dataset
 from pixguard.datasets.owners import ORIGINALS

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import typer
-from docs.docs_pages import DOCS, PAGES, ROOT, WRITTEN, command_lines, spans, text
 from typer.main import get_command
+
+from docs.docs_pages import DOCS, PAGES, ROOT, WRITTEN, command_lines, spans, text
 
 sys.path.append(str(ROOT / "scripts"))
 import reference
-
 from pixguard.cli.app import app
 
 TREE = get_command(app)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import torch
-from docs.docs_pages import DOCS, PAGES, ROOT, WRITTEN, blocks
 from typer.testing import CliRunner
 
+from docs.docs_pages import DOCS, PAGES, ROOT, WRITTEN, blocks
 from pixguard.cli.app import app
 from pixguard.store import maintenance
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable
 
 import pytest
-from docs.docs_pages import text
 
+from docs.docs_pages import text
 from pixguard.attacks import ATTACKS
 from pixguard.config.settings import declarations
 from pixguard.datasets.registry import SOURCES

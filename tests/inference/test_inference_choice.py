@@ -1,10 +1,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from inference.inference_networks import Network, candidates, classifier, clean_images, dense_logits
 from torch import nn
 from torchvision.transforms import Normalize
 
+from inference.inference_networks import Network, candidates, classifier, clean_images, dense_logits
 from pixguard.inference.choice import choose_evaluator
 from pixguard.inference.delta import DeltaEvaluator, NotTraceableError
 

@@ -6,6 +6,8 @@ import torch.nn.functional as F
 import torchvision
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from torch import nn
+
 from inference.inference_networks import (
     Agreement,
     Branches,
@@ -25,8 +27,6 @@ from inference.inference_networks import (
     pooling,
     random_network,
 )
-from torch import nn
-
 from pixguard.inference.delta import DeltaEvaluator
 from pixguard.inference.tracing import trace
 

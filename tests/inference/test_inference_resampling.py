@@ -4,9 +4,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from inference.inference_networks import agreement, candidates, clean_images, delta, dense_logits
 from torch import nn
 
+from inference.inference_networks import agreement, candidates, clean_images, delta, dense_logits
 from pixguard.classifiers.behind import behind
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.resizing import at_native_size, resampling_matrix

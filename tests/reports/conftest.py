@@ -1,6 +1,7 @@
 from collections.abc import Iterator
 
 import pytest
+
 from reports.reports_miniature import Miniature, fill, make_engine
 
 

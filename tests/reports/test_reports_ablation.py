@@ -4,7 +4,6 @@ import json
 import math
 
 import pytest
-from reports.reports_miniature import Miniature
 
 from pixguard.errors import UsageError
 from pixguard.reports.build import build_table, list_tables
@@ -12,6 +11,7 @@ from pixguard.reports.report_table import Cell, ReportTable
 from pixguard.reports.specs import table_spec
 from pixguard.reports.statistics import mean_interval
 from pixguard.store import tables as t
+from reports.reports_miniature import Miniature
 
 Score = float | str
 

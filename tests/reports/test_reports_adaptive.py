@@ -10,11 +10,11 @@ E          no                                   -, 10100      wrong
 """
 
 import pytest
-from reports.reports_miniature import DE_PARAMETERS, Miniature
 
 from pixguard.reports.build import build_table, list_tables
 from pixguard.reports.report_table import Cell, ReportTable
 from pixguard.reports.specs import table_spec
+from reports.reports_miniature import DE_PARAMETERS, Miniature
 
 CLASSIFIER, DAE, MEDIAN, IDENTITY = 1, 2, 3, 4
 DE, CORNER = 1, 2

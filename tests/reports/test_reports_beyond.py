@@ -8,7 +8,6 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from reports.reports_miniature import Miniature
 from rich.cells import cell_len
 from typer.testing import CliRunner
 
@@ -20,6 +19,7 @@ from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.specs import table_spec, table_specs
 from pixguard.store import tables as t
 from pixguard.store.engine import open_engine
+from reports.reports_miniature import Miniature
 
 NAMES = [name for name in table_specs() if isinstance(name, str)]
 WORDS = {

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 from pytest import approx
-from reports.reports_miniature import Miniature
 
 from pixguard.reports.build import build_table, list_tables
 from pixguard.reports.report_table import ReportTable
 from pixguard.reports.specs import table_spec
 from pixguard.reports.statistics import wilson_interval
 from pixguard.store import tables as t
+from reports.reports_miniature import Miniature
 
 PLAIN, VOTE = 1, 2
 A, B, C, D, E, F = range(1, 7)

@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from reports.reports_miniature import Miniature
 
 from pixguard.reports.build import build_table, list_tables
 from pixguard.reports.report_table import Cell, ReportTable
 from pixguard.reports.specs import table_spec
 from pixguard.store import tables as t
+from reports.reports_miniature import Miniature
 
 
 @pytest.fixture

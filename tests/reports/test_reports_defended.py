@@ -15,12 +15,12 @@ import math
 from typing import Any
 
 import pytest
-from reports.reports_miniature import OCT_CLASSES, Miniature
 from scipy import stats
 
 from pixguard.reports.build import build_table, list_tables
 from pixguard.reports.report_table import Cell, ReportTable
 from pixguard.reports.specs import table_spec
+from reports.reports_miniature import OCT_CLASSES, Miniature
 
 CLASSIFIER, DAE, IDENTITY = 1, 2, 3
 CNV, DME, NORMAL = "0", "1", "3"

@@ -3,11 +3,11 @@
 import math
 
 import pytest
-from reports.reports_miniature import Miniature
 
 from pixguard.reports.build import build_table
 from pixguard.reports.report_table import Cell, ReportTable
 from pixguard.reports.specs import table_spec
+from reports.reports_miniature import Miniature
 
 PSNR = {"dae": [30.0, 40.0, 35.0, "inf"], "identity": [50.0, 52.0, 54.0, 60.0]}
 

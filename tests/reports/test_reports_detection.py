@@ -11,12 +11,12 @@ import json
 from typing import Any
 
 import pytest
-from reports.reports_miniature import Miniature
 
 from pixguard.reports.build import build_table, list_tables
 from pixguard.reports.report_table import Cell, ReportTable
 from pixguard.reports.specs import table_spec
 from pixguard.reports.tables.detection import COLUMNS
+from reports.reports_miniature import Miniature
 
 TRAINED = {"normal": "Healthy", "nu": 0.05, "epochs": 3, "seed": 7, "training_images": 50}
 CLASSES = [(0, "Healthy", None), (1, "Nodule", None), (2, "Mass", None)]

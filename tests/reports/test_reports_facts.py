@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from reports.reports_miniature import OCT_CLASSES, Miniature
 
 from pixguard.reports.build import build_table, list_tables
 from pixguard.reports.report_table import ReportTable
 from pixguard.reports.specs import table_spec
 from pixguard.store import tables as t
+from reports.reports_miniature import OCT_CLASSES, Miniature
 
 
 @dataclass

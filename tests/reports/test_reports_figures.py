@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from matplotlib.patches import Circle
 from PIL import Image
-from reports.reports_miniature import Miniature
 from sqlalchemy import update
 
 from pixguard.errors import UsageError
@@ -27,6 +26,7 @@ from pixguard.reports.figures.specs import figure_spec, figure_specs, kind_of
 from pixguard.reports.figures.style import styled
 from pixguard.reports.figures.training_times import duration
 from pixguard.store import tables as t
+from reports.reports_miniature import Miniature
 
 OURS = ["success", "confidence", "heatmap", "epochs", "vulnerability"]
 """What is checked of every figure: a new one needs a word here."""

@@ -9,7 +9,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from reports.reports_miniature import Miniature, fill, make_engine
 from rich.cells import cell_len
 
 from pixguard.reports.audit import audit_tables
@@ -18,6 +17,7 @@ from pixguard.reports.formats.text import NOT_RUN
 from pixguard.reports.render import render, render_sql
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.specs import table_specs
+from reports.reports_miniature import Miniature, fill, make_engine
 
 
 def _all_tables() -> list[ReportTable]:

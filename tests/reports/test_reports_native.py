@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from reports.reports_miniature import DE_PARAMETERS, Miniature
 
 from pixguard.reports.build import build_table
 from pixguard.reports.querying import fetch, make_query
 from pixguard.reports.specs import table_spec
+from reports.reports_miniature import DE_PARAMETERS, Miniature
 
 NATIVE = json.dumps({**json.loads(DE_PARAMETERS), "at": "native", "resize": "bicubic"})
 

@@ -6,7 +6,6 @@ import re
 import sqlite3
 
 import pytest
-from reports.reports_miniature import Miniature
 from rich.cells import cell_len
 
 from pixguard.errors import UsageError
@@ -17,6 +16,7 @@ from pixguard.reports.formats.markdown import escape_markdown
 from pixguard.reports.render import render, render_sql
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.specs import table_spec, table_specs
+from reports.reports_miniature import Miniature
 
 NASTY = "50 % [a] & b_c | <d> \\ $ # {x} ~ ^ *\x1b[31m\nnext"
 

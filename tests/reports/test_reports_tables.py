@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from reports.reports_miniature import Miniature
 
 from pixguard.errors import UsageError
 from pixguard.reports.build import build_table, list_tables
 from pixguard.reports.report_table import ReportTable
 from pixguard.reports.specs import table_spec, table_specs
+from reports.reports_miniature import Miniature
 
 
 def build(db: Miniature, number: int, **options: Any) -> ReportTable:

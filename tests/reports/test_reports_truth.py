@@ -12,11 +12,11 @@ random                                                  -
 import json
 
 import pytest
-from reports.reports_miniature import Miniature
 
 from pixguard.reports.build import build_table, list_tables
 from pixguard.reports.report_table import Cell, ReportTable
 from pixguard.reports.specs import table_spec
+from reports.reports_miniature import Miniature
 
 CLASSIFIER = 1
 COMPLETE = json.dumps({"goal": "non-targeted", "space": "all-values"})

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from store.store_samples import Filled, attempt, open_writer
 
 

@@ -4,11 +4,11 @@ import sqlite3
 from dataclasses import replace
 
 import pytest
-from store.store_samples import DATASET, Filled, model, open_writer
 
 from pixguard.records import CertificateRecord
 from pixguard.store import maintenance
 from pixguard.store.certificates import certificates
+from store.store_samples import DATASET, Filled, model, open_writer
 
 METHOD = "polyphase-vote"
 

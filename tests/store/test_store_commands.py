@@ -5,14 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import typer
-from store.store_samples import Filled, model, open_writer
-from store.test_store_maintenance import _damage
 from typer.testing import CliRunner
 
 from pixguard.cli import db, models
 from pixguard.cli.common import PixguardGroup
 from pixguard.store import maintenance, schema
 from pixguard.store.location import files_folder
+from store.store_samples import Filled, model, open_writer
+from store.test_store_maintenance import _damage
 
 root = typer.Typer(cls=PixguardGroup)
 root.add_typer(db.app, name="db")

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from alembic import command
 from sqlalchemy import create_engine
-from store.store_samples import DATASET, Filled, model, open_writer
 
 from pixguard.records import DenoisingRecord, ScoreRecord
 from pixguard.store import maintenance, schema
 from pixguard.store.denoisings import scored_images
 from pixguard.store.engine import open_engine
+from store.store_samples import DATASET, Filled, model, open_writer
 
 NOISE = {"noise": "impulse", "level": 0.1, "seed": 3}
 

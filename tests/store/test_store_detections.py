@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from store.store_samples import DATASET, Filled, model, open_writer
 
 from pixguard.records import DetectionRecord
 from pixguard.store import maintenance
 from pixguard.store.detections import StoredDetection, detections
+from store.store_samples import DATASET, Filled, model, open_writer
 
 
 def record(index: int, attempt: int | None = None, score: float = 0.5) -> DetectionRecord:

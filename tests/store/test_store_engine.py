@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from store.store_samples import Filled, attack, open_writer, read_only
 
 from pixguard.errors import DatabaseBusyError, PixguardError, UsageError
 from pixguard.store import engine as engine_module
 from pixguard.store import location, reader
 from pixguard.store.engine import open_engine
+from store.store_samples import Filled, attack, open_writer, read_only
 
 
 def _files(folder: Path) -> set[str]:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
-from store.store_samples import DATASET, image, model, open_writer
 
 from pixguard.records import AttackRecord, AttemptRecord, PixelRecord, RestorationRecord
 from pixguard.store.engine import open_engine
 from pixguard.store.gallery import count_attempts, sample_attempts
+from store.store_samples import DATASET, image, model, open_writer
 
 KEYS = ["c", "a", "d", "b"]
 PIXELS = (PixelRecord(3, 4, (1,), (255,)), PixelRecord(0, 27, (2,), (0,)))

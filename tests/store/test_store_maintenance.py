@@ -4,12 +4,12 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from store.store_samples import Filled, attempt, open_writer
-from store.test_store_writer import count
 
 from pixguard.errors import PixguardError, SchemaMismatchError, UsageError
 from pixguard.store import maintenance, schema
 from pixguard.store.location import is_wal
+from store.store_samples import Filled, attempt, open_writer
+from store.test_store_writer import count
 
 
 def _damage(path: Path, statement: str) -> None:

@@ -4,11 +4,11 @@ import sqlite3
 from dataclasses import replace
 
 import pytest
-from store.store_samples import DATASET, Filled, attack, attempt, image, open_writer
 
 from pixguard.records import NATIVE_SIZE, PredictionRecord, RestorationRecord
 from pixguard.store import maintenance, outcomes, reader
 from pixguard.store.engine import open_engine
+from store.store_samples import DATASET, Filled, attack, attempt, image, open_writer
 
 AT_NATIVE = {"at": "native", "resize": "bicubic"}
 

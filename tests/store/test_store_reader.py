@@ -4,11 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from store.store_samples import DATASET, Filled, attack, attempt, model, open_writer
 
 from pixguard.errors import UsageError
 from pixguard.store import outcomes, reader
 from pixguard.store.engine import open_engine
+from store.store_samples import DATASET, Filled, attack, attempt, model, open_writer
 
 
 def test_models_are_filtered(filled: Filled) -> None:

@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
-from store.store_samples import Filled, attempt, open_writer
-from store.test_store_writer import count, rows
 
 from pixguard.errors import DatabaseBusyError, PixguardError
 from pixguard.store import lock, maintenance
 from pixguard.store.writer import Writer
+from store.store_samples import Filled, attempt, open_writer
+from store.test_store_writer import count, rows
 
 FOREVER = """
 import itertools

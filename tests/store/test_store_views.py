@@ -4,9 +4,9 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from store.store_samples import Filled, attempt, open_writer
 
 from pixguard.store.tables.views import VIEWS
+from store.store_samples import Filled, attempt, open_writer
 
 
 def rows(path: Path, query: str) -> list[tuple[object, ...]]:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from store.store_samples import DATASET, Filled, attack, attempt, image, model, open_writer
 
 from pixguard.errors import DataError, InterruptedRunError, PixguardError
 from pixguard.records import (
@@ -23,6 +22,7 @@ from pixguard.records import (
 from pixguard.store import maintenance, outcomes, reader
 from pixguard.store import writer as writer_module
 from pixguard.store.writer import Writer
+from store.store_samples import DATASET, Filled, attack, attempt, image, model, open_writer
 
 
 def rows(path: Path, query: str) -> list[tuple[Any, ...]]:
