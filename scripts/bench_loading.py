@@ -32,9 +32,9 @@ from torch import Tensor
 from pixguard.classifiers.builders import build_classifier
 from pixguard.classifiers.training import train_classifier
 from pixguard.config import DatasetSettings, TrainSettings
-from pixguard.datasets import open_dataset
 from pixguard.datasets.base import ImageDataset
 from pixguard.datasets.files import open_tree
+from pixguard.datasets.opening import open_dataset
 from pixguard.models import training_loop as loop
 from pixguard.models.device import pick_device
 from pixguard.progress import Silent

@@ -74,10 +74,10 @@ def list_datasets(output: JsonOptions) -> None:
 @command
 def fetch(wanted: Download, output: JsonOptions) -> None:
     """Download a dataset of MedMNIST; a broken download goes on where it stopped."""
-    from pixguard import datasets
     from pixguard.cli.display import TerminalDisplay
+    from pixguard.datasets.download import fetch as download
 
-    path = datasets.fetch(wanted.name, wanted.size, TerminalDisplay())
+    path = download(wanted.name, wanted.size, TerminalDisplay())
     print_result({"dataset": wanted.name, "size": wanted.size, "file": str(path)}, output.json)
 
 
@@ -86,7 +86,7 @@ def fetch(wanted: Download, output: JsonOptions) -> None:
 def info(data: NamedDataset, output: JsonOptions) -> None:
     """Open a dataset, look at its files, and tell what it holds, as Tables 6 to 10 do."""
     from pixguard.cli.display import TerminalDisplay
-    from pixguard.datasets import open_dataset
+    from pixguard.datasets.opening import open_dataset
     from pixguard.datasets.overview import CLASS_TABLES, class_table, overview
 
     dataset = open_dataset(data.settings(), TerminalDisplay())
@@ -152,7 +152,7 @@ def preview(
 ) -> None:
     """Write a contact sheet of some images of every class."""
     from pixguard.cli.display import TerminalDisplay
-    from pixguard.datasets import open_dataset
+    from pixguard.datasets.opening import open_dataset
     from pixguard.datasets.preview import contact_sheet, encode_png
     from pixguard.files import write_atomically
 

@@ -9,9 +9,9 @@ from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.opening import open_classifier
 from pixguard.classifiers.resizing import FILTER, at_native_size
 from pixguard.config import AttackAt, DatasetRequest, DatasetSettings, TrainingRequest
-from pixguard.datasets import open_dataset
 from pixguard.datasets.base import ImageDataset
 from pixguard.datasets.catalogue import paper_entry
+from pixguard.datasets.opening import open_dataset
 from pixguard.datasets.overview import size_range
 from pixguard.datasets.registered import settings_of
 from pixguard.datasets.registry import SOURCES

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixguard.config import DatasetSettings
-from pixguard.datasets import open_dataset
 from pixguard.datasets.base import ImageDataset
+from pixguard.datasets.opening import open_dataset
 from pixguard.progress import Silent
 from pixguard.provenance import environment
 from pixguard.records import (

@@ -14,8 +14,8 @@ from pixguard.classifiers.builders import build_classifier
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import judge
 from pixguard.config import DatasetSettings
-from pixguard.datasets import ImageDataset, open_dataset
-from pixguard.datasets.base import Images
+from pixguard.datasets.base import ImageDataset, Images
+from pixguard.datasets.opening import open_dataset
 from pixguard.errors import UsageError
 from pixguard.models.inputs import to_unit_range
 from pixguard.models.weights import load_weights

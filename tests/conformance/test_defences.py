@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from conformance import rows
 from pixguard.config import DatasetSettings, DenoiserSettings, DetectorSettings, VoteSettings
-from pixguard.datasets import open_dataset
+from pixguard.datasets.opening import open_dataset
 from pixguard.defences.certificates.polyphase_vote import as_classifier, build_voter
 from pixguard.defences.certificates.registry import CERTIFICATES
 from pixguard.defences.denoisers import DENOISERS, build_denoiser

@@ -8,8 +8,8 @@ from PIL import Image
 
 from bad_files import BAD_FILES, GOOD, encode, picture, with_header
 from pixguard.config import DatasetSettings
-from pixguard.datasets import open_dataset
 from pixguard.datasets.cache import CachedReader
+from pixguard.datasets.opening import open_dataset
 from pixguard.errors import DataError, PixguardError, UsageError
 from pixguard.progress import Silent
 

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from pixguard.config import DatasetSettings
-from pixguard.datasets import download, fetch, open_dataset
+from pixguard.datasets import download
 from pixguard.datasets.catalogue import PAPER_DATASETS, every_entry, find, medmnist_info
+from pixguard.datasets.download import fetch
+from pixguard.datasets.opening import open_dataset
 from pixguard.errors import DataError, UsageError
 from pixguard.progress import Silent
 from pixguard.records import NO_FINDING_ORDINAL

@@ -9,8 +9,8 @@ from PIL import Image
 import owner_trees
 from bad_files import encode
 from pixguard.config import DatasetSettings
-from pixguard.datasets import open_dataset
 from pixguard.datasets.cache import RaggedReader
+from pixguard.datasets.opening import open_dataset
 from pixguard.datasets.overview import overview
 from pixguard.datasets.patches import patches
 from pixguard.datasets.preview import contact_sheet

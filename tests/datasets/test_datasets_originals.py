@@ -10,7 +10,7 @@ from PIL import Image
 import owner_trees
 from owner_trees import CHEST, CHEST_ROWS, TREES, level, moved, write
 from pixguard.config import DatasetSettings
-from pixguard.datasets import open_dataset
+from pixguard.datasets.opening import open_dataset
 from pixguard.datasets.owners import ORIGINALS
 from pixguard.errors import DataError, UsageError
 from pixguard.progress import Silent

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pixguard.config import DatasetSettings
-from pixguard.datasets import open_dataset
+from pixguard.datasets.opening import open_dataset
 from pixguard.errors import DataError, UsageError
 from pixguard.progress import Silent
 

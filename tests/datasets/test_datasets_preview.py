@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from pixguard.config import DatasetSettings
-from pixguard.datasets import open_dataset
+from pixguard.datasets.opening import open_dataset
 from pixguard.datasets.preview import contact_sheet, encode_png
 from pixguard.progress import Silent
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from pixguard.config import DatasetSettings
-from pixguard.datasets import open_dataset
 from pixguard.datasets.base import image_sha256
+from pixguard.datasets.opening import open_dataset
 from pixguard.progress import Silent
 
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from pixguard.config import DatasetSettings
-from pixguard.datasets import open_dataset
+from pixguard.datasets.opening import open_dataset
 from pixguard.defences.denoisers import build_denoiser
 from pixguard.errors import InterruptedRunError
 from pixguard.progress import Silent

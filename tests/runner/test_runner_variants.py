@@ -9,8 +9,8 @@ import torch
 
 from pixguard.classifiers.small_cnn import SmallCNN
 from pixguard.config import DatasetSettings, DenoiserSettings
-from pixguard.datasets import open_dataset
 from pixguard.datasets.base import ImageDataset
+from pixguard.datasets.opening import open_dataset
 from pixguard.defences.denoisers import build_denoiser
 from pixguard.defences.denoisers.registry import DAEOptions
 from pixguard.errors import UsageError
