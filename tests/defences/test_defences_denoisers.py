@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 import torch
-from conformance import rows
 from torch import nn
 
+from conformance import rows
 from pixguard.defences.denoisers import DENOISERS, build_denoiser
 from pixguard.defences.denoisers.variants import variant_parameters
 from pixguard.defences.restoring import restore

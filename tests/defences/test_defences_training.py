@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import torch
-from conformance import rows
 from torch import nn
 
+from conformance import rows
 from pixguard.config import DenoiserSettings
 from pixguard.datasets.base import Images
 from pixguard.defences.denoisers import DENOISERS, build_denoiser
