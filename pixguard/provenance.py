@@ -14,6 +14,7 @@ from pixguard import __version__
 
 DIRECT_DEPENDENCIES = (
     "alembic",
+    "jinja2",
     "matplotlib",
     "medmnist",
     "numpy",

@@ -9,7 +9,16 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "pixguard"
 FLAG = re.compile(r"(?<![\w`-])--[a-z]")
-PARTS = ("models", "classifiers", "inference", "defences", "attacks", "runner")
+PARTS = (
+    "store",
+    "datasets",
+    "models",
+    "classifiers",
+    "inference",
+    "defences",
+    "attacks",
+    "runner",
+)
 COMMAND_LINES = {"session.py"}
 """Files that take a command line apart."""
 

@@ -3,7 +3,7 @@
 import re
 
 _SETTING = re.compile(r"`(\w+)=([^`]*)`")
-_FLAGS = {"phantom_images": "images", "architecture": "model"}
+_FLAGS = {"phantom_images": "images", "architecture": "model", "database": "db"}
 
 
 def as_flags(text: str) -> str:

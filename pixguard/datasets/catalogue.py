@@ -194,7 +194,7 @@ def find(name: str) -> CatalogueEntry:
     if name == MEDICAL_MNIST.name:
         raise UsageError(
             f"{name} is not one of MedMNIST's: its images come from its owner",
-            "--source originals --data-dir DIR",
+            "`source=originals` `data_dir=DIR`",
         )
     entry = paper_entry(name)
     if entry is not None:
@@ -207,7 +207,7 @@ def find(name: str) -> CatalogueEntry:
     guess = f"did you mean {near[0]}? " if near else ""
     raise UsageError(
         f"no dataset is named {name!r}; the names are {', '.join(names)}",
-        f"{guess}for your own images: --dataset {name} --source folder --data-dir DIR",
+        f"{guess}for your own images: `dataset={name}` `source=folder` `data_dir=DIR`",
     )
 
 

@@ -101,7 +101,7 @@ class BadFilesError(DataError):
         self,
         location: Path,
         bad: Sequence[tuple[str, str]],
-        hint: str = "mend or remove them, or go on without them: --skip-bad",
+        hint: str = "mend or remove them, or go on without them: `skip_bad=True`",
     ) -> None:
         self.bad = tuple(bad)
         lines = "\n".join(f"  {path}: {reason}" for path, reason in bad)

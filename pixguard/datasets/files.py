@@ -47,7 +47,7 @@ def open_tree(location: Path) -> FileTree:
         return DirectoryTree(location)
     if location.is_file():
         return ZipTree(location)
-    raise DataError(f"{location} does not exist", "check --data-dir")
+    raise DataError(f"{location} does not exist", "check `data_dir=...`")
 
 
 def _is_junk(path: str) -> bool:
@@ -97,7 +97,7 @@ class ZipTree:
             self._archive = zipfile.ZipFile(location)
         except (OSError, zipfile.BadZipFile) as error:
             raise DataError(
-                f"{location} is not a readable zip: {error}", "check --data-dir"
+                f"{location} is not a readable zip: {error}", "check `data_dir=...`"
             ) from error
         self._members: dict[str, zipfile.ZipInfo] = {}
         for info in self._archive.infolist():

@@ -77,11 +77,11 @@ def required_data_dir(settings: DatasetSettings) -> Path:
         UsageError: they do not.
     """
     if settings.data_dir is None:
-        raise UsageError(f"the source {settings.source} needs to know where", "--data-dir DIR")
+        raise UsageError(f"the source {settings.source} needs to know where", "`data_dir=DIR`")
     if settings.size != NATIVE_SIZE and not _MIN_SIZE <= settings.size <= _MAX_SIZE:
         raise UsageError(
             f"images cannot be {settings.size} pixels wide",
-            f"--size {min(max(settings.size, _MIN_SIZE), _MAX_SIZE)}",
+            f"`size={min(max(settings.size, _MIN_SIZE), _MAX_SIZE)}`",
         )
     return settings.data_dir
 
@@ -193,7 +193,7 @@ def _splits(
         raise DataError(
             f"{settings.data_dir} has no split of its own: expected the folders train, val and "
             "test, or a column split in the CSV, with images in each",
-            "--split paper",
+            "`split=paper`",
         )
     return np.array([SPLITS.index(split) for split in named], dtype=np.uint8)
 

@@ -101,7 +101,7 @@ def _from_folders(tree: FileTree, prefix: str) -> Layout:
         raise DataError(
             f"{tree.location} holds {len(names)} classes, at least 2 are needed: {_EXPECTED}; "
             f"found {found}",
-            "point --data-dir at the folder that holds the classes' folders",
+            "point `data_dir=...` at the folder that holds the classes' folders",
         )
     _check_names(tree.location, names)
     return Layout(tuple(samples), "multi-class", tuple(names), prefix)
@@ -230,11 +230,11 @@ def match_classes(
         raise DataError(
             f"{location} has labels that {entry.name} does not have: {', '.join(unknown)}; it has "
             f"{', '.join(c.name for c in entry.classes)}",
-            "rename them, or choose another --dataset name for classes of your own",
+            "rename them, or choose another `dataset=...` name for classes of your own",
         )
     if entry.task == "multi-class" and layout.task == "multi-label":
         raise DataError(
             f"{location} has images with no label or several; {entry.name} has one an image",
-            "give each image one label, or choose another --dataset name",
+            "give each image one label, or choose another `dataset=...` name",
         )
     return entry.task, entry.classes, {n: known[_plain(n)] for n in layout.class_names}

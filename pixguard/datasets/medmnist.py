@@ -36,7 +36,7 @@ def check_size(entry: CatalogueEntry, size: int) -> None:
     if size not in SIZES:
         raise UsageError(
             f"MedMNIST has {entry.name} at {', '.join(map(str, SIZES))} pixels, not at {size}",
-            f"--size {min(SIZES, key=lambda s: abs(s - size))}",
+            f"`size={min(SIZES, key=lambda s: abs(s - size))}`",
         )
 
 
@@ -200,7 +200,7 @@ def _check_images(
         raise DataError(
             f"{path} holds images of shape {shape[1:]}; {entry.name} at {size} pixels has "
             f"{expected}",
-            f"--size {side}" if side in SIZES and side != size else "check --dataset",
+            f"`size={side}`" if side in SIZES and side != size else "check `dataset=...`",
         )
 
 

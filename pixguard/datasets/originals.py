@@ -36,7 +36,7 @@ def open_originals(settings: DatasetSettings, display: Display) -> ImageDataset:
         known = ", ".join(f"{o.entry.name} ({o.title})" for o in ORIGINALS.values())
         raise UsageError(
             f"{settings.name!r} has no original that is known; those are {known}",
-            f"for your own images: --dataset {settings.name} --source folder --data-dir DIR",
+            f"for your own images: `dataset={settings.name}` `source=folder` `data_dir=DIR`",
         )
     tree = open_tree(required_data_dir(settings))
     origin = Origin(
@@ -75,7 +75,7 @@ def recognise(data_dir: Path, name: str) -> Original | None:
             raise UsageError(
                 f"{data_dir} holds {original.title} as its owner ships it, which is the dataset "
                 f"{original.entry.name}, not {name}",
-                f"--dataset {original.entry.name}; or, for a layout of your own, --source folder",
+                f"`dataset={original.entry.name}`; or, for a layout of your own, `source=folder`",
             )
     return None
 
@@ -171,7 +171,7 @@ def _check_labels(
         raise DataError(
             f"{where} has labels that {original.title} does not have: {_some(unknown)}; it has "
             f"{', '.join(original.classes)}",
-            "get the file again from its owner; or, for labels of your own, --source folder",
+            "get the file again from its owner; or, for labels of your own, `source=folder`",
         )
     blank = sorted(file for file, row in labels.items() if not row)
     if blank:
@@ -188,7 +188,8 @@ def _check_present(
         raise DataError(
             f"{where} lists {len(missing)} images that are not in {tree.location}: "
             f"{_some(missing)}; expected {original.expected}; found {_found(tree)}",
-            _packed_hint(tree) or "unpack the rest of them there, or go on without: --skip-bad",
+            _packed_hint(tree)
+            or "unpack the rest of them there, or go on without: `skip_bad=True`",
         )
 
 
@@ -222,7 +223,7 @@ def _shallowest(tree: FileTree, original: Original, paths: Iterable[str]) -> str
     if len(nearest) > 1:
         raise DataError(
             f"{tree.location} holds {original.title} more than once: {', '.join(nearest)}",
-            f"point --data-dir at one of them, such as {tree.location / nearest[0]}",
+            f"point `data_dir=...` at one of them, such as {tree.location / nearest[0]}",
         )
     return nearest[0]
 
@@ -237,7 +238,7 @@ def _not_laid_out(tree: FileTree, original: Original) -> DataError:
     return DataError(
         f"{tree.location} is not laid out as {original.title} is: expected {original.expected}; "
         f"found {_found(tree)}{missing}",
-        _packed_hint(tree) or f"point --data-dir at the folder or zip of {original.title}",
+        _packed_hint(tree) or f"point `data_dir=...` at the folder or zip of {original.title}",
     )
 
 

@@ -278,7 +278,7 @@ class Evidence:
                 return study
         raise UsageError(
             f"the database has no classifier with the id {classifier_id}",
-            "--model with one of "
+            "`model=...` with one of "
             + ", ".join(f"{c.classifier_id} ({c.architecture})" for c in self.classifiers)
             if self.classifiers
             else "pixguard train --dataset ...",

@@ -48,7 +48,7 @@ def render(
             return render_json(list(tables))
         case _:
             raise UsageError(
-                f"there is no format {output_format!r}", f"--format {' | '.join(FORMATS)}"
+                f"there is no format {output_format!r}", f"one of: {', '.join(FORMATS)}"
             )
     return "\n".join(parts)
 

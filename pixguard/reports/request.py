@@ -96,13 +96,14 @@ def chosen_dataset(evidence: Evidence, dataset: str | None, model: int | str | N
     if dataset is not None and dataset not in known:
         raise UsageError(
             f"the database has no classifier of a dataset named {dataset!r}",
-            f"--dataset with one of {', '.join(sorted(known))}; or {commands.train(dataset, None)}",
+            f"`dataset=...` with one of {', '.join(sorted(known))}; or "
+            + commands.train(dataset, None),
         )
     architectures = sorted({c.architecture for c in evidence.classifiers})
     if isinstance(model, str) and model not in architectures:
         raise UsageError(
             f"the database has no {model!r} classifier",
-            f"--model with an id, latest, or one of {', '.join(architectures)}"
+            f"`model=...` with an id, latest, or one of {', '.join(architectures)}"
             if architectures
             else commands.train(dataset or next(iter(paper_datasets())), model),
         )

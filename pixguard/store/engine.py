@@ -72,7 +72,7 @@ def _connect_server(location: Location) -> Engine:
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise UsageError(
             f"no driver for {location.name}: {error}",
-            "pip install 'psycopg[binary]' and --db postgresql+psycopg://...",
+            "pip install 'psycopg[binary]' and `database=postgresql+psycopg://...`",
         ) from error
     translate_errors(engine, location.name)
     return engine
@@ -95,13 +95,14 @@ def check_place(location: Location, *, create: bool = False, writable: bool = Fa
         if not create:
             raise PixguardError(
                 f"there is no database at {location.name}",
-                "create one with `pixguard train --dataset ...`, or name another file with --db",
+                "create one with `pixguard train --dataset ...`, or name another file with "
+                "`database=...`",
             )
         if not path.parent.is_dir():
             raise PixguardError(f"there is no folder {path.parent}", f"mkdir -p {path.parent}")
     elif not path.is_file():
         raise PixguardError(
-            f"{location.name} is not a file", f"name one: --db {location.name}/pixguard.db"
+            f"{location.name} is not a file", f"name one: `database={location.name}/pixguard.db`"
         )
     else:
         try:

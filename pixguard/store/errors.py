@@ -46,17 +46,17 @@ def from_sqlite(error: sqlite3.Error, database: str) -> PixguardError:
         case sqlite3.SQLITE_READONLY:
             return PixguardError(
                 f"{database} cannot be written: the file or its folder is read-only",
-                f"chmod u+w {database} {folder}, or --db with a file in another folder",
+                f"chmod u+w {database} {folder}, or `database=...` with a file in another folder",
             )
         case sqlite3.SQLITE_CANTOPEN:
             return PixguardError(
                 f"{database} cannot be opened: no permission for the file or its folder {folder}",
-                f"ls -l {folder}, or --db with a file in another folder",
+                f"ls -l {folder}, or `database=...` with a file in another folder",
             )
         case sqlite3.SQLITE_NOTADB:
             return PixguardError(
                 f"{database} is not an SQLite database",
-                "name another file with --db; a new one is created by `pixguard train`",
+                "name another file with `database=...`; a new one is created by `pixguard train`",
             )
         case sqlite3.SQLITE_CORRUPT:
             return PixguardError(
@@ -84,7 +84,7 @@ def from_os(error: OSError, path: Path) -> PixguardError:
         return disk_full(str(path))
     return PixguardError(
         f"{path} cannot be opened: {error.strerror}",
-        f"ls -ld {path.parent}, or --db with a file in another folder",
+        f"ls -ld {path.parent}, or `database=...` with a file in another folder",
     )
 
 
@@ -93,5 +93,5 @@ def disk_full(database: str) -> PixguardError:
     return PixguardError(
         f"no space left on the disk of {database}; {_NOTHING_LOST}",
         f"df -h {Path(database).parent}; free some space, then run the same command again "
-        "(an attack with --resume)",
+        "(an attack with `resume=True`)",
     )

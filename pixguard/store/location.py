@@ -55,12 +55,12 @@ def locate(database: str) -> Location:
     try:
         url = make_url(database)
     except ArgumentError as error:
-        raise UsageError(f"{database} is not a database URL", "--db pixguard.db") from error
+        raise UsageError(f"{database} is not a database URL", "`database=pixguard.db`") from error
     name = url.render_as_string(hide_password=True)
     if url.get_backend_name() != "sqlite":
         return Location(name, None, url)
     if not url.database:
-        raise UsageError(f"{database} names no file", "--db pixguard.db")
+        raise UsageError(f"{database} names no file", "`database=pixguard.db`")
     return Location(url.database, Path(url.database).resolve())
 
 
@@ -89,7 +89,7 @@ def read_only_url(path: Path) -> URL:
             raise PixguardError(
                 f"{path} has results that wait in {log.name}, and its folder is read-only",
                 f"copy {path.name} and {log.name} together to a folder that you can write, and "
-                "name the copy with --db",
+                "name the copy with `database=...`",
             )
     return file_url(path, **options)
 
@@ -112,8 +112,8 @@ def refuse_network(path: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -
         raise PixguardError(
             f"{path} is on a network file system ({kind}): SQLite's locks and its write-ahead log "
             "do not work there, and results could be lost",
-            f"--db /var/tmp/{path.name} (any local disk), then `pixguard db backup` to copy it "
-            "here; or --db postgresql://... for several machines",
+            f"`database=/var/tmp/{path.name}` (any local disk), then `pixguard db backup` to copy "
+            "it here; or `database=postgresql://...` for several machines",
         )
 
 

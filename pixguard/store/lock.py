@@ -45,7 +45,7 @@ class WriterLock:
             self._close()
             raise DatabaseBusyError(
                 f"{self._database} is being written to by {holder(self._path)}",
-                "wait for it to finish, or write to another file with --db",
+                "wait for it to finish, or write to another file with `database=...`",
             ) from error
         except OSError as error:
             self._close()

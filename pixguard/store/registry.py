@@ -95,7 +95,7 @@ def dataset_id(connection: Connection, info: DatasetInfo) -> int:
         raise DataError(
             f"dataset {info.name} ({info.source}, size {info.size}, version {info.version}) has "
             "changed since it was registered: its manifest is another",
-            "give the changed images another name, or use a fresh database (--db)",
+            "give the changed images another name, or use a fresh database (`database=...`)",
         )
     if stored.location != info.location:
         connection.execute(
@@ -130,7 +130,7 @@ def image_ids(
             raise DataError(
                 f"image {record.index} ({record.split}) changed since it was registered: its "
                 f"SHA-256 was {known.sha256[:12]}, now it is {record.sha256[:12]}",
-                "restore the image, or use a fresh database (--db)",
+                "restore the image, or use a fresh database (`database=...`)",
             )
     new = [image_values(record, dataset) for record in records if record.index not in stored]
     if new:

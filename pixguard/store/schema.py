@@ -106,7 +106,8 @@ def require_current(revision: Revision, location: Location) -> None:
         case "empty":
             raise PixguardError(
                 f"{location.name} is empty",
-                "fill it with `pixguard train --dataset ...`, or name another file with --db",
+                "fill it with `pixguard train --dataset ...`, or name another file with "
+                "`database=...`",
             )
         case "older":
             raise SchemaMismatchError(
@@ -119,12 +120,12 @@ def require_current(revision: Revision, location: Location) -> None:
                 f"{location.name} has schema {revision.found}, newer than this pixguard's "
                 f"{revision.newest}",
                 f"upgrade pixguard (this is {pixguard.__version__}), or name another file with "
-                "--db",
+                "`database=...`",
             )
         case _:
             raise SchemaMismatchError(
                 f"{location.name} was not made by pixguard (schema {revision.found or 'unknown'})",
-                "name another file with --db; a new one is created by `pixguard train`",
+                "name another file with `database=...`; a new one is created by `pixguard train`",
             )
 
 

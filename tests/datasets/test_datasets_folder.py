@@ -78,7 +78,7 @@ def test_a_bad_file_stops_or_is_skipped(tmp_path, name):
     with pytest.raises(DataError, match=reason) as caught:
         opened(tmp_path)
     assert f"dog/{name}" in caught.value.message
-    assert "--skip-bad" in caught.value.hint
+    assert "`skip_bad=True`" in caught.value.hint
     listener = Listener()
     dataset = opened(tmp_path, listener, skip_bad=True)
     assert len(dataset) == 10
@@ -268,7 +268,7 @@ def test_own_splits_of_folders_are_official_and_pooled_otherwise(tmp_path):
 def test_official_without_splits_says_so(tmp_path):
     with pytest.raises(DataError, match="no split of its own") as caught:
         opened(fill(tmp_path), split="official")
-    assert caught.value.hint == "--split paper"
+    assert caught.value.hint == "`split=paper`"
 
 
 def test_a_changed_file_changes_the_version(tmp_path):

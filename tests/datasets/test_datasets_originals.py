@@ -150,7 +150,7 @@ def test_auto_does_not_take_ham10000_s_parts_for_classes(tmp_path):
     path = write(owner_trees.ham10000(1, (60, 45)), tmp_path / "ham.zip")
     with pytest.raises(UsageError, match="HAM10000 as its owner ships it") as caught:
         opened("skin", path, "auto")
-    assert "--dataset derma" in caught.value.hint
+    assert "`dataset=derma`" in caught.value.hint
 
 
 def without(part):
@@ -181,24 +181,24 @@ def twice(files):
     ("name", "change", "message", "hint"),
     [
         ("derma", without("metadata"), "expected HAM10000_metadata.csv .*; found HAM10000_images_"
-         "part_1, HAM10000_images_part_2", "--data-dir"),
+         "part_1, HAM10000_images_part_2", "data_dir="),
         ("derma", headless, "the columns image, diagnosis", "image_id and dx"),
         ("derma", packed, "lists 21 images that are not in", "unpack HAM10000_images_part_1.zip"),
         ("derma", without("part_2"), "lists 9 images that are not in .*ISIC_0024318.jpg, .*and 1 "
-         "more; expected .*; found HAM10000_images_part_1, HAM10000_metadata.csv", "--skip-bad"),
+         "more; expected .*; found HAM10000_images_part_1, HAM10000_metadata.csv", "skip_bad=True"),
         ("derma", with_row("HAM_1,ISIC_0024306,nv,histo,5,male,back\n"), "more than once: ISIC_002"
          "4306.jpg", "one row"),
         ("derma", with_row("HAM_1,ISIC_0000001,wart,histo,5,male,back\n"), "labels that HAM10000 "
-         "does not have: wart; it has akiec, bcc", "--source folder"),
+         "does not have: wart; it has akiec, bcc", "source=folder"),
         ("derma", with_row("HAM_1,ISIC_0000001,,histo,5,male,back\n"), "says nothing in dx of ISIC"
          "_0000001.jpg", "owner"),
         ("chest", with_row("x.png,Effusion|Cold,0,1,58,M,PA,2,2,0.1,0.1,\n"), "does not have: Cold",
-         "--source folder"),
+         "source=folder"),
         ("pathology", without("/NORM/"), "not laid out as NCT-CRC-HE-100K is: expected .*; found "
-         "NCT-CRC-HE-100K; no images in NORM", "--data-dir"),
+         "NCT-CRC-HE-100K; no images in NORM", "data_dir="),
         ("pathology", twice, "more than once: CRC-VAL-HE-7K/, NCT-CRC-HE-100K/", "one of them"),
-        ("oct", without("DRUSEN"), "no images in DRUSEN", "--data-dir"),
-        ("medicalmnist", without("."), "found nothing", "--data-dir"),
+        ("oct", without("DRUSEN"), "no images in DRUSEN", "data_dir="),
+        ("medicalmnist", without("."), "found nothing", "data_dir="),
     ],
 )  # fmt: skip
 def test_another_layout_tells_what_was_expected_and_found(tmp_path, name, change, message, hint):
@@ -238,4 +238,4 @@ def test_only_opaque_images_stand_for_grayscale_ones(tmp_path):
 def test_names_and_places_that_make_no_sense(name, source, message):
     with pytest.raises(UsageError, match=message) as caught:
         opened(name, None, source)
-    assert "--data-dir" in caught.value.hint
+    assert "`data_dir=" in caught.value.hint

@@ -71,7 +71,7 @@ def test_missing_file_and_folder_say_what_to_type(tmp_path: Path) -> None:
         with pytest.raises(PixguardError, match="there is no database") as caught:
             open_engine(str(missing), writable=writable)
         assert "pixguard train --dataset" in caught.value.hint
-        assert "--db" in caught.value.hint
+        assert "`database=" in caught.value.hint
     with pytest.raises(PixguardError, match="there is no folder") as caught:
         open_engine(str(tmp_path / "no" / "pixguard.db"), create=True)
     assert caught.value.hint.startswith("mkdir -p")
@@ -152,7 +152,7 @@ def test_read_only_folder_can_be_read(filled: Filled, shared_folder: Path, journ
             open_writer(copy).__enter__()
         with pytest.raises(PixguardError, match="cannot be opened") as caught:
             open_engine(str(shared_folder / "new.db"), create=True)
-        assert "--db" in caught.value.hint
+        assert "`database=" in caught.value.hint
     assert _files(shared_folder) == {copy.name}
 
 

@@ -35,7 +35,7 @@ def _write_forever(path: Path) -> subprocess.Popen[str]:
         [sys.executable, "-c", FOREVER.format(path=str(path))],
         stdout=subprocess.PIPE,
         text=True,
-        env={"PYTHONPATH": f"{root}:{Path(__file__).parent}"},
+        env={"PYTHONPATH": f"{root}:{root / 'tests'}"},
     )
     assert child.stdout is not None
     assert child.stdout.readline() == "writing\n"
@@ -118,7 +118,7 @@ def test_full_disk_keeps_every_committed_row(filled: Filled) -> None:
                 pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
                 connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 40}").close()
             _fill(filled, writer)
-    assert "--resume" in caught.value.hint
+    assert "`resume=True`" in caught.value.hint
     assert "committed so far is safe" in caught.value.message
     stored = count(filled.path, "attempt")
     assert (stored - 4) % 64 == 0

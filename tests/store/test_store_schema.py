@@ -68,7 +68,7 @@ def test_migrations_beside_the_package_win_over_the_repository(
     ("revision", "words", "hint"),
     [
         ("9999", f"newer than this pixguard's {HEAD}", "upgrade pixguard"),
-        ("abcd", "not made by pixguard", "--db"),
+        ("abcd", "not made by pixguard", "`database="),
     ],
 )
 @pytest.mark.parametrize("writable", [False, True])

@@ -45,19 +45,19 @@ def open_phantom(settings: DatasetSettings, display: Display | None = None) -> I
     if entry is None:
         raise UsageError(
             f"there are no phantoms of {settings.name!r}, only of {', '.join(PAPER_DATASETS)}",
-            "--dataset oct --source phantom",
+            "`dataset=oct` `source=phantom`",
         )
     if not MIN_SIZE <= settings.size <= MAX_SIZE:
         raise UsageError(
             f"phantoms are made at {MIN_SIZE} to {MAX_SIZE} pixels, not at {settings.size}",
-            f"--size {min(max(settings.size, MIN_SIZE), MAX_SIZE)}",
+            f"`size={min(max(settings.size, MIN_SIZE), MAX_SIZE)}`",
         )
     if settings.phantom_images < MIN_IMAGES:
         raise UsageError(
             f"{settings.phantom_images} phantoms are too few to split", f"ask for {MIN_IMAGES}"
         )
     if settings.split == "official":
-        raise UsageError("phantoms have no split of their own", "--split paper")
+        raise UsageError("phantoms have no split of their own", "`split=paper`")
     return _dataset(entry, settings)
 
 
