@@ -162,6 +162,37 @@ class ModelRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedAttempt:
+    """One attempt of a plan: its key, and what the key was made of."""
+
+    key: str
+    image_index: int
+    target: int | None
+    repeat: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRecord:
+    """An attack plan: its attempts in order, the repeats one after another.
+
+    Attributes:
+        seed: of the order and of the attempts.
+        target: the setting: a class, ``each``, or None.
+        attempts: all of them.
+        settings: what was asked for.
+        command: the command line that goes on with it.
+        remarks: what was noticed about the classifier, in sentences.
+    """
+
+    seed: int
+    target: str | None
+    attempts: Sequence[PlannedAttempt]
+    settings: Mapping[str, Any]
+    command: str
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class EpochRecord:
     """One epoch of training. Accuracies are in [0, 1] and None for denoisers."""
 

@@ -18,6 +18,7 @@ FLOORS = [
     "progress",
     "provenance",
     "registry",
+    "statistics",
     "config",
     "metrics",
     "store",

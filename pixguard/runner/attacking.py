@@ -85,7 +85,12 @@ def attack(
         started = time.monotonic()
         counts = carry_out(session, writer, target, plan, settings, search)
         writer.flush()
-        session.honour_stop(f"{done + counts['made']} of {total} attempts are committed", again)
+        found = counts["success"]
+        session.honour_stop(
+            f"{done + counts['made']} of {total} attempts are committed; of the first "
+            f"{found['attempts']} of the plan {found['successes']} succeeded",
+            again,
+        )
     return {
         **_summary(target, plan, settings, predictions),
         **counts,
@@ -197,8 +202,8 @@ def make_plan(
         settings,
         through=None if defence is None else defence.identity,
     )
-    present = reader.attempt_keys(engine, model.id, subject.dataset_id)
-    done = frozenset(a.key for a in attempts if a.key in present)
+    present = reader.attempt_outcomes(engine, model.id, subject.dataset_id)
+    done = {a.key: present[a.key] for a in attempts if a.key in present}
     return Plan(record, attempts, done, predictions, clean)
 
 

@@ -52,7 +52,7 @@ def certify(session: Session, subject: Subject, limit: int | None) -> dict[str, 
     test = subject.dataset.indices("test")
     if not len(test):
         raise UsageError(f"{info.name!r} has no test images", "`split=paper` when it is trained")
-    wanted = np.sort(np.random.default_rng(0).permutation(test)[:limit]).tolist()
+    wanted = np.random.default_rng(0).permutation(test)[:limit].tolist()
     started = time.monotonic()
     with session.writer({"limit": limit}, seed=0) as writer:
         found = certificates(writer.engine, model.id, method)

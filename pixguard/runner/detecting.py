@@ -92,7 +92,7 @@ def _attacked_classifier(
     """
     known = reader.models(engine, kind="classifier", dataset_id=detector.dataset_id)
     matching = [m for m in known if selector in (LATEST, str(m.id), m.record.architecture)]
-    attacked = [m for m in matching if reader.attempt_keys(engine, m.id, detector.dataset_id)]
+    attacked = [m for m in matching if reader.attempt_outcomes(engine, m.id, detector.dataset_id)]
     if attacked:
         return attacked[-1]
     if selector == LATEST:

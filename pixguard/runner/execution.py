@@ -4,6 +4,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,16 @@ from pixguard.errors import PixguardError
 from pixguard.inference.base import Evaluator
 from pixguard.inference.choice import choose_evaluator
 from pixguard.models.inputs import to_unit_range
-from pixguard.records import AttemptRecord, FailureRecord, PixelRecord, PredictionRecord
+from pixguard.records import (
+    AttemptRecord,
+    FailureRecord,
+    PixelRecord,
+    PlannedAttempt,
+    PlanRecord,
+    PredictionRecord,
+)
 from pixguard.runner.defence import store_defence
-from pixguard.runner.plan import Plan, PlannedAttempt, by_shape
+from pixguard.runner.plan import Beginning, Plan, by_shape
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store import reader
@@ -154,15 +162,16 @@ class _Results:
         subject: Subject,
         plan: Plan,
         settings: AttackSettings,
+        attack_id: int,
+        through_id: int | None,
     ) -> None:
         self.counts = {"made": 0, "succeeded": 0, "failed": 0, "queries": 0}
+        self.beginning = Beginning(plan)
         self._writer, self._plan, self._settings = writer, plan, settings
         self._attempts = {attempt.key: attempt for attempt in plan.todo}
-        self._attack_id, self._model_id = writer.attack(plan.record), subject.model.id
+        self._attack_id, self._model_id = attack_id, subject.model.id
+        self._through_id = through_id
         self._image_ids = reader.image_ids(writer.engine, subject.dataset_id)
-        self._through_id = (
-            None if subject.defence is None else store_defence(writer, subject, plan.clean)
-        )
 
     @property
     def ended(self) -> int:
@@ -178,10 +187,12 @@ class _Results:
             self.counts["distinct_queries"] = distinct
         if outcome.error is not None:
             self.counts["failed"] += 1
+            self.beginning.end(attempt.key, None)
             self._writer.failure(FailureRecord(attempt.key, "NonFiniteLogits", outcome.error))
             return
         self.counts["made"] += 1
         self.counts["succeeded"] += outcome.success
+        self.beginning.end(attempt.key, outcome.success)
         record = _record(outcome, attempt, self._settings, self._plan.predictions, evaluator)
         self._writer.attempt(
             record,
@@ -205,7 +216,23 @@ def carry_out(
     Returns:
         Counts of attempts made, successes, failures and queries, and how they were evaluated.
     """
-    results = _Results(writer, subject, plan, settings)
+    through_id = None if subject.defence is None else store_defence(writer, subject, plan.clean)
+    writer.flush()
+    attack_id = writer.attack(plan.record)
+    plan_id = writer.plan(
+        PlanRecord(
+            seed=settings.seed,
+            target=settings.target,
+            attempts=plan.attempts,
+            settings=asdict(settings),
+            command=session.again(settings.seed),
+        ),
+        attack_id=attack_id,
+        model_id=subject.model.id,
+        dataset_id=subject.dataset_id,
+        through_model_id=through_id,
+    )
+    results = _Results(writer, subject, plan, settings, attack_id, through_id)
     say, used, asked_before = _once(session.display.say), dict[str, str](), 0
     title = f"attacking, {settings.pixels} pixel{'s' if settings.pixels > 1 else ''}"
     started, done = time.monotonic(), len(plan.done)
@@ -217,8 +244,7 @@ def carry_out(
             nonlocal asked
             asked = asked_before + asked_of_shape
             rate = asked / (time.monotonic() - started)
-            share = results.counts["succeeded"] / max(1, results.ended)
-            note = f"{100 * share:.1f} % success, " if results.ended else ""
+            note = f"{results.beginning} succeeded, " if results.beginning.attempts else ""
             progress.update(done + results.ended, f"{note}{rate:,.0f} candidates/s")
             writer.flush_if_due()
 
@@ -235,8 +261,10 @@ def carry_out(
             with memory_hint(evaluator):
                 for outcome in scheduler.run(jobs, session.stop, tell):
                     results.take(outcome, evaluator)
+    writer.close_plan(plan_id)
     return {
         **results.counts,
+        "success": results.beginning.rate(),
         "evaluator": ", ".join(used),
         "precision": ", ".join(sorted(set(used.values()))),
     }

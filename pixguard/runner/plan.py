@@ -7,6 +7,7 @@ do is the plan's keys minus the keys that the database holds; there is no other 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -18,21 +19,13 @@ from pixguard.records import (
     AttackRecord,
     DatasetInfo,
     LabelSet,
+    PlannedAttempt,
     PredictionRecord,
     RestorationRecord,
     digest,
     encode_label_set,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedAttempt:
-    """One attempt of a plan: its key, and what the key was made of."""
-
-    key: str
-    image_index: int
-    target: int | None
-    repeat: int
+from pixguard.statistics import wilson_interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +35,7 @@ class Plan:
     Attributes:
         record: the attack.
         attempts: all of them, in order.
-        done: the keys of those that the database holds.
+        done: of those that the database holds, by key, whether they succeeded.
         predictions: the decisions on the clean images, by index, of what is attacked: of the
             classifier behind its defence, where there is one.
         clean: every clean image that had to be judged behind the defence.
@@ -50,7 +43,7 @@ class Plan:
 
     record: AttackRecord
     attempts: Sequence[PlannedAttempt]
-    done: frozenset[str]
+    done: Mapping[str, bool]
     predictions: Mapping[int, PredictionRecord]
     clean: Sequence[RestorationRecord] = ()
 
@@ -58,6 +51,52 @@ class Plan:
     def todo(self) -> list[PlannedAttempt]:
         """The attempts that are still to be made."""
         return [a for a in self.attempts if a.key not in self.done]
+
+
+class Beginning:
+    """The longest finished beginning of a plan's first repeat, as it grows.
+
+    Successes end early: a rate over whatever has ended is too high. The order of a plan is drawn
+    at random, so that its beginning is an unbiased sample of it.
+
+    Attributes:
+        attempts: how many were made; those that failed are passed over.
+        successes: how many of them succeeded.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.attempts = self.successes = 0
+        self._order = [attempt.key for attempt in plan.attempts if attempt.repeat == 0]
+        self._ended: dict[str, bool | None] = dict(plan.done)
+        self._place = 0
+        self._advance()
+
+    def end(self, key: str, success: bool | None) -> None:
+        """Take the end of an attempt; ``success`` is None where it failed."""
+        self._ended[key] = success
+        self._advance()
+
+    def _advance(self) -> None:
+        while self._place < len(self._order) and self._order[self._place] in self._ended:
+            success = self._ended[self._order[self._place]]
+            self.attempts += success is not None
+            self.successes += bool(success)
+            self._place += 1
+
+    def rate(self) -> dict[str, Any]:
+        """Return successes, attempts, and the rate with its 95 % Wilson interval, in [0, 1]."""
+        interval = wilson_interval(self.successes, self.attempts)
+        return {
+            "successes": self.successes,
+            "attempts": self.attempts,
+            "rate": self.successes / self.attempts if self.attempts else None,
+            "interval": interval,
+        }
+
+    def __str__(self) -> str:
+        """``39.3 % of the first 28``."""
+        share = 100 * self.successes / max(1, self.attempts)
+        return f"{share:.1f} % of the first {self.attempts}"
 
 
 def by_shape(plan: Plan, dataset: ImageDataset) -> list[Plan]:

@@ -27,7 +27,7 @@ def require_attempts(engine: Engine, subject: Subject) -> None:
     Raises:
         UsageError: with the command that attacks it.
     """
-    if not reader.attempt_keys(engine, subject.model.id, subject.dataset_id):
+    if not reader.attempt_outcomes(engine, subject.model.id, subject.dataset_id):
         at = f" at {NATIVE} size" if subject.option else ""
         raise UsageError(
             f"classifier {subject.model.id} has not been attacked{at} yet",

@@ -76,6 +76,8 @@ class Session:
 
         A fresh seed was fresh once: asked for again, it would begin something else.
         """
+        if not self.command:
+            return ""  # called from Python
         words = shlex.split(self.command)
         if "--fresh-seed" in words:
             words.remove("--fresh-seed")

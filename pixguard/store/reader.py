@@ -157,15 +157,15 @@ def predictions(engine: Engine, model_id: int, dataset_id: int) -> dict[int, Pre
         }
 
 
-def attempt_keys(engine: Engine, model_id: int, dataset_id: int) -> set[str]:
-    """Return the keys of the attempts on a model and images of a dataset that are finished."""
+def attempt_outcomes(engine: Engine, model_id: int, dataset_id: int) -> dict[str, bool]:
+    """Return the finished attempts on a model and a dataset's images: key -> it succeeded."""
     query = (
-        select(Attempt.attempt_key)
+        select(Attempt.attempt_key, Attempt.success)
         .join(Image, Image.id == Attempt.image_id)
         .where(Attempt.model_id == model_id, Image.dataset_id == dataset_id)
     )
     with engine.connect() as connection:
-        return set(connection.scalars(query))
+        return {key: bool(success) for key, success in connection.execute(query)}
 
 
 def attempt_seeds(engine: Engine, model_id: int) -> set[int]:

@@ -24,12 +24,13 @@ from pixguard.records import (
     FailureRecord,
     ImageRecord,
     ModelRecord,
+    PlanRecord,
     PredictionRecord,
     RestorationRecord,
     ScoreRecord,
     digest,
 )
-from pixguard.store import registry
+from pixguard.store import plans, registry
 from pixguard.store.buffer import Buffer
 from pixguard.store.engine import check_place, open_engine
 from pixguard.store.location import locate
@@ -199,6 +200,33 @@ class Writer:
         """Return the id of an attack, registered if its parameters are new."""
         with self.engine.begin() as connection:
             return registry.attack_id(connection, record)
+
+    def plan(
+        self,
+        record: PlanRecord,
+        *,
+        attack_id: int,
+        model_id: int,
+        dataset_id: int,
+        through_model_id: int | None = None,
+    ) -> int:
+        """Return the id of a plan, stored with the place of each attempt, or extended."""
+        with self.engine.begin() as connection:
+            return plans.store_plan(
+                connection,
+                record,
+                attack_id=attack_id,
+                model_id=model_id,
+                dataset_id=dataset_id,
+                through_model_id=through_model_id,
+                run_id=self.run_id,
+            )
+
+    def close_plan(self, plan_id: int) -> None:
+        """Commit what waits, and mark a plan as finished where nothing of it is missing."""
+        self.flush()
+        with self.engine.begin() as connection:
+            plans.close_plan(connection, plan_id)
 
     def metric(self, name: str, version: int, parameters: Mapping[str, Any]) -> int:
         """Return the id of a metric, registered if it is new."""

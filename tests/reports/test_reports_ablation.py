@@ -9,7 +9,7 @@ from pixguard.errors import UsageError
 from pixguard.reports.build import build_table, list_tables
 from pixguard.reports.report_table import Cell, ReportTable
 from pixguard.reports.specs import table_spec
-from pixguard.reports.statistics import mean_interval
+from pixguard.statistics import mean_interval
 from pixguard.store import tables as t
 from reports.reports_miniature import Miniature
 

@@ -18,7 +18,7 @@ from pytest import approx
 from pixguard.reports.build import build_table, list_tables
 from pixguard.reports.report_table import ReportTable
 from pixguard.reports.specs import table_spec
-from pixguard.reports.statistics import wilson_interval
+from pixguard.statistics import wilson_interval
 from pixguard.store import tables as t
 from reports.reports_miniature import Miniature
 

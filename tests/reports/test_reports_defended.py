@@ -264,7 +264,7 @@ def test_each_number_of_pixels_has_its_own_rows(defended: Miniature) -> None:
 
 
 def test_signed_rank_is_scipys_on_finite_values() -> None:
-    from pixguard.reports.statistics import signed_rank
+    from pixguard.statistics import signed_rank
 
     first = [1.0, 5.0, 3.5, 8.0, 2.0, 9.0]
     second = [2.0, 1.0, 3.5, 5.0, 2.5, 7.0]
@@ -278,7 +278,7 @@ def test_signed_rank_is_scipys_on_finite_values() -> None:
 
 
 def test_signed_rank_without_a_difference() -> None:
-    from pixguard.reports.statistics import signed_rank
+    from pixguard.statistics import signed_rank
 
     same = signed_rank([(math.inf, math.inf), (2.0, 2.0)])
     assert (same.pairs, same.ties, same.median) == (2, 2, 0.0)
@@ -288,7 +288,7 @@ def test_signed_rank_without_a_difference() -> None:
 
 
 def test_holm() -> None:
-    from pixguard.reports.statistics import holm
+    from pixguard.statistics import holm
 
     corrected = holm([0.01, None, 0.04, 0.03])
     assert corrected == [pytest.approx(0.03), None, pytest.approx(0.06), pytest.approx(0.06)]

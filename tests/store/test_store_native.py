@@ -52,9 +52,9 @@ def test_reading_by_dataset(two_sizes: tuple[Filled, int]) -> None:
     (other,) = outcomes.successes(engine, model, dataset_id=native)
     assert [*own, other] == everything
     assert len(other.pixels) == len(own[0].pixels) > 0
-    keys = reader.attempt_keys(engine, model, native)
+    keys = reader.attempt_outcomes(engine, model, native)
     assert keys == {other.attempt_key}
-    assert not keys & reader.attempt_keys(engine, model, filled.dataset_id)
+    assert not keys.keys() & reader.attempt_outcomes(engine, model, filled.dataset_id).keys()
     engine.dispose()
 
 

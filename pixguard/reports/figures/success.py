@@ -17,7 +17,7 @@ from pixguard.reports.figures.style import (
     wrapped,
 )
 from pixguard.reports.querying import RowValues
-from pixguard.reports.statistics import wilson_interval
+from pixguard.statistics import wilson_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

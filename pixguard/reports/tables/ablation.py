@@ -11,10 +11,10 @@ from pixguard.reports.noise_plans import Member, NoisePlan
 from pixguard.reports.published import published_rows, published_table
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.statistics import mean_interval
 from pixguard.reports.tables.denoising import QUALITY, quality_cells
 from pixguard.reports.tables.family import Family, Held
 from pixguard.reports.tables.request import TableRequest
+from pixguard.statistics import mean_interval
 
 PLAN_OF_TABLE = {3: "validate", 4: "ablation", 5: "depth"}
 PROPOSED = ("dae", None)

@@ -9,9 +9,9 @@ from pixguard.metrics import METRICS
 from pixguard.reports import commands
 from pixguard.reports.evidence import PAPER_ATTACK, Study
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.statistics import SignedRank, holm, signed_rank
 from pixguard.reports.tables.family import Family
 from pixguard.reports.tables.request import TableRequest
+from pixguard.statistics import SignedRank, holm, signed_rank
 
 COLUMNS = (
     Column("pixels", "count", is_label=True),

@@ -10,7 +10,7 @@ from pixguard.reports.evidence import Study, choose, matching
 from pixguard.reports.published import published_rows, published_table, row_key, source
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.request import Request, paper_datasets
-from pixguard.reports.statistics import wilson_interval
+from pixguard.statistics import wilson_interval
 
 ATTEMPTS_NOTE = (
     "Attempts: differential evolution, non-targeted, on the bare classifier, first repeat "

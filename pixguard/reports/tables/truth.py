@@ -7,7 +7,6 @@ from dataclasses import replace
 from pixguard.reports.evidence import EXHAUSTIVE, PAPER_ATTACK, Study
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.statistics import wilson_interval
 from pixguard.reports.tables.family import Family
 from pixguard.reports.tables.request import (
     INTERVAL_NOTE,
@@ -16,6 +15,7 @@ from pixguard.reports.tables.request import (
     scaled,
     settings_text,
 )
+from pixguard.statistics import wilson_interval
 
 COLUMNS = (
     Column("attack"),

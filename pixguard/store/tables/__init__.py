@@ -9,6 +9,7 @@ from pixguard.store.tables.attempts import Attack, Attempt, Pixel
 from pixguard.store.tables.base import Base
 from pixguard.store.tables.certificates import Certificate
 from pixguard.store.tables.detections import Detection
+from pixguard.store.tables.plans import AttemptState, Plan, PlannedAttempt
 from pixguard.store.tables.restorations import Denoising, DenoisingScore, Metric, Restoration, Score
 from pixguard.store.tables.runs import Environment, Failure, Run
 from pixguard.store.tables.subjects import (
@@ -27,6 +28,7 @@ __all__ = [
     "VIEWS",
     "Attack",
     "Attempt",
+    "AttemptState",
     "Base",
     "Certificate",
     "Dataset",
@@ -42,6 +44,8 @@ __all__ = [
     "Metric",
     "Model",
     "Pixel",
+    "Plan",
+    "PlannedAttempt",
     "Prediction",
     "Restoration",
     "Run",

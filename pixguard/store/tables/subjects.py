@@ -92,7 +92,10 @@ class Image(Base):
 
 
 class Model(Base):
-    """A classifier, denoiser or detector; the weights lie in a file beside the database."""
+    """A classifier, denoiser or detector; the weights lie in a file beside the database.
+
+    ``name`` is the user's, for a classifier of their own.
+    """
 
     __tablename__ = "model"
     __table_args__ = strict(
@@ -113,6 +116,7 @@ class Model(Base):
     epochs: Mapped[int]
     train_accuracy: Mapped[float | None]
     created_ms: Mapped[int]
+    name: Mapped[str | None]
 
 
 class TrainingEpoch(Base):

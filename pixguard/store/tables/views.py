@@ -23,9 +23,46 @@ class View:
 
 VIEWS = (
     View(
+        "plan_gaps",
+        "The first place of each repeat of a plan at which an attempt is missing: neither made nor "
+        "failed. Plans that are finished have none.",
+        """SELECT p.plan_id, p.repeat, MIN(p.place) AS place
+FROM plan l
+JOIN planned_attempt p ON p.plan_id = l.id
+WHERE l.finished_ms IS NULL
+  AND NOT EXISTS (SELECT 1 FROM attempt t WHERE t.attempt_key = p.attempt_key)
+  AND NOT EXISTS (SELECT 1 FROM failure f WHERE f.attempt_key = p.attempt_key)
+GROUP BY p.plan_id, p.repeat""",
+    ),
+    View(
+        "attempts_out_of_order",
+        "Attempts that finished before others that stand before them in their plan. Successes end "
+        "early, so these say nothing of a rate. Of an interrupted plan that was not recorded, all.",
+        """SELECT t.id AS attempt_id
+FROM plan_gaps g
+JOIN planned_attempt p ON p.plan_id = g.plan_id AND p.repeat = g.repeat AND p.place > g.place
+JOIN attempt t ON t.attempt_key = p.attempt_key
+UNION ALL
+SELECT t.id AS attempt_id
+FROM plan l
+JOIN attempt t ON t.model_id = l.model_id AND t.attack_id = l.attack_id AND t.seed = l.seed
+WHERE l.planned IS NULL
+  AND COALESCE(t.through_model_id, 0) = COALESCE(l.through_model_id, 0)
+  AND (t.target IS NULL) = (l.target IS NULL)""",
+    ),
+    View(
+        "sampled_attempts",
+        "The attempts that a rate may be taken over: of an incomplete plan its finished beginning "
+        "alone, which is an unbiased sample, for the order is drawn at random.",
+        """SELECT t.*
+FROM attempt t
+WHERE t.id NOT IN (SELECT o.attempt_id FROM attempts_out_of_order o)""",
+    ),
+    View(
         "attempts_that_count",
         "What a success rate is over: non-targeted attempts on the bare classifier, the first "
-        "repeat of each. One attack with one seed on one classifier has one of them an image.",
+        "repeat of each, and of an incomplete plan its finished beginning. One attack with one "
+        "seed on one classifier has one of them an image.",
         """SELECT
     t.id,
     t.attempt_key,
@@ -46,7 +83,7 @@ VIEWS = (
     t.elapsed_ms,
     t.evaluator,
     t.precision
-FROM attempt t
+FROM sampled_attempts t
 WHERE t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0""",
     ),
     View(
