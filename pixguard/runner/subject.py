@@ -89,7 +89,7 @@ class Subject:
 
 
 def find_classifier(engine: Engine, request: DatasetRequest, selector: str) -> StoredModel:
-    """Return the classifier that a request means: by default the newest of that dataset.
+    """Return the classifier that a request means: by default the newest that was trained.
 
     Raises:
         UsageError: nothing fits, with the command that would make one.
@@ -115,7 +115,7 @@ def find_classifier(engine: Engine, request: DatasetRequest, selector: str) -> S
             else f"pixguard {command} --dataset {request.name}"
             + (", or `model=ID`" if known else ""),
         )
-    return max(matching, key=lambda m: m.id)
+    return reader.meant(matching, selector)
 
 
 def open_registered(
