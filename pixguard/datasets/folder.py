@@ -19,7 +19,7 @@ from pixguard.datasets.decode import BadFilesError, Header, decode, inspect, is_
 from pixguard.datasets.files import FileTree, UnreadableFileError, open_tree
 from pixguard.datasets.label_tables import from_table
 from pixguard.datasets.layout import Layout, Sample, match_classes
-from pixguard.datasets.splits import paper_splits
+from pixguard.datasets.splits import paper_splits, with_validation
 from pixguard.errors import DataError, UsageError
 from pixguard.progress import Display
 from pixguard.records import NATIVE_SIZE, DatasetInfo, digest
@@ -281,13 +281,17 @@ def _splits(
             )
         return paper_splits(labels, settings.split_seed)
     named = [sample.split for sample in samples if sample.split]
-    if len(named) < len(samples) or set(named) != set(SPLITS):
+    if len(named) < len(samples) or not {"train", "test"} <= set(named):
         raise DataError(
-            f"{settings.data_dir} has no split of its own: expected the folders train, val and "
-            "test, or a column split in the CSV, with images in each",
+            f"{settings.data_dir} has no split of its own: expected the folders train and test "
+            "(and val), or a column split in the CSV, with images in each",
             "`split=paper`",
         )
-    return np.array([SPLITS.index(split) for split in named], dtype=np.uint8)
+    splits = np.array([SPLITS.index(split) for split in named], dtype=np.uint8)
+    if "val" in named:
+        return splits
+    display.say("a tenth of the training images is drawn for validation: the split has none")
+    return with_validation(splits, labels, settings.split_seed)
 
 
 def _reader(

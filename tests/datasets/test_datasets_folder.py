@@ -395,6 +395,16 @@ def test_csv_of_one_label_with_splits(tmp_path):
     assert dataset.splits.tolist() == [0, 0, 1, 1, 2, 2]
 
 
+def test_a_split_without_validation_gives_it_a_tenth_of_the_training_images(tmp_path):
+    for part, count in (("Training", 30), ("Testing", 10)):
+        fill(tmp_path / part, count=count)
+    listener = Listener()
+    dataset = opened(tmp_path, listener, split="official")
+    counts = [dataset.class_counts(split) for split in ("train", "val", "test")]
+    assert counts == [{"cat": n, "dog": n} for n in (27, 3, 10)]
+    assert any("tenth" in line for line in listener.said)
+
+
 def test_own_splits_of_folders_are_official_and_pooled_otherwise(tmp_path):
     for part in ("train", "val", "test"):
         fill(tmp_path / part, count=10)
