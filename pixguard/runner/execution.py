@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pixguard.attacks.engine.gradients import TRIED, gradient_remark
 from pixguard.attacks.engine.jobs import Job, Outcome
-from pixguard.attacks.engine.objectives import choose_objective
+from pixguard.attacks.engine.objectives import Objective, choose_objective
 from pixguard.attacks.engine.packing import pack, search_precision
 from pixguard.attacks.engine.scheduler import Scheduler
 from pixguard.attacks.engine.search import Search
@@ -129,6 +130,27 @@ def _jobs(
         yield Job(attempt.key, image, clean, focus)
 
 
+def _gradient_remark(
+    session: Session, subject: Subject, plan: Plan, settings: AttackSettings, search: Search
+) -> str | None:
+    """Return what is wrong with the gradients that a search would follow, if anything is."""
+    if not search.uses_gradients or not plan.todo:
+        return None
+    part = by_shape(plan, subject.dataset)[0].todo
+    few = part[:: max(1, len(part) // TRIED)][:TRIED]
+    jobs = list(_jobs(session, subject, few, settings, plan.predictions))
+    objective = _objective(subject, settings)
+    return gradient_remark(subject.classifier, objective, jobs, session.device)
+
+
+def _objective(subject: Subject, settings: AttackSettings) -> Objective:
+    return choose_objective(
+        subject.dataset.info.task,
+        targeted=settings.target is not None,
+        argmax=settings.success == "argmax",
+    )
+
+
 def _scheduler(
     session: Session,
     subject: Subject,
@@ -142,11 +164,7 @@ def _scheduler(
         subject.classifier,
         evaluator,
         search,
-        choose_objective(
-            subject.dataset.info.task,
-            targeted=settings.target is not None,
-            argmax=settings.success == "argmax",
-        ),
+        _objective(subject, settings),
         slots=slots,
         device=session.device,
         say=say,
@@ -219,6 +237,9 @@ def carry_out(
     through_id = None if subject.defence is None else store_defence(writer, subject, plan.clean)
     writer.flush()
     attack_id = writer.attack(plan.record)
+    remark = _gradient_remark(session, subject, plan, settings, search)
+    if remark:
+        session.display.say(remark)
     plan_id = writer.plan(
         PlanRecord(
             seed=settings.seed,
@@ -226,6 +247,7 @@ def carry_out(
             attempts=plan.attempts,
             settings=asdict(settings),
             command=session.again(settings.seed),
+            remarks=(remark,) if remark else (),
         ),
         attack_id=attack_id,
         model_id=subject.model.id,
@@ -264,6 +286,7 @@ def carry_out(
     writer.close_plan(plan_id)
     return {
         **results.counts,
+        **({"remark": remark} if remark else {}),
         "success": results.beginning.rate(),
         "evaluator": ", ".join(used),
         "precision": ", ".join(sorted(set(used.values()))),
