@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperGroup
 
+from pixguard.cli.mistakes import usage_error
 from pixguard.cli.wording import as_flags
 from pixguard.config import load_defaults
 from pixguard.errors import EXIT_INTERRUPTED, EXIT_SOME_FAILED, PixguardError, UsageError
+from pixguard.registry import unknown
 
 if TYPE_CHECKING:
     from pixguard.runner.session import Session
@@ -75,12 +77,18 @@ def open_session(database: str, device: str) -> Iterator["Session"]:
 class PixguardGroup(TyperGroup):
     """The root command: turns errors into messages and exit codes."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read what stands before the command: no settings, so no variable may set it."""
+        parameters: list[Any] = self.get_params(ctx)
+        for parameter in parameters:
+            parameter.allow_from_autoenv = False
+        return super().parse_args(ctx, args)
+
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command line; never a traceback unless ``--debug``."""
         arguments = list(kwargs.get("args") or (args[0] if args and args[0] else sys.argv[1:]))
         as_json, debug = "--json" in arguments, "--debug" in arguments
-        if as_json:  # usage errors, too, must come back as JSON
-            kwargs["standalone_mode"] = False
+        kwargs["standalone_mode"] = False  # errors are reported here
         try:
             result = super().main(*args, **kwargs)
             sys.exit(result if isinstance(result, int) else 0)
@@ -93,14 +101,29 @@ class PixguardGroup(TyperGroup):
             _report("interrupted", "interrupted", "", as_json)
             sys.exit(EXIT_INTERRUPTED)
         except Exception as error:
+            if hasattr(error, "format_message"):  # Typer's
+                sys.exit(_typed_wrongly(error, as_json))
             if debug:
                 raise
-            if as_json and hasattr(error, "format_message"):  # click's usage errors
-                _report("usage", error.format_message(), "pixguard --help", as_json)
-                sys.exit(UsageError.exit_code)
-            summary = f"{type(error).__name__}: {error}"
-            _report("failure", summary, "run it again with `pixguard --debug ...`", as_json)
+            if isinstance(error, OSError) and error.filename is not None:
+                place = error.filename2 or error.filename
+                summary = f"cannot use {place}: {error.strerror}"
+                hint = "mend its permissions, make space, or name another place"
+            else:
+                summary = f"{type(error).__name__}: {error}"
+                hint = "run it again with `pixguard --debug ...`"
+            _report("failure", summary, hint, as_json)
             sys.exit(PixguardError.exit_code)
+
+
+def _typed_wrongly(error: Any, as_json: bool) -> int:
+    """Report what Typer complains of; a group without a command shows its help."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(error.ctx.get_help(), err=True)
+    else:
+        told = usage_error(error)
+        _report(told.kind, told.message, told.hint, as_json)
+    return UsageError.exit_code
 
 
 def _report(kind: str, message: str, hint: str, as_json: bool) -> None:
@@ -117,32 +140,37 @@ def apply_config_file(ctx: typer.Context, config: Path | None) -> None:
     """Make the values of ``pixguard.toml`` the defaults of every command's options."""
     if config is not None and not config.is_file():
         raise UsageError(f"the configuration file {config} does not exist", "check --config")
-    defaults = load_defaults(config or Path("pixguard.toml"))
-    ctx.default_map = {
-        name: _checked_options(_command(ctx.command, name), options)
-        for name, options in defaults.items()
-    }
+    file = config or Path("pixguard.toml")
+    ctx.default_map = _checked(file, ctx.command, load_defaults(file), ())
 
 
-def _command(group: Any, name: str) -> Any:
-    known = getattr(group, "commands", {})
-    if name not in known:
-        raise UsageError(
-            f"pixguard.toml names {name!r}, which is no command", f"one of: {', '.join(known)}"
-        )
-    return known[name]
+def _checked(
+    file: Path, command: Any, given: dict[str, Any], path: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return the defaults of a command, or of the commands of a group, by parameter name.
 
-
-def _checked_options(command: Any, options: dict[str, Any]) -> dict[str, Any]:
-    """Return the defaults of a command, or of the commands of a group, by parameter name."""
-    if hasattr(command, "commands"):
-        return {n: _checked_options(_command(command, n), o) for n, o in options.items()}
-    known = {parameter.name for parameter in command.params}
-    chosen = {key.replace("-", "_"): value for key, value in options.items()}
-    if unknown := sorted(set(chosen) - known):
-        raise UsageError(
-            f"pixguard.toml gives {command.name!r} the option {unknown[0]!r}, which it does not "
-            "have",
-            f"pixguard {command.name} --help",
-        )
-    return chosen
+    Raises:
+        UsageError: there is no such command or option, or an option stands where a command must.
+    """
+    commands = getattr(command, "commands", None)
+    table = f"[{'.'.join(path)}]"
+    if commands is None:
+        known = {parameter.name for parameter in command.params}
+        chosen = {key.replace("-", "_"): value for key, value in given.items()}
+        for name in chosen.keys() - known:
+            error = unknown("option", name, sorted(known))
+            raise UsageError(
+                f"{file} gives {table} the option {name}, which it does not have", error.hint
+            )
+        return chosen
+    for name, value in given.items():
+        if name not in commands:
+            error = unknown("command", name, commands)
+            place = f"below {table} in {file}" if path else f"in {file}"
+            raise UsageError(f"{error.message}, as {place}", error.hint)
+        if not isinstance(value, dict):
+            raise UsageError(
+                f"{file} gives {table} a value {name}, where a command must stand",
+                f"[{'.'.join((*path, name))}] and its options below",
+            )
+    return {n: _checked(file, commands[n], v, (*path, n)) for n, v in given.items()}

@@ -37,7 +37,7 @@ class Download(Settings):
 class Sheet(Settings):
     """A contact sheet."""
 
-    output: Path | None = setting(None, "PNG file to write. Default: NAME-preview.png here.")
+    out: Path | None = setting(None, "PNG file to write. Default: DATASET-preview.png here.")
     per_class: int = setting(8, "Images of each class.", low=1, high=100, unit="images")
 
 
@@ -157,6 +157,6 @@ def preview(
     from pixguard.files import write_atomically
 
     dataset = open_dataset(data.settings(), TerminalDisplay())
-    path = sheet.output or Path(f"{data.name}-preview.png")
+    path = sheet.out or Path(f"{data.name}-preview.png")
     write_atomically(path, encode_png(contact_sheet(dataset, sheet.per_class)))
     print_result({"dataset": dataset.info.name, "file": str(path)}, output.json)

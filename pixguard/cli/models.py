@@ -46,7 +46,7 @@ class ShownModel(ModelChoice):
 class ExportedModel(ModelChoice):
     """One model, and where it goes."""
 
-    to: Path = required("File to write, such as model.safetensors.")
+    out: Path = required("File to write, such as model.safetensors.")
 
 
 @app.command("list")
@@ -97,8 +97,8 @@ def export(choice: ExportedModel, output: OutputOptions) -> None:
     database = output.database
     found, info = _find(database, choice.model)
     weights = files_folder(database) / "weights"
-    card = export_model(found, weights, choice.to, _describe(found, info))
-    print_result({"weights": str(choice.to), "description": str(card)}, output.json)
+    card = export_model(found, weights, choice.out, _describe(found, info))
+    print_result({"weights": str(choice.out), "description": str(card)}, output.json)
 
 
 def _find(db: str, selector: str) -> "tuple[StoredModel, DatasetInfo]":
