@@ -139,10 +139,14 @@ class Registry(Generic[EntryT]):
 
 def unknown(kind: str, name: object, names: Iterable[object]) -> UsageError:
     """Return the error for a name that there is not, with the nearest ones in its hint."""
-    known = list(dict.fromkeys(str(known) for known in names))
+    return UsageError(f"there is no {kind} {str(name)!r}", suggestion(name, names))
+
+
+def suggestion(name: object, names: Iterable[object]) -> str:
+    """Return what to say to who typed a name that is none: the nearest ones, else all."""
+    known = list(dict.fromkeys(map(str, names)))
     guess = near(name, known)
-    hint = f"did you mean {' or '.join(guess)}?" if guess else f"one of: {', '.join(known)}"
-    return UsageError(f"there is no {kind} {str(name)!r}", hint)
+    return f"did you mean {' or '.join(guess)}?" if guess else f"one of: {', '.join(known)}"
 
 
 def near(name: object, names: Iterable[object]) -> list[str]:

@@ -8,7 +8,8 @@ import typer
 from pixguard import __version__
 from pixguard.cli import certify, data, db, denoise, denoise_plans, detect, models
 from pixguard.cli.attack import attack
-from pixguard.cli.common import PixguardGroup, apply_config_file
+from pixguard.cli.common import PixguardGroup
+from pixguard.cli.configuration import apply_config_file
 from pixguard.cli.demo import demo
 from pixguard.cli.doctor import doctor
 from pixguard.cli.report import report

@@ -1,22 +1,20 @@
 """What the commands share: options, output, errors. Nothing heavy is imported here."""
 
+import itertools
 import json
 import shlex
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperGroup
 
-from pixguard.cli.mistakes import usage_error
-from pixguard.cli.wording import as_flags
-from pixguard.config import load_defaults
-from pixguard.errors import EXIT_INTERRUPTED, EXIT_SOME_FAILED, PixguardError, UsageError
-from pixguard.registry import unknown
+from pixguard.cli.mistakes import told_of
+from pixguard.cli.wording import as_flags, with_database
+from pixguard.errors import EXIT_SOME_FAILED, InterruptedRunError, PixguardError, UsageError
 
 if TYPE_CHECKING:
     from pixguard.runner.session import Session
@@ -91,86 +89,38 @@ class PixguardGroup(TyperGroup):
         kwargs["standalone_mode"] = False  # errors are reported here
         try:
             result = super().main(*args, **kwargs)
-            sys.exit(result if isinstance(result, int) else 0)
-        except PixguardError as error:
+            code = result if isinstance(result, int) else 0
+        except KeyboardInterrupt:
+            code = _report(InterruptedRunError("interrupted"), as_json)
+        except Exception as error:
+            if type(error).__name__ == "NoArgsIsHelpError":
+                typer.echo(str(error), nl=False)  # what Rich has not printed already
+                sys.exit(UsageError.exit_code)
             if debug:
                 traceback.print_exc()
-            _report(error.kind, error.message, error.hint, as_json)
-            sys.exit(error.exit_code)
-        except KeyboardInterrupt:
-            _report("interrupted", "interrupted", "", as_json)
-            sys.exit(EXIT_INTERRUPTED)
-        except Exception as error:
-            if hasattr(error, "format_message"):  # Typer's
-                sys.exit(_typed_wrongly(error, as_json))
-            if debug:
-                raise
-            if isinstance(error, OSError) and error.filename is not None:
-                place = error.filename2 or error.filename
-                summary = f"cannot use {place}: {error.strerror}"
-                hint = "mend its permissions, make space, or name another place"
-            else:
-                summary = f"{type(error).__name__}: {error}"
-                hint = "run it again with `pixguard --debug ...`"
-            _report("failure", summary, hint, as_json)
-            sys.exit(PixguardError.exit_code)
+            told = told_of(error)
+            told.hint = with_database(told.hint, self, _typed_database(arguments))
+            code = _report(told, as_json)
+        sys.exit(code)
 
 
-def _typed_wrongly(error: Any, as_json: bool) -> int:
-    """Report what Typer complains of; a group without a command shows its help."""
-    if type(error).__name__ == "NoArgsIsHelpError":
-        typer.echo(error.ctx.get_help(), err=True)
-    else:
-        told = usage_error(error)
-        _report(told.kind, told.message, told.hint, as_json)
-    return UsageError.exit_code
+def _typed_database(arguments: list[str]) -> str | None:
+    """Return the database that was typed: no variable or file names it to the next command."""
+    for word, following in itertools.pairwise([*arguments, ""]):
+        if word == "--db":
+            return following
+        if word.startswith("--db="):
+            return word.removeprefix("--db=")
+    return None
 
 
-def _report(kind: str, message: str, hint: str, as_json: bool) -> None:
-    message, hint = as_flags(message), as_flags(hint)
+def _report(error: PixguardError, as_json: bool) -> int:
+    """Tell an error, and return the exit code for it."""
+    message, hint = as_flags(error.message), as_flags(error.hint)
     if as_json:
-        print_json({"error": {"kind": kind, "message": message, "hint": hint}})
-        return
-    typer.echo(f"pixguard: {message}", err=True)
-    if hint:
-        typer.echo(f"  next: {hint}", err=True)
-
-
-def apply_config_file(ctx: typer.Context, config: Path | None) -> None:
-    """Make the values of ``pixguard.toml`` the defaults of every command's options."""
-    if config is not None and not config.is_file():
-        raise UsageError(f"the configuration file {config} does not exist", "check --config")
-    file = config or Path("pixguard.toml")
-    ctx.default_map = _checked(file, ctx.command, load_defaults(file), ())
-
-
-def _checked(
-    file: Path, command: Any, given: dict[str, Any], path: tuple[str, ...]
-) -> dict[str, Any]:
-    """Return the defaults of a command, or of the commands of a group, by parameter name.
-
-    Raises:
-        UsageError: there is no such command or option, or an option stands where a command must.
-    """
-    commands = getattr(command, "commands", None)
-    table = f"[{'.'.join(path)}]"
-    if commands is None:
-        known = {parameter.name for parameter in command.params}
-        chosen = {key.replace("-", "_"): value for key, value in given.items()}
-        for name in chosen.keys() - known:
-            error = unknown("option", name, sorted(known))
-            raise UsageError(
-                f"{file} gives {table} the option {name}, which it does not have", error.hint
-            )
-        return chosen
-    for name, value in given.items():
-        if name not in commands:
-            error = unknown("command", name, commands)
-            place = f"below {table} in {file}" if path else f"in {file}"
-            raise UsageError(f"{error.message}, as {place}", error.hint)
-        if not isinstance(value, dict):
-            raise UsageError(
-                f"{file} gives {table} a value {name}, where a command must stand",
-                f"[{'.'.join((*path, name))}] and its options below",
-            )
-    return {n: _checked(file, commands[n], v, (*path, n)) for n, v in given.items()}
+        print_json({"error": {"kind": error.kind, "message": message, "hint": hint}})
+    else:
+        typer.echo(f"pixguard: {message}", err=True)
+        if hint:
+            typer.echo(f"  next: {hint}", err=True)
+    return error.exit_code

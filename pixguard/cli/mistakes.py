@@ -3,10 +3,26 @@
 import re
 from typing import Any, Literal, get_args, get_origin
 
-from pixguard.errors import UsageError
+from pixguard.errors import PixguardError, UsageError
 from pixguard.registry import near, unknown
 
 KINDS = {int: "an integer", float: "a number", bool: "true or false"}
+
+
+def told_of(error: Exception) -> PixguardError:
+    """Return any error as one that tells what to do."""
+    if isinstance(error, PixguardError):
+        return error
+    if hasattr(error, "format_message"):  # Typer's
+        return usage_error(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return PixguardError(
+            f"cannot use {error.filename2 or error.filename}: {error.strerror}",
+            "mend its permissions, make space, or name another place",
+        )
+    return PixguardError(
+        f"{type(error).__name__}: {error}", "run it again with `pixguard --debug ...`"
+    )
 
 
 def usage_error(error: Any) -> UsageError:

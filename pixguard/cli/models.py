@@ -12,6 +12,7 @@ from pixguard.cli.options import command
 from pixguard.cli.tables import print_rows
 from pixguard.config.settings import Settings, required, setting
 from pixguard.records import DatasetInfo, ModelKind
+from pixguard.registry import unknown
 
 if TYPE_CHECKING:
     from pixguard.store.reader import StoredModel
@@ -58,6 +59,10 @@ def list_models(wanted: ListOptions, output: OutputOptions) -> None:
 
     with reading(output.database) as engine:
         found = reader.models(engine, kind=wanted.kind, dataset_name=wanted.dataset)
+        if wanted.dataset is not None and not found:
+            known = {stored.info.name for stored in reader.datasets(engine)}
+            if wanted.dataset not in known:
+                raise unknown("dataset", wanted.dataset, sorted(known))
     if output.json:
         print_json([_flat(model) for model in found])
         return

@@ -10,6 +10,7 @@ from pixguard.defences.detectors.registry import DETECTORS, options_text
 from pixguard.errors import UsageError
 from pixguard.models.weights import load_weights
 from pixguard.records import ModelRecord
+from pixguard.registry import suggestion
 from pixguard.runner.session import Session
 from pixguard.runner.subject import registered_name
 from pixguard.store import reader
@@ -95,7 +96,7 @@ def find_detectors(
             known = ", ".join(label(m) for m in own)
             raise UsageError(
                 f"no detector {selector!r} is registered for {request.name!r}; there is {known}",
-                f"{command} --normal {selector}",
+                suggestion(selector, [*(m.id for m in own), *map(normal_class, own)]),
             )
         chosen.update({m.id: m for m in matching})
     return [chosen[number] for number in sorted(chosen)]

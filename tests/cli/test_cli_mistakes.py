@@ -1,10 +1,12 @@
 """What a user may type, set or name wrongly is told in pixguard's words, with what to type next."""
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
 
+from pixguard.datasets.catalogue import unknown_dataset
 from pixguard.registry import near
 from support import run
 
@@ -98,3 +100,78 @@ def test_only_names_that_are_about_as_near_as_the_nearest_are_suggested() -> Non
     assert near("pixel", ["pixels", "size", "seed"]) == ["pixels"]
     assert near("pneumonia", ["PneumoniaMNIST", "oct"]) == ["PneumoniaMNIST"]
     assert near("blood", ["oct", "chest"]) == []
+
+
+def test_a_group_without_a_command_shows_its_help_once() -> None:
+    assert run("denoise", code=2).output.count("Usage:") == 1
+
+
+TRAIN = "train --dataset oct --source phantom --images 100 --model small-cnn --epochs 1"
+
+
+@pytest.fixture(scope="module")
+def with_a_classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with a classifier, beside whose dataset there is one of the user's own."""
+    path = tmp_path_factory.mktemp("mistakes") / "p.db"
+    run(f"{TRAIN} --db {path}")
+    with sqlite3.connect(path) as database:
+        columns = [row[1] for row in database.execute("PRAGMA table_info(dataset)")]
+        copied = ", ".join(columns[1:])
+        values = copied.replace("name,", "'octopus',", 1).replace("source,", "'folder',", 1)
+        database.execute(f"INSERT INTO dataset ({copied}) SELECT {values} FROM dataset")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [
+        ("attack --dataset octopuss", "did you mean octopus?"),
+        ("train --dataset octopuss", "did you mean octopus?"),
+        ("denoise train --dataset octopuss", "did you mean octopus?"),
+        ("denoise apply --dataset octopuss", "did you mean octopus?"),
+        ("score --dataset octopuss", "did you mean octopus?"),
+        ("certify apply --dataset octopuss", "did you mean octopus?"),
+        ("detect train --dataset octopuss", "did you mean octopus?"),
+        ("models list --dataset octopuss", "did you mean octopus?"),
+        ("attack --dataset dermaa", "did you mean derma?"),
+        ("report --table 24 --dataset octt", "did you mean oct?"),
+        ("attack --dataset mine", "pixguard train --db p.db --dataset mine --data-dir DIR"),
+        ("attack --dataset medicalmnist", "--dataset medicalmnist --data-dir DIR"),
+        (
+            "attack --dataset derma",
+            "fetch --dataset derma; pixguard train --db p.db --dataset derma",
+        ),
+        ("attack --dataset oct --source medmnist", "--dataset oct --source medmnist"),
+        ("attack --dataset oct --model small-cn", "did you mean --model small-cnn?"),
+        ("report --table 24 --model smallcnn", "did you mean small-cnn?"),
+        ("models show smallcnn", "did you mean small-cnn?"),
+        ("models show 77", "pixguard models list --db p.db"),
+        ("attack --dataset oct --through mediann", "did you mean median"),
+        ("attack --dataset oct --target drussen", "did you mean --target Drusen?"),
+        ("denoise train --dataset oct --noise-kind gausian", "did you mean gaussian?"),
+        ("denoise train --dataset oct --only-class drussen", "did you mean Drusen?"),
+        ("detect train --dataset oct --normal drussen", "did you mean Drusen?"),
+        ("report --table trut", "did you mean truth?"),
+        ("report --figure sucess", "did you mean success?"),
+    ],
+)
+def test_a_name_that_is_none_is_answered_with_one_that_is(
+    with_a_classifier: Path, command: str, hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(with_a_classifier.parent)
+    assert hint in run(f"{command} --db p.db", code=2).stderr
+
+
+def test_a_name_of_the_users_own_is_suggested_before_the_known_ones() -> None:
+    assert "did you mean dermatology?" in unknown_dataset("dermatolog", ["dermatology"]).hint
+    assert "did you mean derma?" in unknown_dataset("dermma", ["brain"]).hint
+    assert "one of: brain" in unknown_dataset("xyz", ["brain"]).hint
+
+
+def test_no_command_that_is_suggested_would_fail_for_want_of_an_option(
+    with_a_classifier: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A download has no folder of images: the way to those is another command."""
+    monkeypatch.chdir(with_a_classifier.parent)
+    hint = json.loads(run("data fetch octt --json", code=2).stdout)["error"]["hint"]
+    assert "did you mean oct?" in hint and "pixguard train --dataset octt --data-dir" in hint
