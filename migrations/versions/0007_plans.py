@@ -80,7 +80,7 @@ FROM (
 ) g
 JOIN run r ON r.id = g.run_id
 JOIN image i ON i.id = g.image_id
-WHERE r.status <> 'finished'
+WHERE r.status IN ('running', 'interrupted', 'failed')
 ORDER BY r.id, g.attack_id
 """
 

@@ -243,6 +243,11 @@ class Evidence:
         return frozenset((row["dataset"], row["architecture"]) for row in rows)
 
     @cached_property
+    def incomplete(self) -> list[RowValues]:
+        """The row of the query ``incomplete_plans`` for each attack plan that is not finished."""
+        return fetch(self.engine, make_query("incomplete_plans"))
+
+    @cached_property
     def detectors(self) -> list[RowValues]:
         """The row of the query ``detectors`` for each, oldest first."""
         return fetch(self.engine, make_query("detectors"))

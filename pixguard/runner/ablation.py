@@ -27,7 +27,7 @@ from pixguard.errors import UsageError
 from pixguard.metrics import METRICS
 from pixguard.models.inputs import to_unit_range
 from pixguard.records import DenoisingRecord, digest
-from pixguard.runner.chunks import in_chunks
+from pixguard.runner.chunks import in_chunks, mixed
 from pixguard.runner.denoiser_training import DenoiserTraining
 from pixguard.runner.denoisers import load_denoiser, register_untrained
 from pixguard.runner.images import CHUNK, drawn, indices_of_class
@@ -207,7 +207,7 @@ def _judge(
     for own, _ in in_chunks(
         session,
         f"judging {stored.record.architecture}",
-        [own for own in missing if own],
+        mixed([own for own in missing if own]),
         len(indices),
         kept="the finished images are committed",
         again=session.again(settings.seed),

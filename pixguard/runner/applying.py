@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from pixguard.datasets.base import ImageDataset
-from pixguard.runner.chunks import in_chunks
+from pixguard.runner.chunks import in_chunks, mixed
 from pixguard.runner.images import adversarial_images, chunks_alike
 from pixguard.runner.session import Session
 from pixguard.store.outcomes import AttackedImage, StoredAttempt
@@ -49,7 +49,7 @@ class Application(ABC):
         self, images: Sequence[StoredAttempt] | Sequence[AttackedImage], title: str, counted: str
     ) -> tuple[int, int, int]:
         """Return how many were found, how many were done now, and how many of those count."""
-        todo = [i for i in images if (i.attempt_id, i.image_id) not in self._present]
+        todo = mixed([i for i in images if (i.attempt_id, i.image_id) not in self._present])
         chunks = chunks_alike(self.dataset, todo)
         done = hits = 0
         for chunk, note in in_chunks(

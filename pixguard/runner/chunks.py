@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
+import numpy as np
+
 from pixguard.runner.session import Session
 from pixguard.store.writer import Writer
 
@@ -57,6 +59,15 @@ def in_chunks(
             if writer is not None:
                 writer.flush()
             session.honour_stop(kept, again)
+
+
+def mixed(items: Sequence[T]) -> list[T]:
+    """Return items in an order drawn at random, the same at every call.
+
+    What an interruption leaves is then an unbiased sample, where the order of images (by class) or
+    of attempts (successes end early) would make it a biased one.
+    """
+    return [items[place] for place in np.random.default_rng(0).permutation(len(items))]
 
 
 def cut(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

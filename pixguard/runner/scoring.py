@@ -10,7 +10,7 @@ from pixguard.defences.restoring import restore
 from pixguard.errors import UsageError
 from pixguard.metrics import METRICS
 from pixguard.records import ScoreRecord
-from pixguard.runner.chunks import in_chunks
+from pixguard.runner.chunks import in_chunks, mixed
 from pixguard.runner.denoisers import applied_denoisers, load_denoiser
 from pixguard.runner.images import CHUNK, adversarial_images, chunks_alike
 from pixguard.runner.restoring import require_attempts
@@ -65,7 +65,7 @@ def score(session: Session, subject: Subject, names: Sequence[str]) -> dict[str,
             for chunk, _ in in_chunks(
                 session,
                 f"scoring {stored.record.architecture}",
-                chunks_alike(subject.dataset, todo),
+                chunks_alike(subject.dataset, mixed(todo)),
                 len(todo),
                 kept="the finished scores are committed",
                 writer=writer,

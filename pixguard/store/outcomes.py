@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, func, select
+from sqlalchemy import Connection, Engine, Select, column, func, select, table
 
 from pixguard.records import LabelSet, PixelRecord, decode_label_set
 from pixguard.store.rows import pixel_record
 from pixguard.store.tables import Attack, Attempt, Image, Pixel, Restoration, Score
+
+OUT_OF_ORDER = select(table("attempts_out_of_order", column("attempt_id")).c.attempt_id)
+"""The ids of attempts that stand behind a gap of their plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ def successes(
 ) -> list[StoredAttempt]:
     """Return the successful attempts on an undefended classifier, in the order of their ids.
 
+    Of an incomplete plan, those of its finished beginning: what becomes of them is a sample too.
+
     Args:
         engine: an open database.
         model_id: the classifier.
@@ -86,6 +91,7 @@ def successes(
         Attempt.model_id == model_id,
         Attempt.success == 1,
         Attempt.through_model_id.is_(None),
+        Attempt.id.not_in(OUT_OF_ORDER),
     ]
     if pixels is not None:
         conditions.append(Attack.pixels == pixels)
@@ -144,7 +150,11 @@ def attacked_images(
     attempted = (
         select(Attempt.image_id)
         .join(Attack, Attack.id == Attempt.attack_id)
-        .where(Attempt.model_id == model_id, Attempt.through_model_id.is_(None))
+        .where(
+            Attempt.model_id == model_id,
+            Attempt.through_model_id.is_(None),
+            Attempt.id.not_in(OUT_OF_ORDER),
+        )
     )
     if pixels is not None:
         attempted = attempted.where(Attack.pixels == pixels)

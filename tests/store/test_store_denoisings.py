@@ -1,19 +1,15 @@
 """Denoisings: stored once with their scores, found again, and a database from before them."""
 
 import math
-import shutil
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from alembic import command
-from sqlalchemy import create_engine
 
 from pixguard.records import DenoisingRecord, ScoreRecord
-from pixguard.store import maintenance, schema
+from pixguard.store import maintenance
 from pixguard.store.denoisings import scored_images
-from pixguard.store.engine import open_engine
 from store.store_samples import DATASET, Filled, model, open_writer
 
 NOISE = {"noise": "impulse", "level": 0.1, "seed": 3}
@@ -101,27 +97,3 @@ def test_a_score_agrees_with_its_kind(filled: Filled, value: str, kind: str) -> 
     statement = f"INSERT INTO denoising_score VALUES (1, 1, 1, {value}, '{kind}')"
     with pytest.raises(sqlite3.IntegrityError):
         rows(filled.path, statement)
-
-
-def test_a_database_of_the_first_schema_keeps_its_rows(filled: Filled, tmp_path: Path) -> None:
-    """A database made by the first migration alone, with rows in it, is brought up to date."""
-    old = tmp_path / "old.db"
-    engine = create_engine(f"sqlite:///{old}")
-    with engine.begin() as connection:
-        command.upgrade(schema.alembic_config(connection), "0001")
-    engine.dispose()
-    names = [name for (name,) in rows(old, "SELECT name FROM sqlite_master WHERE type = 'table'")]
-    copied = [name for name in names if name != schema.VERSION_TABLE]
-    with sqlite3.connect(old) as connection:
-        connection.execute("ATTACH ? AS new", (str(filled.path),))
-        for name in copied:
-            connection.execute(f"INSERT INTO {name} SELECT * FROM new.{name}")
-    shutil.copy(old, tmp_path / "before.db")
-    done = maintenance.upgrade(str(old))
-    assert (done.before, done.after) == ("0001", schema.known_revisions()[0])
-    for name in copied:
-        assert rows(old, f"SELECT * FROM {name}") == rows(
-            tmp_path / "before.db", f"SELECT * FROM {name}"
-        )
-    assert maintenance.check(str(old)) == []
-    open_engine(str(old)).dispose()

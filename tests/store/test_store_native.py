@@ -53,7 +53,7 @@ def test_reading_by_dataset(two_sizes: tuple[Filled, int]) -> None:
     assert [*own, other] == everything
     assert len(other.pixels) == len(own[0].pixels) > 0
     keys = reader.attempt_outcomes(engine, model, native)
-    assert keys == {other.attempt_key}
+    assert keys.keys() == {other.attempt_key}
     assert not keys.keys() & reader.attempt_outcomes(engine, model, filled.dataset_id).keys()
     engine.dispose()
 

@@ -271,7 +271,7 @@ def test_failures_are_kept_and_the_attempt_stays_to_be_done(filled: Filled) -> N
         for _ in range(2):
             writer.failure(FailureRecord("bad", "RuntimeError", "out of memory"))
     keys = reader.attempt_outcomes(writer.engine, filled.model_id, filled.dataset_id)
-    assert keys == {f"key-{index}" for index in range(4)}
+    assert keys.keys() == {f"key-{index}" for index in range(4)}
     assert (
         rows(filled.path, "SELECT attempt_key, error_type FROM failure")
         == [("bad", "RuntimeError")] * 2

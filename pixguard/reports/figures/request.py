@@ -11,6 +11,7 @@ from pixguard.reports import commands
 from pixguard.reports.evidence import Study, choose, matching
 from pixguard.reports.figures.drawing import Drawing, NotRunError
 from pixguard.reports.figures.style import add_texts
+from pixguard.reports.incomplete import incomplete_notes
 from pixguard.reports.request import Request, paper_datasets
 
 if TYPE_CHECKING:
@@ -182,7 +183,13 @@ class FigureRequest(Request[FigureSpec]):
             more: what its caption says beside the studies.
         """
         caption = [study.describe() + more for study in used]
-        return self.drawing(figure, self.title(used[0]), footer(used), caption, notes)
+        return self.drawing(
+            figure,
+            self.title(used[0]),
+            footer(used),
+            caption,
+            [*notes, *incomplete_notes(self.evidence, used, self.queries)],
+        )
 
     def drawing(
         self,

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from pixguard.records import NATIVE_SIZE
 from pixguard.reports import commands
-from pixguard.reports.evidence import Study, choose, matching
+from pixguard.reports.evidence import PAPER_ATTACK, Study, choose, matching
+from pixguard.reports.incomplete import incomplete_notes, plan_note
 from pixguard.reports.published import published_rows, published_table, row_key, source
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.request import Request, paper_datasets
@@ -131,6 +132,8 @@ class TableRequest(Request[TableSpec]):
         remarks = list(notes)
         if not used and self.has_native_data():
             remarks.append("There is data for images attacked at native size: --size native.")
+        remarks += incomplete_notes(self.evidence, used, self.queries)
+        remarks += self._uncounted()
         number = self.spec.number
         if self.paper and isinstance(number, str):
             remarks.append("The paper has no such table.")
@@ -157,6 +160,14 @@ class TableRequest(Request[TableSpec]):
         )
         remarks += [f"not run: {command}" for command in table.commands]
         return replace(table, notes=tuple(dict.fromkeys(remarks)))
+
+    def _uncounted(self) -> Iterator[str]:
+        """Yield a note on each fitting attack that was begun, but of which nothing counts yet."""
+        dataset = self.dataset or self.spec.dataset
+        for row in self.evidence.incomplete if self.spec.pixels else ():
+            fits = dataset in (None, row["dataset"]) and row["pixels"] == self.spec.pixels
+            if fits and not row["counted"] and row["attack"] == PAPER_ATTACK:
+                yield plan_note(row)
 
     def has_native_data(self) -> bool:
         """Whether a table that was not asked for native sizes would have data with them."""

@@ -18,7 +18,7 @@ WITH tried AS (
         COUNT(*) OVER (
             PARTITION BY t.attack_id, t.seed, COALESCE(t.through_model_id, 0)
         ) AS places
-    FROM attempt t
+    FROM sampled_attempts t
     JOIN image i ON i.id = t.image_id
     WHERE t.model_id = :classifier_id AND i.dataset_id = :dataset_id
       AND t.target IS NULL AND t.repeat = 0
