@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from pixguard.cli.mistakes import told_of
+from pixguard.cli.speech import speech
 from pixguard.cli.wording import as_flags, with_database
 from pixguard.errors import EXIT_SOME_FAILED, InterruptedRunError, PixguardError, UsageError
 
@@ -64,12 +65,14 @@ def open_session(database: str, device: str) -> Iterator["Session"]:
     """Yield a session that shows progress on stderr and stops gracefully on Ctrl-C."""
     from pixguard.cli.display import TerminalDisplay
     from pixguard.cli.signals import graceful_stop
-    from pixguard.runner.session import Session
 
     display = TerminalDisplay()
     command = shlex.join(["pixguard", *sys.argv[1:]])
-    with graceful_stop(display.say) as stop:
-        yield Session.of(database, device, display, stop, command)
+    with display.waiting("loading PyTorch"):
+        from pixguard.runner.session import Session
+
+        with graceful_stop(display.say) as stop:
+            yield Session.of(database, device, display, stop, command)
 
 
 class PixguardGroup(TyperGroup):
@@ -96,9 +99,11 @@ class PixguardGroup(TyperGroup):
             if type(error).__name__ == "NoArgsIsHelpError":
                 typer.echo(str(error), nl=False)  # what Rich has not printed already
                 sys.exit(UsageError.exit_code)
-            if debug:
+            if debug or speech().verbose:
                 traceback.print_exc()
             told = told_of(error)
+            expected = isinstance(error, PixguardError)
+            speech().log_error(told.message if expected else traceback.format_exc())
             told.hint = with_database(told.hint, self, _typed_database(arguments))
             code = _report(told, as_json)
         sys.exit(code)

@@ -14,6 +14,7 @@ from pixguard.cli.common import open_session, print_result
 from pixguard.cli.data_dirs import DATA_DIRS_HELP, data_dirs
 from pixguard.cli.groups import DeviceOptions, OutputOptions
 from pixguard.cli.options import command
+from pixguard.cli.speech import say
 from pixguard.config.data import parse_size
 from pixguard.config.settings import Settings, setting
 from pixguard.errors import UsageError
@@ -184,14 +185,14 @@ def _print_tables(which: WhichReports, of: OfWhat, output: ReportOutput) -> None
         ending = "sql" if as_sql else ENDINGS["json" if output.json else output.format]
         for one in tables:
             write_atomically(out / f"table-{one.number}.{ending}", _text([one], output).encode())
-        typer.echo(f"wrote {len(tables)} tables to {out}", err=True)
+        say(f"wrote {len(tables)} tables to {out}")
         return
     text = _text(with_data_first(tables) if which.everything else tables, output)
     if out is None:
         typer.echo(text, nl=False)
         return
     write_atomically(out, text.encode())
-    typer.echo(f"wrote {out}", err=True)
+    say(f"wrote {out}")
 
 
 def _build(

@@ -27,6 +27,7 @@ class Declaration:
         high: greatest value, inclusive.
         unit: of its value (``pixels``, ``epochs``), in the plural; empty where it has none.
         flag: how it is typed on the command line, such as ``--db``; None: its name with dashes.
+        short: its one letter, such as ``-d``, where it is typed often.
         parser: turns text of the command line into its value.
         metavar: what stands for its value in the help.
         argument: whether the command line takes it by position.
@@ -40,6 +41,7 @@ class Declaration:
     high: float | None = None
     unit: str = ""
     flag: str | None = None
+    short: str | None = None
     parser: Callable[[str], Any] | None = None
     metavar: str | None = None
     argument: bool = False
