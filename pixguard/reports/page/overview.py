@@ -37,7 +37,7 @@ class _Overview:
             for values in fetch(engine, query)
         )
         columns = tuple(column for column, _ in self.columns)
-        title = self.name.capitalize()
+        title = self.name.replace("_", " ").capitalize()
         return ReportTable(self.name, title, columns, rows, notes=self.notes, queries=(query,))
 
 
@@ -80,6 +80,10 @@ def _rate(successes: str, trials: str) -> Source:
     return lambda row: rate_cell(int(row[successes]), int(row[trials]), None)
 
 
+def _or(otherwise: str, name: str) -> Source:
+    return lambda row: Cell(row[name] or otherwise)
+
+
 def _began(row: RowValues) -> Cell:
     began = datetime.fromtimestamp(row["started_ms"] / 1000, UTC)
     return Cell(f"{began:%Y-%m-%d %H:%M}")
@@ -113,9 +117,25 @@ _OVERVIEWS = (
                 _rate("right_count", "judged"),
             ),
             (Column("attempts", "count"), "attempts"),
+        ),
+    ),
+    _Overview(
+        "attack_runs",
+        (
+            (Column("classifier"), _model),
+            *_DATA,
+            (Column("attack"), "attack"),
+            (Column("pixels", "count", is_label=True), "pixels"),
+            (Column("target"), _or("none", "target")),
+            (Column("through"), _or("none", "through")),
+            (Column("seed", "count", is_label=True), "seed"),
+            (Column("attempts", "count"), "attempts"),
             (Column("fooled %", "percent"), _rate("successes", "attempts")),
         ),
-        ("Attempts of every attack, number of pixels, seed and defence together.",),
+        (
+            "One attack, target, defence and seed a row, one attempt an image; of an unfinished "
+            "plan its finished beginning.",
+        ),
     ),
     _Overview(
         "denoisers",
@@ -124,7 +144,6 @@ _OVERVIEWS = (
             *_DATA,
             (Column("epochs", "count"), "epochs"),
             (Column("restored", "count"), "restored"),
-            (Column("recovered %", "percent"), _rate("recovered", "restored")),
         ),
         ("Restored: successfully attacked images, of every classifier and attack together.",),
     ),

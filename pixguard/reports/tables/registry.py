@@ -27,6 +27,7 @@ FAMILIES = Registry(
             "recovery",
             "paired",
             "truth",
+            "seeds",
             "adaptive",
             "classes",
             "pixels",

@@ -1,4 +1,4 @@
--- Every classifier with its accuracy on test images and what attacks came to, all sorts together.
+-- Every classifier with its accuracy on test images, and how often it was attacked.
 SELECT
     m.id AS id,
     m.architecture AS architecture,
@@ -8,8 +8,7 @@ SELECT
     m.epochs AS epochs,
     COALESCE(p.judged, 0) AS judged,
     COALESCE(p.right_count, 0) AS right_count,
-    COALESCE(a.attempts, 0) AS attempts,
-    COALESCE(a.successes, 0) AS successes
+    COALESCE(a.attempts, 0) AS attempts
 FROM model m
 JOIN dataset d ON d.id = m.dataset_id
 LEFT JOIN (
@@ -23,7 +22,7 @@ LEFT JOIN (
     GROUP BY p.model_id
 ) p ON p.model_id = m.id
 LEFT JOIN (
-    SELECT model_id, COUNT(*) AS attempts, SUM(success) AS successes
+    SELECT model_id, COUNT(*) AS attempts
     FROM attempt
     GROUP BY model_id
 ) a ON a.model_id = m.id

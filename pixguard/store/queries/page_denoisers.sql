@@ -6,12 +6,11 @@ SELECT
     d.source AS source,
     d.size AS size,
     m.epochs AS epochs,
-    COALESCE(r.restored, 0) AS restored,
-    COALESCE(r.recovered, 0) AS recovered
+    COALESCE(r.restored, 0) AS restored
 FROM model m
 JOIN dataset d ON d.id = m.dataset_id
 LEFT JOIN (
-    SELECT denoiser_id, COUNT(*) AS restored, SUM(recovered) AS recovered
+    SELECT denoiser_id, COUNT(*) AS restored
     FROM restoration
     WHERE attempt_id IS NOT NULL
     GROUP BY denoiser_id
