@@ -2,28 +2,71 @@
 
 import itertools
 import json
+import os
 import shlex
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from pixguard.cli.mistakes import told_of
 from pixguard.cli.speech import speech
 from pixguard.cli.wording import as_flags, with_database
 from pixguard.errors import EXIT_SOME_FAILED, InterruptedRunError, PixguardError, UsageError
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
 if TYPE_CHECKING:
     from pixguard.runner.session import Session
 
 
-def new_app(help_text: str) -> typer.Typer:
+OLD_SPELLINGS = {"--batch": "--batch-size", "--output": "--out", "--to": "--out"}
+"""Options as they were called once: scripts that use them go on working."""
+
+
+class PixguardCommand(TyperCommand):
+    """A command that takes the old spellings of its options, in variables, too."""
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """Old flag -> the flag of this command that it means."""
+        known = {flag for parameter in self.params for flag in parameter.opts}
+        return {old: new for old, new in OLD_SPELLINGS.items() if old not in known and new in known}
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the command line."""
+        words = []
+        for word in args:
+            flag, equals, value = word.partition("=")
+            words.append(self.renamed.get(flag, flag) + equals + value)
+        for old, new in self.renamed.items():
+            variable = f"{ctx.auto_envvar_prefix}_{parameter_name(old).upper()}"
+            if variable in os.environ:
+                given = {parameter_name(new): os.environ[variable]}
+                ctx.default_map = {**(ctx.default_map or {}), **given}
+        return super().parse_args(ctx, words)
+
+
+def parameter_name(flag: str) -> str:
+    """Return what the parameter of a flag is called: ``batch_size`` for ``--batch-size``."""
+    return flag.lstrip("-").replace("-", "_")
+
+
+class CommandGroup(typer.Typer):
+    """A Typer application whose commands are :class:`PixguardCommand`."""
+
+    def command(self, name: str | None = None, **chosen: Any) -> Callable[[Command], Command]:
+        """Register a command."""
+        return super().command(name, cls=PixguardCommand, **chosen)
+
+
+def new_app(help_text: str) -> CommandGroup:
     """Return a Typer application for a group of subcommands."""
-    return typer.Typer(help=help_text, no_args_is_help=True, rich_markup_mode="rich")
+    return CommandGroup(help=help_text, no_args_is_help=True, rich_markup_mode="rich")
 
 
 def print_json(value: Any) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import typer
 
+from pixguard.cli.common import parameter_name
 from pixguard.config import load_defaults
 from pixguard.errors import UsageError
 from pixguard.registry import unknown
@@ -30,7 +31,9 @@ def _checked(
     table = f"[{'.'.join(path)}]"
     if commands is None:
         known = {parameter.name for parameter in command.params}
-        chosen = {key.replace("-", "_"): value for key, value in given.items()}
+        old = {parameter_name(o): parameter_name(n) for o, n in command.renamed.items()}
+        names = (key.replace("-", "_") for key in given)
+        chosen = {old.get(n, n): value for n, value in zip(names, given.values(), strict=True)}
         for name in chosen.keys() - known:
             error = unknown("option", name, sorted(known))
             raise UsageError(

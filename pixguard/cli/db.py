@@ -27,7 +27,9 @@ class InfoOptions(Settings):
 class BackupOptions(Settings):
     """Where a copy goes."""
 
-    out: Path | None = setting(None, "File to write. Default: beside the database, dated.")
+    out: Path | None = setting(
+        None, "File to write. Default: beside the database, dated.", short="-o"
+    )
 
 
 @app.command()

@@ -25,7 +25,7 @@ app.command()(add)
 class ListOptions(Settings):
     """Which models."""
 
-    dataset: str | None = setting(None, "Only models of this dataset.")
+    dataset: str | None = setting(None, "Only models of this dataset.", short="-d", names="dataset")
     kind: ModelKind | None = setting(None, "Only this kind.")
 
 
@@ -33,7 +33,9 @@ class ListOptions(Settings):
 class ModelChoice(Settings):
     """One model."""
 
-    model: str = required("An id, an architecture (its newest), or latest.", argument=True)
+    model: str = required(
+        "An id, an architecture (its newest), or latest.", argument=True, names="model"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class ShownModel(ModelChoice):
 class ExportedModel(ModelChoice):
     """One model, and where it goes."""
 
-    out: Path = required("File to write, such as model.safetensors.")
+    out: Path = required("File to write, such as model.safetensors.", short="-o")
 
 
 @app.command("list")

@@ -12,6 +12,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
+from pixguard.cli.completion import completion
 from pixguard.cli.speech import Speech, speaking
 from pixguard.config.settings import SETTING, Declaration, Settings
 from pixguard.errors import UsageError
@@ -165,6 +166,8 @@ def _typer_info(name: str, kind: Any, declared: Declaration, panel: str | None) 
     }
     if names:
         shown["autocompletion"] = lambda: list(names)
+    elif declared.names:
+        shown["autocompletion"] = completion(declared.names)
     if declared.envvar is not None:
         shown["envvar"] = declared.envvar
     if declared.argument:

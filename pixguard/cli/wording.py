@@ -6,7 +6,12 @@ from typing import Any
 
 _COMMAND = re.compile(r"\bpixguard ([a-z]+)(?: ([a-z]+))?(?=[\s,;`]|$)")
 _SETTING = re.compile(r"`(\w+)=([^`]*)`")
-_FLAGS = {"phantom_images": "images", "architecture": "model", "database": "db"}
+_FLAGS = {
+    "phantom_images": "images",
+    "architecture": "model",
+    "database": "db",
+    "batch": "batch-size",
+}
 
 
 def as_flags(text: str) -> str:

@@ -33,6 +33,8 @@ class Declaration:
         argument: whether the command line takes it by position.
         envvar: an environment variable beside the automatic one.
         registry: ``"module:attribute"`` of the registry whose names it takes; the help lists them.
+        names: what kind of thing in the database it names (``dataset``, ``classifier``, ...), or
+            ``table`` or ``figure``: the shell completes it.
         panel: of the command's help that shows it; None: that of its group.
     """
 
@@ -47,6 +49,7 @@ class Declaration:
     argument: bool = False
     envvar: str | None = None
     registry: str | None = None
+    names: str | None = None
     panel: str | None = None
 
 

@@ -149,7 +149,7 @@ def _way_to_train(request: DatasetRequest) -> str:
     if not is_named(request.name) or request.name == MEDICAL_MNIST.name:
         return f"{train} --data-dir DIR"
     if size in SIZES and not locate_medmnist(find(request.name), size, None):
-        fetch = f"pixguard data fetch --dataset {request.name}"
+        fetch = f"pixguard data fetch {request.name}"
         return f"{fetch}{f' --size {size}' if request.size else ''}; {train}"
     return train
 

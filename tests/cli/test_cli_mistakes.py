@@ -139,7 +139,7 @@ def with_a_classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("attack --dataset medicalmnist", "--dataset medicalmnist --data-dir DIR"),
         (
             "attack --dataset derma",
-            "fetch --dataset derma; pixguard train --db p.db --dataset derma",
+            "data fetch derma; pixguard train --db p.db --dataset derma",
         ),
         ("attack --dataset oct --source medmnist", "--dataset oct --source medmnist"),
         ("attack --dataset oct --model small-cn", "did you mean --model small-cnn?"),
