@@ -11,8 +11,8 @@ from pixguard.cli.models_add import add
 from pixguard.cli.options import command
 from pixguard.cli.tables import print_rows
 from pixguard.config.settings import Settings, required, setting
+from pixguard.datasets.catalogue import is_named, unknown_dataset
 from pixguard.records import DatasetInfo, ModelKind
-from pixguard.registry import unknown
 
 if TYPE_CHECKING:
     from pixguard.store.reader import StoredModel
@@ -63,8 +63,8 @@ def list_models(wanted: ListOptions, output: OutputOptions) -> None:
         found = reader.models(engine, kind=wanted.kind, dataset_name=wanted.dataset)
         if wanted.dataset is not None and not found:
             known = {stored.info.name for stored in reader.datasets(engine)}
-            if wanted.dataset not in known:
-                raise unknown("dataset", wanted.dataset, sorted(known))
+            if wanted.dataset not in known and not is_named(wanted.dataset):
+                raise unknown_dataset(wanted.dataset, sorted(known))
     if output.json:
         print_json([_flat(model) for model in found])
         return
