@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pixguard.cli.common import new_app, print_json, print_result
+from pixguard.cli.display import TerminalDisplay
 from pixguard.cli.groups import OutputOptions
 from pixguard.cli.models_add import add
 from pixguard.cli.options import command
 from pixguard.cli.tables import print_rows
 from pixguard.config.settings import Settings, required, setting
-from pixguard.datasets.catalogue import is_named, unknown_dataset
+from pixguard.datasets.catalogue import is_named, registered_name, unknown_dataset
 from pixguard.records import DatasetInfo, ModelKind
 
 if TYPE_CHECKING:
@@ -59,12 +60,13 @@ def list_models(wanted: ListOptions, output: OutputOptions) -> None:
     from pixguard.store import reader
     from pixguard.store.engine import reading
 
+    name = None if wanted.dataset is None else registered_name(wanted.dataset)
     with reading(output.database) as engine:
-        found = reader.models(engine, kind=wanted.kind, dataset_name=wanted.dataset)
-        if wanted.dataset is not None and not found:
+        found = reader.models(engine, kind=wanted.kind, dataset_name=name)
+        if name is not None and not found and not is_named(name):
             known = {stored.info.name for stored in reader.datasets(engine)}
-            if wanted.dataset not in known and not is_named(wanted.dataset):
-                raise unknown_dataset(wanted.dataset, sorted(known))
+            if name not in known:
+                raise unknown_dataset(name, sorted(known))
     if output.json:
         print_json([_flat(model) for model in found])
         return
@@ -119,9 +121,10 @@ def _find(db: str, selector: str) -> "tuple[StoredModel, DatasetInfo]":
 
 
 def _show_layers(model: "StoredModel", info: DatasetInfo, as_json: bool) -> None:
-    from pixguard.runner.layers import layers_of_model
+    with TerminalDisplay().waiting("loading PyTorch"):
+        from pixguard.runner.layers import layers_of_model
 
-    table = layers_of_model(model, info)
+        table = layers_of_model(model, info)
     rows = [{"layer": n, **dataclasses.asdict(row)} for n, row in enumerate(table.rows, start=1)]
     totals = {
         "total_parameters": table.total_parameters,

@@ -171,6 +171,12 @@ def paper_entry(name: str) -> CatalogueEntry | None:
     return PAPER_DATASETS.get(name) or by_flag.get(name)
 
 
+def registered_name(name: str) -> str:
+    """Return the name that a dataset is registered under: octmnist is the paper's oct."""
+    entry = paper_entry(name)
+    return entry.name if entry else name
+
+
 @cache
 def medmnist_info() -> Mapping[str, Any]:
     """Return MedMNIST's own table of its 2D datasets, by flag."""

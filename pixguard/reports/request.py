@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from pixguard.datasets.catalogue import is_named, unknown_dataset
+from pixguard.datasets.catalogue import is_named, registered_name, unknown_dataset
 from pixguard.errors import UsageError
 from pixguard.registry import suggestion
 from pixguard.reports import commands
@@ -86,6 +86,8 @@ def chosen_dataset(evidence: Evidence, dataset: str | None, model: int | str | N
     Raises:
         UsageError: the database knows no such dataset or classifier, or one is not of the other.
     """
+    if dataset is not None:
+        dataset = registered_name(dataset)
     if isinstance(model, int):
         owner = evidence.require_classifier(model)
         if dataset not in (None, owner.dataset):

@@ -6,13 +6,13 @@ from sqlalchemy import Engine
 from torch import nn
 
 from pixguard.config import DatasetRequest
+from pixguard.datasets.catalogue import is_named, registered_name, unknown_dataset
 from pixguard.defences.detectors.registry import DETECTORS, options_text
 from pixguard.errors import UsageError
 from pixguard.models.weights import load_weights
 from pixguard.records import ModelRecord
 from pixguard.registry import suggestion
 from pixguard.runner.session import Session
-from pixguard.runner.subject import registered_name
 from pixguard.store import reader
 from pixguard.store.reader import StoredModel
 
@@ -65,9 +65,13 @@ def find_detectors(
     Raises:
         UsageError: there is none, or one that was named belongs to another dataset.
     """
+    registered = reader.datasets(engine)
+    meant = [one for one in registered if one.info.name == registered_name(request.name)]
+    if not meant and not is_named(request.name):
+        raise unknown_dataset(request.name, (one.info.name for one in registered))
     fitting = {
         stored.id
-        for stored in reader.datasets(engine, name=registered_name(request.name))
+        for stored in meant
         if request.source in (None, "auto", stored.info.source)
         and request.size in (None, stored.info.size)
     }
@@ -83,8 +87,8 @@ def find_detectors(
             )
     if not own:
         raise UsageError(f"no detector of dataset {request.name!r} is registered", command)
-    meant = [m for m in own if str(m.id) in selectors] or own
-    own = [m for m in own if m.dataset_id == meant[-1].dataset_id]
+    chosen_one = ([m for m in own if str(m.id) in selectors] or own)[-1]
+    own = [m for m in own if m.dataset_id == chosen_one.dataset_id]
     newest = {_kind(m): m for m in own}
     if not selectors:
         return sorted(newest.values(), key=lambda m: m.id)
@@ -93,9 +97,9 @@ def find_detectors(
         named = [m for m in newest.values() if selector == normal_class(m)]
         matching = named or [m for m in own if selector == str(m.id)]
         if not matching:
-            known = ", ".join(label(m) for m in own)
+            there = ", ".join(label(m) for m in own)
             raise UsageError(
-                f"no detector {selector!r} is registered for {request.name!r}; there is {known}",
+                f"no detector {selector!r} is registered for {request.name!r}; there is {there}",
                 suggestion(selector, [*(m.id for m in own), *map(normal_class, own)]),
             )
         chosen.update({m.id: m for m in matching})

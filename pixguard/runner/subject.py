@@ -15,7 +15,7 @@ from pixguard.datasets.catalogue import (
     MEDICAL_MNIST,
     find,
     is_named,
-    paper_entry,
+    registered_name,
     unknown_dataset,
 )
 from pixguard.datasets.medmnist import SIZES
@@ -37,12 +37,6 @@ from pixguard.store.reader import StoredDataset, StoredModel
 from pixguard.store.writer import Writer
 
 DEFAULT_SIZE = 28
-
-
-def registered_name(name: str) -> str:
-    """Return the name that a dataset is registered under: octmnist is the paper's oct."""
-    entry = paper_entry(name)
-    return entry.name if entry else name
 
 
 @dataclass(frozen=True, slots=True)

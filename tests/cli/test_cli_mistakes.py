@@ -133,6 +133,10 @@ def with_a_classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("certify apply --dataset octopuss", "did you mean octopus?"),
         ("detect train --dataset octopuss", "did you mean octopus?"),
         ("models list --dataset octopuss", "did you mean octopus?"),
+        ("detect apply --dataset octopuss", "did you mean octopus?"),
+        ("models add x.pt --dataset octopuss", "did you mean octopus?"),
+        ("denoise validate --dataset octopuss", "did you mean octopus?"),
+        ("report --html page --data-dir octopuss=.", "did you mean octopus?"),
         ("attack --dataset dermaa", "did you mean derma?"),
         ("report --table 24 --dataset octt", "did you mean oct?"),
         ("attack --dataset mine", "pixguard train --db p.db --dataset mine --data-dir DIR"),
@@ -160,6 +164,15 @@ def test_a_name_that_is_none_is_answered_with_one_that_is(
 ) -> None:
     monkeypatch.chdir(with_a_classifier.parent)
     assert hint in run(f"{command} --db p.db", code=2).stderr
+
+
+def test_the_name_that_medmnist_has_for_a_dataset_is_taken_everywhere(
+    with_a_classifier: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(with_a_classifier.parent)
+    assert "small-cnn" in run("models list --dataset octmnist --db p.db").stdout
+    run("report --table 24 --dataset octmnist --db p.db")
+    assert run("attack --dataset octmnist --limit 1 --dry-run --db p.db").stdout.count("oct\n") == 1
 
 
 def test_a_name_of_the_users_own_is_suggested_before_the_known_ones() -> None:
