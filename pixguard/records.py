@@ -160,6 +160,11 @@ class ModelRecord:
     epochs: int
     train_accuracy: float | None = None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether ``latest`` may mean it: trained by pixguard, and no certified vote."""
+        return self.architecture != POLYPHASE_VOTE and "added_from" not in self.hyperparameters
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedAttempt:

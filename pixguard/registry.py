@@ -155,6 +155,6 @@ def near(name: object, names: Iterable[object]) -> list[str]:
     for one in map(str, names):
         known.setdefault(one.lower(), one)
     asked = str(name).lower()
-    found = get_close_matches(asked, known, n=3, cutoff=0.6)
+    found = get_close_matches(asked, known, n=3, cutoff=0.65)
     alike = [SequenceMatcher(None, one, asked).ratio() for one in found]
     return [known[one] for one, ratio in zip(found, alike, strict=True) if ratio > alike[0] - 0.1]

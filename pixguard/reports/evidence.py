@@ -45,7 +45,8 @@ class Study:
     """A study: a classifier on its dataset, and, for attack tables, one attack on it.
 
     ``size`` is that of the images that were judged or attacked, 0 for each image's own, and
-    ``input_size`` that of those that the classifier was trained on.
+    ``input_size`` that of those that the classifier was trained on. ``is_plain``: trained here, no
+    certified vote; ``attacked``: 2 with attempts of the paper's attack on it, 1 with others, or 0.
     """
 
     dataset_id: int
@@ -59,6 +60,8 @@ class Study:
     weights_sha256: str
     created_ms: int
     input_size: int
+    is_plain: bool
+    attacked: int
     attack: AttackPlan | None = None
 
     @property
@@ -130,7 +133,7 @@ class Study:
         return "; ".join(parts)
 
 
-def _study(row: RowValues, counted: str = "") -> Study:
+def _study(row: RowValues, standing: RowValues, counted: str = "") -> Study:
     attack = None
     if "attack_id" in row:
         attack = AttackPlan(
@@ -156,6 +159,8 @@ def _study(row: RowValues, counted: str = "") -> Study:
         weights_sha256=row["weights_sha256"],
         created_ms=row["created_ms"],
         input_size=row["input_size"],
+        is_plain=bool(standing["is_plain"]),
+        attacked=standing["attacked"],
         attack=attack,
     )
 
@@ -171,39 +176,46 @@ class Evidence:
         return fetch(self.engine, make_query("classifiers"))
 
     @cached_property
+    def _standing(self) -> dict[int, RowValues]:
+        return {row["classifier_id"]: row for row in self._classifier_rows}
+
+    def _study(self, row: RowValues, counted: str = "") -> Study:
+        return _study(row, self._standing[row["classifier_id"]], counted)
+
+    @cached_property
     def classifiers(self) -> list[Study]:
         """Every classifier, on the dataset that it was trained on."""
         rows = self._classifier_rows
-        return [_study(row) for row in rows if row["dataset_id"] == row["own_dataset_id"]]
+        return [self._study(row) for row in rows if row["dataset_id"] == row["own_dataset_id"]]
 
     @cached_property
     def judged(self) -> list[Study]:
         """The classifiers whose predictions on clean images are stored."""
-        return [_study(row) for row in self._classifier_rows if row["has_rows"]]
+        return [self._study(row) for row in self._classifier_rows if row["has_rows"]]
 
     @cached_property
     def certified(self) -> list[Study]:
         """The classifiers that gave certificates."""
-        return [_study(row) for row in self._classifier_rows if row["has_certificates"]]
+        return [self._study(row) for row in self._classifier_rows if row["has_certificates"]]
 
     @cached_property
     def attacked(self) -> list[Study]:
         """The classifiers that the paper's attack was run on, once an attack and seed."""
         query = make_query("attack_plans", attack_name=PAPER_ATTACK)
-        return [_study(row, "images attacked") for row in fetch(self.engine, query)]
+        return [self._study(row, "images attacked") for row in fetch(self.engine, query)]
 
     @cached_property
     def denoised(self) -> list[Study]:
         """As :attr:`attacked`, where some successful attempts were denoised."""
         query = make_query("denoised_plans", attack_name=PAPER_ATTACK)
         counted = "successful attempts denoised"
-        return [_study(row, counted) for row in fetch(self.engine, query)]
+        return [self._study(row, counted) for row in fetch(self.engine, query)]
 
     @cached_property
     def searched(self) -> list[Study]:
         """The classifiers that exhaustive search was run on, once a search and seed."""
         query = make_query("attack_plans", attack_name=EXHAUSTIVE)
-        return [_study(row, "images attacked") for row in fetch(self.engine, query)]
+        return [self._study(row, "images attacked") for row in fetch(self.engine, query)]
 
     @cached_property
     def fully_searched(self) -> list[Study]:
@@ -218,7 +230,7 @@ class Evidence:
     def _with_attacks(self, *names: str) -> list[Study]:
         found = self._attacked_pairs.items()
         pairs = {key for key, row in found if not names or any(row[name] for name in names)}
-        studies = map(_study, self._classifier_rows)
+        studies = map(self._study, self._classifier_rows)
         return [c for c in studies if (c.classifier_id, c.dataset_id) in pairs]
 
     @cached_property
@@ -318,13 +330,23 @@ def matching(
 def choose(studies: Sequence[Study], architecture: str | None) -> Study | None:
     """Return the one that a table takes: there, rows never mix two of them.
 
-    Real images come before phantoms, the architecture that the table is about before others, the
-    newest classifier before older ones, and of its attacks the one with most attempts.
+    Real images come before phantoms, the architecture that the table is about before others, what
+    was trained here before certified votes and added models, what was attacked (with the paper's
+    attack first) before what was not, the newest classifier before older ones, and of its attacks
+    the one with most attempts. So tables of one database are about one classifier.
     """
 
     def rank(c: Study) -> tuple[int | bool, ...]:
         plan = (c.attack.images, c.attack.attack_id, -c.attack.seed) if c.attack else ()
         is_wanted = c.architecture == architecture
-        return (not c.is_synthetic, is_wanted, c.created_ms, c.classifier_id, *plan)
+        return (
+            not c.is_synthetic,
+            is_wanted,
+            c.is_plain,
+            c.attacked,
+            c.created_ms,
+            c.classifier_id,
+            *plan,
+        )
 
     return max(studies, key=rank, default=None)

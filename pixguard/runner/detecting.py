@@ -95,7 +95,7 @@ def _attacked_classifier(
     matching = [m for m in known if selector in (LATEST, str(m.id), m.record.architecture)]
     attacked = [m for m in matching if reader.attempt_outcomes(engine, m.id, detector.dataset_id)]
     if attacked:
-        return attacked[-1]
+        return reader.meant(attacked, selector)
     if selector == LATEST:
         return None
     if matching:

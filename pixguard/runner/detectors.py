@@ -1,5 +1,6 @@
 """The detectors that a database knows: which ones are meant, and how they come back to life."""
 
+import shlex
 from collections.abc import Sequence
 
 from sqlalchemy import Engine
@@ -67,8 +68,6 @@ def find_detectors(
     """
     registered = reader.datasets(engine)
     meant = [one for one in registered if one.info.name == registered_name(request.name)]
-    if not meant and not is_named(request.name):
-        raise unknown_dataset(request.name, (one.info.name for one in registered))
     fitting = {
         stored.id
         for stored in meant
@@ -85,6 +84,8 @@ def find_detectors(
                 f"{request.name!r}",
                 f"pixguard detect apply --dataset {stranger.dataset_name} --detector {stranger.id}",
             )
+    if not meant and not is_named(request.name):
+        raise unknown_dataset(request.name, (one.info.name for one in registered))
     if not own:
         raise UsageError(f"no detector of dataset {request.name!r} is registered", command)
     chosen_one = ([m for m in own if str(m.id) in selectors] or own)[-1]
@@ -100,7 +101,9 @@ def find_detectors(
             there = ", ".join(label(m) for m in own)
             raise UsageError(
                 f"no detector {selector!r} is registered for {request.name!r}; there is {there}",
-                suggestion(selector, [*(m.id for m in own), *map(normal_class, own)]),
+                f"{command} --normal {shlex.quote(selector)}"
+                if any(selector == c.name for one in meant for c in one.info.classes)
+                else suggestion(selector, [*(m.id for m in own), *map(normal_class, own)]),
             )
         chosen.update({m.id: m for m in matching})
     return [chosen[number] for number in sorted(chosen)]

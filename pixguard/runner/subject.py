@@ -93,7 +93,7 @@ class Subject:
 
 
 def find_classifier(engine: Engine, request: DatasetRequest, selector: str) -> StoredModel:
-    """Return the classifier that a request means: by default the newest of that dataset.
+    """Return the classifier that a request means: by default the newest that was trained.
 
     Raises:
         UsageError: nothing fits, with the command that would make one.
@@ -112,7 +112,7 @@ def find_classifier(engine: Engine, request: DatasetRequest, selector: str) -> S
     models = [m for m in reader.models(engine, kind="classifier") if m.dataset_id in ids]
     matching = [m for m in models if selector in ("latest", str(m.id), m.record.architecture)]
     if matching:
-        return max(matching, key=lambda m: m.id)
+        return reader.meant(matching, selector)
     wanted = "" if selector == "latest" else f" that is {selector!r}"
     there = ", ".join(f"{m.id} ({m.record.architecture})" for m in models)
     if request.size == NATIVE_SIZE:

@@ -1,6 +1,7 @@
 """Reads datasets, models, images and plans' progress back as records."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +98,27 @@ def dataset(engine: Engine, dataset_id: int) -> StoredDataset:
     return next(one for one in datasets(engine) if one.id == dataset_id)
 
 
+def meant(models: Sequence[StoredModel], selector: str) -> StoredModel:
+    """Return the one of several models, oldest first, that a selector which fits them means.
+
+    ``latest`` is the newest that pixguard trained; never a certified vote or an added classifier
+    where there is a choice.
+
+    Raises:
+        UsageError: there is a choice between such models alone.
+    """
+    plain = [model for model in models if model.record.is_plain]
+    if selector != LATEST or len(models) == 1:
+        return models[-1]
+    if not plain:
+        names = ", ".join(f"{m.id} ({m.record.architecture})" for m in models)
+        raise UsageError(
+            f"{LATEST} means the newest model that was trained here, and there are only {names}",
+            f"`model={models[-1].id}`",
+        )
+    return plain[-1]
+
+
 def find_model(
     engine: Engine,
     selector: str,
@@ -134,7 +156,7 @@ def find_model(
         raise UsageError(
             f"{selector} was trained on several datasets; name one by id: {names}", _LIST
         )
-    return matching[-1]
+    return meant(matching, selector)
 
 
 def image_ids(engine: Engine, dataset_id: int) -> dict[int, int]:

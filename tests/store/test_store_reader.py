@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pixguard.errors import UsageError
+from pixguard.records import POLYPHASE_VOTE
 from pixguard.store import outcomes, reader
 from pixguard.store.engine import open_engine
 from store.store_samples import DATASET, Filled, attack, attempt, model, open_writer
@@ -45,6 +46,29 @@ def test_find_model_by_id_architecture_and_latest(filled: Filled) -> None:
     for wrong in (str(filled.denoiser_id), "dae", "vgg"):
         with pytest.raises(UsageError, match=f"no classifier of dataset oct is called '{wrong}'"):
             find(wrong, "oct")
+
+
+def test_latest_is_no_vote_and_no_added_model_unless_it_is_the_only_one(filled: Filled) -> None:
+    with open_writer(filled.path) as writer:
+        derma = writer.dataset(replace(DATASET, name="derma"))
+        vote = model("1" * 64, POLYPHASE_VOTE)
+        added = replace(model("2" * 64, "theirs"), hyperparameters={"added_from": "theirs.pt"})
+        chest = writer.dataset(replace(DATASET, name="chest"))
+        for record in (vote, added):
+            writer.model(record, filled.dataset_id)
+        only = writer.model(replace(added, weights_sha256="3" * 64), derma)
+        for number, record in enumerate((vote, added)):
+            writer.model(replace(record, weights_sha256=f"{number + 4}" * 64), chest)
+    engine = open_engine(str(filled.path))
+
+    def find(selector: str, dataset_name: str) -> int:
+        return reader.find_model(engine, selector, "classifier", dataset_name=dataset_name).id
+
+    assert find("latest", "oct") == filled.model_id
+    assert find("theirs", "oct") > filled.model_id
+    assert find("latest", "derma") == only
+    with pytest.raises(UsageError, match=r"trained here, and there are only .*theirs"):
+        find("latest", "chest")
 
 
 @pytest.mark.parametrize(

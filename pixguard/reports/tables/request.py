@@ -132,6 +132,7 @@ class TableRequest(Request[TableSpec]):
         remarks = list(notes)
         if not used and self.has_native_data():
             remarks.append("There is data for images attacked at native size: --size native.")
+        remarks += self._others(used, remarks)
         remarks += incomplete_notes(self.evidence, used, self.queries)
         remarks += self._uncounted()
         number = self.spec.number
@@ -160,6 +161,21 @@ class TableRequest(Request[TableSpec]):
         )
         remarks += [f"not run: {command}" for command in table.commands]
         return replace(table, notes=tuple(dict.fromkeys(remarks)))
+
+    def _others(self, used: Sequence[Study], notes: Sequence[str]) -> Iterator[str]:
+        """Yield the rule by which classifiers were taken, where there are others to take."""
+        shown, datasets = {c.classifier_id for c in used}, {c.dataset for c in used}
+        others = sorted(
+            c.classifier_id
+            for c in self.evidence.classifiers
+            if c.dataset in datasets and c.classifier_id not in shown
+        )
+        if others and self.model is None and not any(map(_names_others, notes)):
+            yield (
+                "Classifier: of each dataset the newest that was trained here and attacked; no "
+                "certified vote and no added model unless it is the only one. --model takes "
+                f"another: {', '.join(map(str, others))}."
+            )
 
     def _uncounted(self) -> Iterator[str]:
         """Yield a note on each fitting attack that was begun, but of which nothing counts yet."""
@@ -230,6 +246,10 @@ class TableRequest(Request[TableSpec]):
         }
         if others:
             yield f"There is data for {'; '.join(others.values())} too."
+
+
+def _names_others(note: str) -> bool:
+    return "(--model " in note
 
 
 def rate_cell(

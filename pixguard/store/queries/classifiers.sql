@@ -1,6 +1,7 @@
 -- Every classifier with the dataset that it was trained on, and with the same images at native size
 -- (size 0) where it has judged those; the candidates that a table about classification chooses
--- from. has_rows tells whether its clean predictions were stored, has_certificates whether it gave
+-- from. is_plain tells whether it was trained here and is no certified vote; attacked is 2 with
+-- attempts of the paper's attack, 1 with others. has_rows tells whether its clean predictions were stored, has_certificates whether it gave
 -- certificates.
 WITH native AS (
     SELECT p.model_id, i.dataset_id
@@ -24,6 +25,18 @@ SELECT
     m.created_ms,
     m.dataset_id AS own_dataset_id,
     o.size AS input_size,
+    CASE WHEN m.architecture = 'polyphase-vote' OR m.hyperparameters LIKE '%"added_from"%'
+        THEN 0 ELSE 1 END AS is_plain,
+    CASE
+        WHEN EXISTS (
+            SELECT 1
+            FROM attack a
+            CROSS JOIN attempt t
+            WHERE a.name = 'differential-evolution' AND t.model_id = m.id AND t.attack_id = a.id
+        ) THEN 2
+        WHEN EXISTS (SELECT 1 FROM attempt t WHERE t.model_id = m.id) THEN 1
+        ELSE 0
+    END AS attacked,
     CASE WHEN d.id <> m.dataset_id OR EXISTS (SELECT 1 FROM prediction p WHERE p.model_id = m.id)
         THEN 1 ELSE 0 END AS has_rows,
     CASE WHEN EXISTS (SELECT 1 FROM certificate c WHERE c.model_id = m.id)
