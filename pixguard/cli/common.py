@@ -14,9 +14,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from pixguard.cli.mistakes import told_of
-from pixguard.cli.speech import speech
+from pixguard.cli.speech import one_command, speech
 from pixguard.cli.wording import as_flags, with_database
-from pixguard.errors import EXIT_SOME_FAILED, InterruptedRunError, PixguardError, UsageError
+from pixguard.errors import EXIT_SOME_FAILED, PixguardError, UsageError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -130,26 +130,35 @@ class PixguardGroup(TyperGroup):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command line; never a traceback unless ``--debug``."""
-        arguments = list(kwargs.get("args") or (args[0] if args and args[0] else sys.argv[1:]))
-        as_json, debug = "--json" in arguments, "--debug" in arguments
+        typed = list(kwargs.get("args") or (args[0] if args and args[0] else sys.argv[1:]))
         kwargs["standalone_mode"] = False  # errors are reported here
-        try:
-            result = super().main(*args, **kwargs)
-            code = result if isinstance(result, int) else 0
-        except KeyboardInterrupt:
-            code = _report(InterruptedRunError("interrupted"), as_json)
-        except Exception as error:
-            if type(error).__name__ == "NoArgsIsHelpError":
-                typer.echo(str(error), nl=False)  # what Rich has not printed already
-                sys.exit(UsageError.exit_code)
-            if debug or speech().verbose:
-                traceback.print_exc()
-            told = told_of(error)
-            expected = isinstance(error, PixguardError)
-            speech().log_error(told.message if expected else traceback.format_exc())
-            told.hint = with_database(told.hint, self, _typed_database(arguments))
-            code = _report(told, as_json)
+        with one_command():
+            try:
+                result = super().main(*args, **kwargs)
+                code = result if isinstance(result, int) else 0
+            except (Exception, KeyboardInterrupt) as error:
+                code = self._tell(error, typed)
         sys.exit(code)
+
+    def _tell(self, error: Exception | KeyboardInterrupt, typed: list[str]) -> int:
+        """Report an error, and return the exit code for it."""
+        if type(error).__name__ == "NoArgsIsHelpError":
+            typer.echo(str(error), nl=False)  # what Rich has not printed already
+            return UsageError.exit_code
+        if "--debug" in typed or speech().verbose:
+            traceback.print_exc()
+        told = told_of(error)
+        expected = isinstance(error, PixguardError)
+        speech().log_error(told.message if expected else traceback.format_exc())
+        message = as_flags(told.message)
+        hint = as_flags(with_database(told.hint, self, _typed_database(typed)))
+        if "--json" in typed:
+            print_json({"error": {"kind": told.kind, "message": message, "hint": hint}})
+        else:
+            typer.echo(f"pixguard: {message}", err=True)
+            if hint:
+                typer.echo(f"  next: {hint}", err=True)
+        return told.exit_code
 
 
 def _typed_database(arguments: list[str]) -> str | None:
@@ -160,15 +169,3 @@ def _typed_database(arguments: list[str]) -> str | None:
         if word.startswith("--db="):
             return word.removeprefix("--db=")
     return None
-
-
-def _report(error: PixguardError, as_json: bool) -> int:
-    """Tell an error, and return the exit code for it."""
-    message, hint = as_flags(error.message), as_flags(error.hint)
-    if as_json:
-        print_json({"error": {"kind": error.kind, "message": message, "hint": hint}})
-    else:
-        typer.echo(f"pixguard: {message}", err=True)
-        if hint:
-            typer.echo(f"  next: {hint}", err=True)
-    return error.exit_code

@@ -3,16 +3,18 @@
 import re
 from typing import Any, Literal, get_args, get_origin
 
-from pixguard.errors import PixguardError, UsageError
+from pixguard.errors import InterruptedRunError, PixguardError, UsageError
 from pixguard.registry import near, unknown
 
 KINDS = {int: "an integer", float: "a number", bool: "true or false"}
 
 
-def told_of(error: Exception) -> PixguardError:
+def told_of(error: Exception | KeyboardInterrupt) -> PixguardError:
     """Return any error as one that tells what to do."""
     if isinstance(error, PixguardError):
         return error
+    if isinstance(error, KeyboardInterrupt):
+        return InterruptedRunError("interrupted")
     if hasattr(error, "format_message"):  # Typer's
         return usage_error(error)
     if isinstance(error, OSError) and error.filename is not None:

@@ -67,6 +67,16 @@ def speech() -> Speech:
 
 
 @contextmanager
+def one_command() -> Iterator[None]:
+    """Forget at the end what a command was to say, also after an error."""
+    before = _SPEECH.get()
+    try:
+        yield
+    finally:
+        _SPEECH.set(before)
+
+
+@contextmanager
 def speaking(chosen: Speech) -> Iterator[None]:
     """Let a command say as much as was asked for; what libraries log goes to stderr if verbose.
 

@@ -121,7 +121,11 @@ def find_classifier(engine: Engine, request: DatasetRequest, selector: str) -> S
         hint = f"pixguard certify train --dataset {request.name}"
     elif models:
         guess = near(selector, {m.record.architecture for m in models})
-        hint = f"did you mean `model={guess[0]}`?" if guess else "`model=ID`, or leave it out"
+        hint = (
+            f"did you mean `model={guess[0]}`?"
+            if guess
+            else f"pixguard models list --dataset {request.name}"
+        )
     else:
         hint = _way_to_train(request)
     raise UsageError(
