@@ -22,7 +22,7 @@ class Pace:
 
     def __init__(self, title: str, total: int, unit: str) -> None:
         self.title, self.total, self.unit = title, total, unit
-        self.done, self.note = 0, ""
+        self.done, self.note, self.is_over = 0, "", False
         self._started = time.monotonic()
         self._first_done: int | None = None
         self._end: float | None = None
@@ -50,7 +50,7 @@ class Pace:
     @property
     def left(self) -> str:
         """How long it still takes, in words; empty where nothing is known, or it is over."""
-        if self._end is None or self.done >= self.total:
+        if self._end is None or self.is_over or self.done >= self.total:
             return ""
         seconds = max(0.0, self._end - time.monotonic())
         return f"{'at most' if self._at_most else 'about'} {human_duration(seconds)} left"
@@ -120,10 +120,9 @@ class TerminalDisplay:
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
-        """Show on a terminal that something is going on, until there is something else to show."""
+        """Show on a terminal that something is going on, until there is a bar to show it."""
         if self.console.is_terminal and not self._speech.quiet:
-            spinner = Spinner("dots", what)
-            self._status = Live(spinner, console=self.console, transient=True)
+            self._status = Live(Spinner("dots", what), console=self.console, transient=True)
             self._status.start(refresh=True)
         try:
             yield
@@ -145,10 +144,12 @@ class TerminalDisplay:
             return
         with Live(Bar(pace), console=self.console, refresh_per_second=4):
             yield _Shown(pace, self._speech.log)
+            pace.is_over = True  # perhaps before its total: what stops early leaves nothing
 
     def say(self, message: str) -> None:
         """Print one line to stderr."""
-        self._end_waiting()
+        if self._status is not None:  # what was waited for is there; more is to come
+            self._status.update(Spinner("dots", "preparing"))
         self._line(as_flags(message))
 
     def _line(self, text: str) -> None:

@@ -196,7 +196,7 @@ def _why(last: EpochRecord) -> str:
         return "the validation loss no longer falls"
     return (
         f"training accuracy {last.train_accuracy:.1%} and validation accuracy "
-        f"{last.val_accuracy:.1%} are what was asked for"
+        f"{last.val_accuracy:.1%} are high enough"
     )
 
 

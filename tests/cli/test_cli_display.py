@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from rich.console import Console
 
 from pixguard.attacks.registry import ATTACKS
@@ -146,6 +147,29 @@ def test_while_pytorch_is_loaded_a_terminal_shows_it(monkeypatch: pytest.MonkeyP
             progress.update(3)
     assert stream.getvalue().count("here it is") == 1
     assert "3/3 things" in stream.getvalue()
+
+
+def test_a_bar_that_ends_before_its_total_leaves_no_time_behind(
+    monkeypatch: pytest.MonkeyPatch, clock: list[float]
+) -> None:
+    stream = Terminal()
+    monkeypatch.setattr("sys.stderr", stream)
+    with TerminalDisplay(Speech()).track("training", 100, "batches") as progress:
+        progress.update(0)
+        clock[0] = 10
+        progress.update(50)
+    assert stream.getvalue().rpartition("50/100 batches")[2].strip().startswith("10 s")
+    assert "left" not in stream.getvalue().rpartition("50/100 batches")[2]
+
+
+def test_the_map_of_every_pixel_shows_how_far_it_is() -> None:
+    for number in range(40):
+        path = Path("images", ("dark", "light")[number % 2], f"{number}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), 20 + number + 150 * (number % 2)).save(path)
+    run("train --dataset mine --data-dir images --size 8 --model small-cnn --epochs 3")
+    told = run("report --figure vulnerability --out map.svg").stderr
+    assert re.search(r"trying every pixel of image \d+: 16,384/16,384 candidates", told)
 
 
 def test_early_stopping_says_so() -> None:
