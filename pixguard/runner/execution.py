@@ -171,6 +171,25 @@ def _scheduler(
     )
 
 
+class _Budget:
+    """How many candidates are left at most: an attempt that succeeds gives back what it spared."""
+
+    def __init__(self, search: Search, subject: Subject, todo: Sequence[PlannedAttempt]) -> None:
+        shape = subject.dataset.shape
+        self._most = {a.key: search.most_queries(*shape(a.image_index)) for a in todo}
+        self._step = search.candidates_per_step
+        self._left = sum(self._most.values())
+
+    def end(self, outcome: Outcome) -> None:
+        """Take the end of an attempt; the step in which it ended was asked whole."""
+        most = self._most[outcome.job.key]
+        self._left -= most - min(most, -(-outcome.queries // self._step) * self._step)
+
+    def left(self, asked: int) -> int:
+        """Return how many may still be asked for, of which ``asked`` were."""
+        return max(0, self._left - asked)
+
+
 class _Results:
     """Stores outcomes as they come, and counts them."""
 
@@ -258,6 +277,7 @@ def carry_out(
     say, used, asked_before = _once(session.display.say), dict[str, str](), 0
     title = f"attacking, {settings.pixels} pixel{'s' if settings.pixels > 1 else ''}"
     started, done = time.monotonic(), len(plan.done)
+    budget = _Budget(search, subject, plan.todo)
     with session.display.track(title, len(plan.attempts), "attempts") as progress:
         asked = 0
 
@@ -267,7 +287,8 @@ def carry_out(
             asked = asked_before + asked_of_shape
             rate = asked / (time.monotonic() - started)
             note = f"{results.beginning} succeeded, " if results.beginning.attempts else ""
-            progress.update(done + results.ended, f"{note}{rate:,.0f} candidates/s")
+            most_s = budget.left(asked) / rate if rate else None
+            progress.update(done + results.ended, f"{note}{rate:,.0f} candidates/s", most_s)
             writer.flush_if_due()
 
         progress.update(done)
@@ -283,6 +304,7 @@ def carry_out(
             with memory_hint(evaluator):
                 for outcome in scheduler.run(jobs, session.stop, tell):
                     results.take(outcome, evaluator)
+                    budget.end(outcome)
     writer.close_plan(plan_id)
     return {
         **results.counts,
