@@ -15,6 +15,8 @@ BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, INK, GREY, PALE = "#CC79A7", "#56B4E9", "#222222", "#767676", "#DDDDDD"
 PALETTE = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
 """Okabe and Ito's colours, which people of every colour vision tell apart, in the order of use."""
+LINES = ("-", "--", ":", "-.")
+"""Kinds of lines, for more lines than colours."""
 
 COLUMN_INCHES, PAGE_INCHES = 3.5, 7.1
 """The width of a column and of a page of text in print."""
@@ -53,6 +55,8 @@ STYLE: Mapping[str, Any] = {
     "text.parse_math": False,
     # Labels stay text in an SVG: to be searched, copied, and read aloud.
     "svg.fonttype": "none",
+    # And in a PDF: TrueType, which publishers take, in place of Type 3.
+    "pdf.fonttype": 42,
 }
 """Settings of matplotlib under which every figure is drawn and saved."""
 
