@@ -126,14 +126,6 @@ def _matrix(
     for place in range(1, len(labels)):
         axes.axhline(place - 0.5, color=GREY, linewidth=0.25)
         axes.axvline(place - 0.5, color=GREY, linewidth=0.25)
-    axes.plot(
-        [-0.5, len(labels) - 0.5],
-        [-0.5, len(labels) - 0.5],
-        color=GREY,
-        linewidth=0.4,
-        linestyle=(0, (3, 3)),
-        zorder=0,
-    )
     places = range(len(labels))
     axes.set_xticks(
         places,

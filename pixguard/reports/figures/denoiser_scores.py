@@ -27,7 +27,7 @@ from pixguard.reports.querying import RowValues
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ROW_INCHES, ACROSS = 0.24, 3
+ROW_INCHES, ACROSS = 0.17, 3
 NOTES = (
     RUNS_NOTE,
     "For each number of pixels one attack: the paper's where its successes were denoised and "
@@ -54,7 +54,7 @@ def draw(request: FigureRequest) -> Drawing:
         names |= {row["denoiser_id"]: row["denoiser"] for row in rows}
     shown = list(names.values())
     labels = {i: n if shown.count(n) == 1 else f"{n} #{i}" for i, n in names.items()}
-    metrics = [m for m in METRICS.names() if any(r[m] is not None for _, rs in groups for r in rs)]
+    metrics = [m for m in METRICS.names if any(r[m] is not None for _, rs in groups for r in rs)]
     down = -(-(len(metrics) + 1) // ACROSS)
     lines = len(labels) * (len(groups) + 0.6)
     figure = new_figure(PAGE_INCHES, 0.8 + down * (0.75 + ROW_INCHES * max(4, lines)))
@@ -130,7 +130,11 @@ def _panel(
     unit = ", dB" if metric == "psnr" else ""
     axes.set_title(f"{metric.upper()}{unit} ({better} is better)", loc="left")
     axes.grid(axis="x")
-    axes.locator_params(axis="x", nbins=4)
+    values = [float(row[metric]) for _, rows in groups for row in rows if row[metric] is not None]
+    if metric == "mse" and min(values) > 0:
+        axes.set_xscale("log")
+    else:
+        axes.locator_params(axis="x", nbins=4)
 
 
 def _legend(axes: "Axes", groups: Sequence[Group], labels: dict[int, str]) -> None:

@@ -89,7 +89,7 @@ def another_attack(runs: Sequence[Study]) -> str:
     """Return the command that runs an attack that was not run yet, with the pixels of the first."""
     first = runs[0]
     done = {plan_of(run).name for run in runs}
-    name = next((n for n in ATTACKS.names() if n not in done), PAPER_ATTACK)
+    name = next((e.name for e in ATTACKS if not e.complete and e.name not in done), PAPER_ATTACK)
     return commands.attack(first.dataset, plan_of(first).pixels, first.classifier_id, name)
 
 

@@ -1,13 +1,14 @@
 """Figure ``success-pixels``: the success rate of attacks against the number of changed pixels."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from pixguard.reports import commands
 from pixguard.reports.evidence import Study
 from pixguard.reports.figures.drawing import Drawing
 from pixguard.reports.figures.kind import FigureKind
-from pixguard.reports.figures.request import FigureRequest, FigureSpec
+from pixguard.reports.figures.request import FigureRequest, FigureSpec, pixels_text
 from pixguard.reports.figures.runs import RUNS_NOTE, attack_runs, by_pixels, labels_of, plan_of
 from pixguard.reports.figures.style import COLUMN_INCHES, LINES, PALETTE, new_figure, wrapped
 from pixguard.statistics import wilson_interval
@@ -36,7 +37,7 @@ def draw(request: FigureRequest) -> Drawing:
     figure = new_figure(COLUMN_INCHES, 3.4 + 0.17 * len(lines))
     axes = figure.subplots()
     numbers = list(by_pixels(runs))
-    step = min(b - a for a, b in zip(numbers, numbers[1:], strict=False))
+    step = min(b - a for a, b in pairwise(numbers))
     spread = 0.06 * step
     for order, (name, own) in enumerate(lines.items()):
         _line(axes, order, (order - (len(lines) - 1) / 2) * spread, wrapped(name, 40), own)
@@ -56,7 +57,7 @@ def _runs(request: FigureRequest) -> list[Study]:
     if len(numbers) < 2:
         first, other = runs[0], 2 if numbers == [1] else 1
         command = commands.attack(first.dataset, other, first.classifier_id, plan_of(first).name)
-        raise request.not_run(command, f"all attempts change {numbers[0]} pixel(s)")
+        raise request.not_run(command, f"all attempts change {pixels_text(numbers[0])}")
     return runs
 
 

@@ -133,10 +133,11 @@ def detector_caption(chosen: Sequence[RowValues]) -> tuple[str, ...]:
 
 def _training(row: RowValues) -> str:
     trained = json.loads(row["hyperparameters"])
+    options = options_text(row["architecture"], trained)
     return (
-        f"{detector_name(row)} (weights {row['weights_sha256'][:8]}): normal class {trained['normal']}, "
-        f"{trained['training_images']} training images, {trained['epochs']} epochs"
-        f"{options_text(row['architecture'], trained)}, seed {trained['seed']}"
+        f"{detector_name(row)} (weights {row['weights_sha256'][:8]}): "
+        f"normal class {trained['normal']}, {trained['training_images']} training images, "
+        f"{trained['epochs']} epochs{options}, seed {trained['seed']}"
     )
 
 
