@@ -118,6 +118,7 @@ def _upset(part: "SubFigure", overlap: Overlap) -> None:
         bars.annotate(
             f"{n}", (place, n), (0, 1.5), textcoords="offset points", ha="center", fontsize=7
         )
+    bars.set_ylim(0, 1.2 * max(images))
     bars.set_ylabel("images")
     bars.set_xticks([])
     bars.set_xlim(-0.6, max(5, len(columns)) - 0.4)

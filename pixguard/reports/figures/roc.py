@@ -29,13 +29,15 @@ from pixguard.reports.tables.detection import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+FEWEST_IMAGES = 10
+"""Attacked images that a curve takes: of fewer it is a few steps that say nothing."""
 NOTES = (
     "Each point of a curve is a threshold on the detector's score: up, the share of the images to "
     "find that reach it; right, that of the compared ones. Dot: the detector's own threshold. "
     "Dashes: guessing. Legend: area under the curve (ties count half); images to find / compared.",
     "Left: clean test images of the other classes, compared with the normal class. Right: "
     "successful non-targeted attempts on the bare classifier, first repeat, on test images, "
-    "compared with the same images before.",
+    f"compared with the same images before; those with {FEWEST_IMAGES} images or more.",
 )
 
 
@@ -55,6 +57,12 @@ class Curve:
         steps = zip(self.compared, self.compared[1:], self.found, self.found[1:], strict=False)
         return sum((right - left) * (low + high) / 2 for left, right, low, high in steps)
 
+    @property
+    def legend(self) -> str:
+        """What it is, its area, and the numbers of images."""
+        find, compare = self.images
+        return wrapped(f"{self.label}: AUC {self.area:.3f} ({find} / {compare})", 46)
+
 
 def draw(request: FigureRequest) -> Drawing:
     """Return the figure: other classes on the left, attacked images on the right.
@@ -71,9 +79,8 @@ def draw(request: FigureRequest) -> Drawing:
         raise request.not_run(command, "no images to find and to compare were scored")
     panels = [("other classes", others), ("attacked images", attacked)]
     shown = [(title, curves) for title, curves in panels if curves]
-    lines = max(curve.label.count("\n") + 1 for curve in [*others, *attacked])
-    most = max(len(curves) for _, curves in shown)
-    figure = new_figure(PAGE_INCHES * len(shown) / 2, 3.6 + 0.16 * lines * most)
+    lines = max(sum(c.legend.count("\n") + 1 for c in curves) for _, curves in shown)
+    figure = new_figure(PAGE_INCHES * len(shown) / 2, 4.3 + 0.15 * lines)
     for axes, (title, curves) in zip(
         figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True
     ):
@@ -127,7 +134,7 @@ def _attacked(request: FigureRequest, detector: RowValues) -> list[Curve]:
             f"{run['seed']}, {run['classifier']} #{run['classifier_id']}"
         )
         curve = curve_of(label, rows)
-        found += [curve] if curve else []
+        found += [curve] if curve and curve.images[0] >= FEWEST_IMAGES else []
     return found
 
 
@@ -156,10 +163,8 @@ def _panel(axes: "Axes", title: str, curves: Sequence[Curve]) -> None:
     axes.plot([0, 100], [0, 100], color=GREY, linewidth=0.7, linestyle=(0, (4, 3)))
     for order, curve in enumerate(curves):
         color, line = PALETTE[order % len(PALETTE)], LINES[order // len(PALETTE) % len(LINES)]
-        find, compare = curve.images
-        label = wrapped(f"{curve.label}: AUC {curve.area:.3f} ({find} / {compare})", 46)
         right, up = ([100 * share for share in side] for side in (curve.compared, curve.found))
-        axes.plot(right, up, line, color=color, label=label, clip_on=False)
+        axes.plot(right, up, line, color=color, label=curve.legend, clip_on=False)
         axes.plot(
             100 * curve.own[0], 100 * curve.own[1], "o", color=color, markersize=4, clip_on=False
         )

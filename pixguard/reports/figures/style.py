@@ -95,6 +95,11 @@ def new_figure(width: float, height: float, *, square: bool = False) -> "Figure"
     return figure
 
 
+def top_of(share: float) -> float:
+    """Return where an axis of percent ends that must hold a share in [0, 1]: at most at 100."""
+    return min(100.0, 10.0 * (int(10 * share) + 1))
+
+
 def frame(axes: "Axes") -> None:
     """Draw all four sides of an image's frame."""
     for spine in axes.spines.values():

@@ -10,17 +10,24 @@ from pixguard.reports.figures.drawing import Drawing
 from pixguard.reports.figures.kind import FigureKind
 from pixguard.reports.figures.request import FigureRequest, FigureSpec, pixels_text
 from pixguard.reports.figures.runs import RUNS_NOTE, attack_runs, by_pixels, labels_of, plan_of
-from pixguard.reports.figures.style import COLUMN_INCHES, LINES, PALETTE, new_figure, wrapped
-from pixguard.statistics import wilson_interval
+from pixguard.reports.figures.style import (
+    COLUMN_INCHES,
+    LINES,
+    PALETTE,
+    new_figure,
+    top_of,
+    wrapped,
+)
+from pixguard.reports.figures.success_queries import interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 NOTES = (
     RUNS_NOTE,
-    "Mark: share of the attacked images whose decision changed; bar: 95 % Wilson interval; beside "
-    "it the number of attacked images. A line joins the same attack with the same settings; its "
-    "runs may have attacked different images.",
+    "Mark: share of the attacked images whose decision changed; bar: 95 % Wilson interval; n: "
+    "attacked images, by number of pixels where they differ. A line joins the same attack with "
+    "the same settings; its runs may have attacked different images.",
 )
 
 
@@ -40,10 +47,10 @@ def draw(request: FigureRequest) -> Drawing:
     step = min(b - a for a, b in pairwise(numbers))
     spread = 0.06 * step
     for order, (name, own) in enumerate(lines.items()):
-        _line(axes, order, (order - (len(lines) - 1) / 2) * spread, wrapped(name, 40), own)
+        _line(axes, order, (order - (len(lines) - 1) / 2) * spread, _label(name, own), own)
     axes.set_xticks(numbers, map(str, numbers))
     axes.set_xlim(numbers[0] - 0.4 * step, numbers[-1] + 0.4 * step)
-    axes.set_ylim(0, 100)
+    axes.set_ylim(0, top_of(max(interval(plan_of(run).successes, run)[1] for run in runs)))
     axes.grid(axis="y")
     axes.set_xlabel("changed pixels")
     axes.set_ylabel("success rate (% of attacked images)")
@@ -66,18 +73,20 @@ def _line(axes: "Axes", order: int, offset: float, label: str, runs: Sequence[St
     at = [plan_of(run).pixels + offset for run in runs]
     rates = [100 * plan_of(run).successes / plan_of(run).images for run in runs]
     axes.plot(at, rates, line, marker="osD^vP"[order % 6], markersize=4, color=color, label=label)
-    for run, x, rate in zip(runs, at, rates, strict=True):
-        plan = plan_of(run)
-        low, high = wilson_interval(plan.successes, plan.images) or (0.0, 1.0)
-        axes.plot([x, x], [100 * low, 100 * high], color=color, linewidth=0.8)
-        axes.annotate(
-            f"{plan.images}",
-            (x, rate),
-            xytext=(4, 2),
-            textcoords="offset points",
-            fontsize=6,
+    for run, x in zip(runs, at, strict=True):
+        axes.plot(
+            [x, x],
+            [100 * end for end in interval(plan_of(run).successes, run)],
             color=color,
+            linewidth=0.8,
         )
+
+
+def _label(name: str, runs: Sequence[Study]) -> str:
+    """Return an attack's name with the number of images at each number of pixels."""
+    counts = [plan_of(run).images for run in runs]
+    counts = counts[:1] if len(set(counts)) == 1 else counts
+    return wrapped(f"{name} (n = {', '.join(map(str, counts))})", 40)
 
 
 FIGURE = FigureKind(

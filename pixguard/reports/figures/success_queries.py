@@ -15,7 +15,14 @@ from pixguard.reports.figures.runs import (
     labels_of,
     plan_of,
 )
-from pixguard.reports.figures.style import COLUMN_INCHES, LINES, PALETTE, new_figure, wrapped
+from pixguard.reports.figures.style import (
+    COLUMN_INCHES,
+    LINES,
+    PALETTE,
+    new_figure,
+    top_of,
+    wrapped,
+)
 from pixguard.reports.querying import RowValues
 from pixguard.statistics import wilson_interval
 
@@ -53,10 +60,17 @@ def draw(request: FigureRequest) -> Drawing:
     for axes, (pixels, own) in zip(every, panels.items(), strict=False):
         curves = [request.fetch("success_queries", **run.attempts) for run in own]
         _panel(axes, changed(pixels), [names[id(run)] for run in own], own, curves)
+    highest = max(interval(plan_of(run).successes, run)[1] for run in runs)
+    every[0].set_ylim(0, top_of(highest))
     for axes in every[len(panels) :]:
         axes.set_visible(False)
     notes = [*NOTES, BAND_NOTE] if min(map(len, panels.values())) <= MOST_BANDS else NOTES
     return request.finish(figure, runs, notes)
+
+
+def interval(successes: int, run: Study) -> tuple[float, float]:
+    """Return the Wilson interval of so many successes of a run's attempts."""
+    return wilson_interval(successes, plan_of(run).images) or (0.0, 1.0)
 
 
 def _panel(
@@ -77,13 +91,12 @@ def _panel(
         shares = [100 * count / plan.images for count in counts]
         axes.plot(queries, shares, line, drawstyle="steps-post", color=color, label=label)
         if len(runs) <= MOST_BANDS:
-            ends = [wilson_interval(count, plan.images) or (0.0, 1.0) for count in counts]
+            ends = [interval(count, run) for count in counts]
             low, high = ([100 * end for end in side] for side in zip(*ends, strict=True))
             axes.fill_between(queries, low, high, step="post", color=color, alpha=0.13, linewidth=0)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda value, position: f"{value:,.0f}")
     axes.set_xlim(left=1)
-    axes.set_ylim(0, 100)
     axes.grid()
     axes.tick_params(labelbottom=True, labelleft=True)
     axes.set_xlabel("queries (logarithmic)")
