@@ -31,10 +31,12 @@ def draw(request: FigureRequest) -> Drawing:
     Raises:
         NotRunError: there are no certificates.
     """
+    from matplotlib.ticker import MaxNLocator
+
     studies = _certified(request)
     figure = new_figure(COLUMN_INCHES, 3.3 + 0.17 * len(studies))
     axes = figure.subplots()
-    used = []
+    used, last = [], 0
     for study in studies:
         rows = request.fetch("certified_accuracy", classifier_id=study.classifier_id)
         for method in dict.fromkeys(row["method"] for row in rows):
@@ -42,12 +44,11 @@ def draw(request: FigureRequest) -> Drawing:
             images = sum(int(r["images"]) for r in rows if r["method"] == method)
             label = study.classifier
             label += f", {method}" if method != study.architecture else ""
-            _curve(axes, len(axes.lines), label, correct, images)
+            last = max(last, _curve(axes, len(axes.lines), label, correct, images))
             used.append(study)
-    last = max(line.get_xdata()[-1] for line in axes.lines)  # type: ignore[index]
     axes.set_xlim(0, last)
     axes.set_ylim(0, 100)
-    axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[attr-defined]
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid()
     axes.set_xlabel("changed pixels (certified radius)")
     axes.set_ylabel("certified accuracy (% of images)")
@@ -68,8 +69,8 @@ def _certified(request: FigureRequest) -> list[Study]:
     return [study for study in pool if study.dataset_id == best.dataset_id]
 
 
-def _curve(axes: "Axes", order: int, label: str, correct: Mapping[int, int], images: int) -> None:
-    """Draw the share of ``images`` that are right with a radius of k or more, for every k."""
+def _curve(axes: "Axes", order: int, label: str, correct: Mapping[int, int], images: int) -> int:
+    """Draw the share of ``images`` that are right with a radius of k or more; return the last k."""
     last = max(correct) + 1
     counts = [sum(n for radius, n in correct.items() if radius >= k) for k in range(last + 1)]
     ends: Sequence[tuple[float, float]] = [
@@ -87,6 +88,7 @@ def _curve(axes: "Axes", order: int, label: str, correct: Mapping[int, int], ima
         color=color,
         label=wrapped(f"{label}: {images} images", 44),
     )
+    return last
 
 
 FIGURE = FigureKind(
