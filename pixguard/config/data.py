@@ -9,6 +9,7 @@ from pixguard.errors import UsageError
 from pixguard.records import NATIVE, NATIVE_SIZE, SplitScheme
 
 AttackAt = Literal["input", "native"]
+Channels = Literal["auto", "gray", "rgb"]
 
 SIDES = (8, 2048)
 """The least and the greatest side that images are loaded at, in pixels."""
@@ -33,6 +34,7 @@ class DatasetSettings(Settings):
     split_seed: int = 0
     phantom_images: int = 2000
     skip_bad: bool = False
+    channels: Channels = "auto"
 
 
 def parse_size(value: Any) -> int:
@@ -91,6 +93,11 @@ class TrainingRequest(DatasetRequest):
         flag="--images",
     )
     skip_bad: bool = setting(False, "Leave unreadable images out instead of stopping.")
+    channels: Channels | None = setting(
+        None,
+        "Read images of your own as gray or as RGB. Default: gray where no pixel is coloured, RGB "
+        "where all files are in colour; a mixture is refused.",
+    )
 
     def settings(self) -> DatasetSettings:
         """Return the settings with the defaults where nothing is said."""
@@ -101,6 +108,6 @@ class TrainingRequest(DatasetRequest):
     @property
     def chosen(self) -> dict[str, Any]:
         """What is said beyond where the images are, as :class:`DatasetSettings` name it."""
-        said = {"split": self.split, "phantom_images": self.phantom_images}
-        said["skip_bad"] = self.skip_bad or None
+        said: dict[str, Any] = {"split": self.split, "phantom_images": self.phantom_images}
+        said |= {"skip_bad": self.skip_bad or None, "channels": self.channels}
         return {name: value for name, value in said.items() if value is not None}

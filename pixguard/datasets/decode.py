@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pixguard.datasets.base import Images
 from pixguard.datasets.files import UnreadableFileError
@@ -19,6 +19,9 @@ _FORMATS = ("JPEG", "PNG", "TIFF", "BMP")
 _MIN_SIDE = 8
 _MAX_PIXELS = 1 << 26
 _TIFF_BITS_PER_SAMPLE = 258
+_ORIENTATION_TAG = 274
+_SIDEWAYS = (5, 6, 7, 8)
+"""EXIF orientations that swap height and width."""
 _MODE_PROBLEMS = {
     "1": "has 1 bit a pixel",
     "P": "has a palette",
@@ -42,11 +45,16 @@ class BadImageError(UnreadableFileError):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What an image file says of itself; sides in pixels."""
+    """What an image file says of itself; sides in pixels, as it is to be looked at.
+
+    ``is_rgb``: it has three channels, which may be equal; ``is_turned``: its EXIF orientation
+    turns or mirrors what is stored.
+    """
 
     height: int
     width: int
-    is_colour: bool
+    is_rgb: bool
+    is_turned: bool = False
 
 
 def inspect(data: bytes, other_modes: Collection[str] = ()) -> Header:
@@ -69,16 +77,30 @@ def inspect(data: bytes, other_modes: Collection[str] = ()) -> Header:
         except _DAMAGE as error:
             raise BadImageError(f"is truncated or damaged ({error})") from error
     _check_opaque(image)
-    return Header(image.height, image.width, image.mode != "L")
+    orientation = _orientation(image)
+    height, width = image.height, image.width
+    if orientation in _SIDEWAYS:
+        height, width = width, height
+    return Header(height, width, image.mode != "L", orientation != 1)
+
+
+def is_coloured(data: bytes) -> bool:
+    """Tell whether an image file has a pixel whose channels differ.
+
+    Raises:
+        BadImageError: the file is damaged.
+    """
+    pixels = decode(data, NATIVE_SIZE, 3)
+    return bool((pixels != pixels[..., :1]).any())
 
 
 def decode(data: bytes, size: int, channels: int) -> Images:
     """Return the uint8 pixels (size, size, channels) of an image file.
 
-    At :data:`pixguard.records.NATIVE_SIZE` they are (H, W, channels), those of the file. Else other
-    sizes are resized to the square by Pillow's antialiasing bicubic filter, whatever their
-    proportions; a grayscale image among colour ones has three equal channels, and a colour image
-    among grayscale ones its luma (ITU-R BT.601).
+    They are turned as the file's EXIF orientation says. At :data:`pixguard.records.NATIVE_SIZE`
+    they are (H, W, channels), those of the file. Else other sizes are resized to the square by
+    Pillow's antialiasing bicubic filter, whatever their proportions; a grayscale image among colour
+    ones has three equal channels, and a colour image among grayscale ones its luma (ITU-R BT.601).
 
     Raises:
         BadImageError: the file is damaged.
@@ -86,6 +108,8 @@ def decode(data: bytes, size: int, channels: int) -> Images:
     image = _open(data)
     mode = "RGB" if channels == 3 else "L"
     try:
+        if _orientation(image) != 1:
+            image = ImageOps.exif_transpose(image)
         converted = image if image.mode == mode else image.convert(mode)
         if size != NATIVE_SIZE and converted.size != (size, size):
             converted = converted.resize((size, size), Image.Resampling.BICUBIC)
@@ -106,6 +130,17 @@ class BadFilesError(DataError):
         self.bad = tuple(bad)
         lines = "\n".join(f"  {path}: {reason}" for path, reason in bad)
         super().__init__(f"{location}: {len(bad)} of its files cannot be used\n{lines}", hint)
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 to 8; 1, upright, where there is none that makes sense."""
+    if image.format not in ("JPEG", "TIFF"):  # of a PNG file, Pillow would decode the pixels
+        return 1
+    try:
+        found = image.getexif().get(_ORIENTATION_TAG, 1)
+    except _DAMAGE:  # the pixels are sound without it
+        return 1
+    return found if found in range(1, 9) else 1
 
 
 def _open(data: bytes) -> Image.Image:

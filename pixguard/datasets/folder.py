@@ -2,7 +2,8 @@
 
 import warnings
 import zlib
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +14,12 @@ from pixguard.config import DatasetSettings
 from pixguard.datasets.base import SPLITS, ImageDataset, Images
 from pixguard.datasets.cache import CachedReader, RaggedReader
 from pixguard.datasets.catalogue import CatalogueEntry, paper_entry
-from pixguard.datasets.decode import BadFilesError, Header, decode, inspect
+from pixguard.datasets.class_folders import from_folders
+from pixguard.datasets.decode import BadFilesError, Header, decode, inspect, is_coloured
 from pixguard.datasets.files import FileTree, UnreadableFileError, open_tree
-from pixguard.datasets.layout import Layout, Sample, match_classes, read_layout
-from pixguard.datasets.splits import paper_splits
+from pixguard.datasets.label_tables import from_table
+from pixguard.datasets.layout import Layout, Sample, match_classes
+from pixguard.datasets.splits import paper_splits, with_validation
 from pixguard.errors import DataError, UsageError
 from pixguard.progress import Display
 from pixguard.records import NATIVE_SIZE, DatasetInfo, digest
@@ -28,7 +31,7 @@ _MIN_SIZE, _MAX_SIZE = 8, 4096
 class Origin:
     """Where a tree of labelled images comes from, and what it is to be.
 
-    ``channels`` is None where the images decide: one in colour makes all of them colour.
+    ``channels`` is None where the images decide.
     """
 
     source: str
@@ -63,6 +66,31 @@ def open_folder(settings: DatasetSettings, display: Display) -> ImageDataset:
     layout = read_layout(tree, data_dir.name if is_csv else None)
     origin = Origin("folder", tree, layout, paper_entry(settings.name))
     return open_images(settings, origin, display)
+
+
+def read_layout(tree: FileTree, csv_path: str | None = None) -> Layout:
+    """Find the images of a tree.
+
+    Raises:
+        DataError: neither layout is there, or it contradicts itself.
+    """
+    prefix = _wrapping_folder(tree)
+    if csv_path is None and f"{prefix}labels.csv" in tree.sizes:
+        csv_path = f"{prefix}labels.csv"
+    return from_table(tree, csv_path) if csv_path else from_folders(tree, prefix)
+
+
+def _wrapping_folder(tree: FileTree) -> str:
+    """Return the path (with its slash) below which a tree begins: zips often wrap all in one."""
+    prefix = ""
+    while True:
+        rest = [path[len(prefix) :].split("/") for path in tree.sizes]
+        heads = {parts[0] for parts in rest}
+        holds_folders = any(len(parts) > 2 for parts in rest)
+        holds_labels = any(parts[1:] == ["labels.csv"] for parts in rest)
+        if len(heads) != 1 or not (holds_folders or holds_labels):
+            return prefix
+        prefix += f"{heads.pop()}/"
 
 
 def recognises(settings: DatasetSettings) -> bool:
@@ -100,13 +128,19 @@ def open_images(settings: DatasetSettings, origin: Origin, display: Display) -> 
     task, classes, ordinals = match_classes(location, layout, entry)
     found = _inspect(origin.tree, layout, settings.skip_bad, display)
     _check_none_empty(location, layout, found)
-    channels = origin.channels or (3 if any(h.is_colour for h in found.headers) else 1)
+    channels = origin.channels or _channels(settings, origin.tree, found, display)
+    turned = sum(header.is_turned for header in found.headers)
+    if turned:
+        display.say(f"{turned} of {len(found.headers)} images are turned as their EXIF says")
     label_count = sum(c.ordinal >= 0 for c in classes)
     labels = _labels(found.samples, ordinals, label_count, multi_label=task == "multi-label")
     manifest = digest(
         [
-            [layout.short(sample.path), crc, sample.labels]
-            for sample, crc in zip(found.samples, found.checksums, strict=True)
+            *(
+                [layout.short(sample.path), crc, sample.labels]
+                for sample, crc in zip(found.samples, found.checksums, strict=True)
+            ),
+            *_read_otherwise(layout, origin, found, channels),
         ]
     )
     return ImageDataset(
@@ -126,12 +160,61 @@ def open_images(settings: DatasetSettings, origin: Origin, display: Display) -> 
             location=str(location.resolve()),
         ),
         labels=labels,
-        splits=_splits(settings, found.samples, labels),
+        splits=_splits(settings, found.samples, labels, display),
         read=_reader(origin.tree, found.samples, settings.size, channels),
         attack_codes=entry.attack_codes if entry else None,
         original_sizes=np.array([(h.height, h.width) for h in found.headers], dtype=np.int32),
         skipped=tuple(found.bad),
     )
+
+
+def _channels(
+    settings: DatasetSettings, tree: FileTree, found: _Inspected, display: Display
+) -> int:
+    """Return 3 for images in colour, 1 for gray ones, whatever their files' form.
+
+    Raises:
+        DataError: some are gray and some are in colour, and the settings do not say what to do.
+    """
+    if settings.channels != "auto":
+        return 3 if settings.channels == "rgb" else 1
+    three = [s.path for s, h in zip(found.samples, found.headers, strict=True) if h.is_rgb]
+    coloured = next((path for path in three if _is_coloured(tree, path)), None)
+    if coloured is None:
+        if three:
+            display.say(f"{len(three)} files have three equal channels: the images are gray")
+        return 1
+    gray = len(found.samples) - len(three)
+    if gray:
+        raise DataError(
+            f"{tree.location} has images in colour (such as {coloured}) and {gray} gray ones: "
+            "attacks would change the colours of gray images",
+            "`channels=gray` to turn all to gray, or `channels=rgb` to take all as colour",
+        )
+    return 3
+
+
+def _is_coloured(tree: FileTree, path: str) -> bool:
+    try:
+        return is_coloured(tree.read(path))
+    except UnreadableFileError:  # whoever reads it is told; it is no reason to call it gray
+        return True
+
+
+def _read_otherwise(
+    layout: Layout, origin: Origin, found: _Inspected, channels: int
+) -> Iterator[object]:
+    """Yield what of the images is not read as it was when manifests knew of their files alone.
+
+    A registered dataset is then another one, instead of a silent mixture: gray images in files of
+    three channels, classes in the order of their numbers, images turned upright.
+    """
+    if origin.channels is None and channels != (3 if any(h.is_rgb for h in found.headers) else 1):
+        yield {"channels": channels}
+    if origin.source == "folder" and list(layout.class_names) != sorted(layout.class_names):
+        yield {"classes": layout.class_names}
+    if any(header.is_turned for header in found.headers):
+        yield "turned as EXIF says"
 
 
 def _inspect(tree: FileTree, layout: Layout, skip_bad: bool, display: Display) -> _Inspected:
@@ -185,17 +268,30 @@ def _splits(
     settings: DatasetSettings,
     samples: list[Sample],
     labels: NDArray[np.int64] | NDArray[np.uint8],
+    display: Display,
 ) -> NDArray[np.uint8]:
     if settings.split == "paper":
+        own = Counter(sample.split for sample in samples if sample.split)
+        if own:
+            counts = ", ".join(f"{split} {own[split]}" for split in SPLITS)
+            display.say(
+                f"the split is drawn image by image (70/10/20, seed {settings.split_seed}); the "
+                f"images have one of their own ({counts}) that is not used: `split=official` takes "
+                "it"
+            )
         return paper_splits(labels, settings.split_seed)
     named = [sample.split for sample in samples if sample.split]
-    if len(named) < len(samples) or set(named) != set(SPLITS):
+    if len(named) < len(samples) or not {"train", "test"} <= set(named):
         raise DataError(
-            f"{settings.data_dir} has no split of its own: expected the folders train, val and "
-            "test, or a column split in the CSV, with images in each",
+            f"{settings.data_dir} has no split of its own: expected the folders train and test "
+            "(and val), or a column split in the CSV, with images in each",
             "`split=paper`",
         )
-    return np.array([SPLITS.index(split) for split in named], dtype=np.uint8)
+    splits = np.array([SPLITS.index(split) for split in named], dtype=np.uint8)
+    if "val" in named:
+        return splits
+    display.say("a tenth of the training images is drawn for validation: the split has none")
+    return with_validation(splits, labels, settings.split_seed)
 
 
 def _reader(

@@ -1,29 +1,30 @@
-"""Which files of a tree are images of which labels: a folder per class, or a CSV."""
+"""What files of labelled images are, however they are laid out: samples, classes, splits."""
 
-import csv
-import io
-from collections import Counter
-from collections.abc import Sequence
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pixguard.datasets.catalogue import CatalogueEntry
-from pixguard.datasets.files import FileTree, UnreadableFileError, climbs_out
 from pixguard.errors import DataError
 from pixguard.records import NO_FINDING_ORDINAL, ClassInfo, Split, Task
 
-SPLIT_NAMES: dict[str, Split] = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
+_SPLITS: dict[Split, frozenset[str]] = {
+    "train": frozenset({"train", "training", "trn", "tr"}),
+    "val": frozenset({"val", "valid", "validation", "validate", "dev"}),
+    "test": frozenset({"test", "testing", "tst", "ts", "eval", "evaluation", "holdout"}),
 }
-_EXPECTED = (
-    "expected a folder per class with its images inside (as NAME/one.jpg), or a labels.csv with "
-    "the columns path,label"
-)
+_SPLIT_ENDINGS = ("", "set", "data", "images", "imgs", "split")
+
+
+def split_of(name: str) -> Split | None:
+    """Return the split that a name stands for, however it is spelt: ``Training_Set``; or None."""
+    plain = _plain(name)
+    for split, stems in _SPLITS.items():
+        if any(plain == stem + ending for stem in stems for ending in _SPLIT_ENDINGS):
+            return split
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,152 +57,33 @@ class Layout:
         return path.rpartition("/")[2] if self.is_flat else path.removeprefix(self.root)
 
 
-def read_layout(tree: FileTree, csv_path: str | None = None) -> Layout:
-    """Find the images of a tree.
+def class_names(location: Path, names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of classes in their order: whole numbers by value, else as text.
 
     Raises:
-        DataError: neither layout is there, or it contradicts itself.
+        DataError: two differ in case, white space or Unicode form alone, which is one class spelt
+            twice; or a name is not text in UTF-8.
     """
-    prefix = _wrapping_folder(tree)
-    if csv_path is None and f"{prefix}labels.csv" in tree.sizes:
-        csv_path = f"{prefix}labels.csv"
-    return _from_csv(tree, csv_path) if csv_path else _from_folders(tree, prefix)
-
-
-def _wrapping_folder(tree: FileTree) -> str:
-    """Return the path (with its slash) below which a tree begins: zips often wrap all in one."""
-    prefix = ""
-    while True:
-        rest = [path[len(prefix) :].split("/") for path in tree.sizes]
-        heads = {parts[0] for parts in rest}
-        holds_folders = any(len(parts) > 2 for parts in rest)
-        holds_labels = any(parts[1:] == ["labels.csv"] for parts in rest)
-        if len(heads) != 1 or not (holds_folders or holds_labels):
-            return prefix
-        prefix += f"{heads.pop()}/"
-
-
-def _from_folders(tree: FileTree, prefix: str) -> Layout:
-    split_paths = [path[len(prefix) :].split("/") for path in tree.sizes]
-    folders = {parts[0] for parts in split_paths if len(parts) > 1}
-    has_splits = bool(folders) and all(name.lower() in SPLIT_NAMES for name in folders)
-    depth = 1 if has_splits else 0
-    samples = [
-        Sample(
-            path=path,
-            labels=(parts[depth],),
-            split=SPLIT_NAMES[parts[0].lower()] if has_splits else None,
-        )
-        for path, parts in zip(tree.sizes, split_paths, strict=True)
-        if len(parts) > depth + 1
-    ]
-    names = sorted({s.labels[0] for s in samples} | _empty_folders(tree, prefix))
-    if len(names) < 2:
-        found = ", ".join(sorted({parts[0] for parts in split_paths})[:8]) or "nothing"
-        raise DataError(
-            f"{tree.location} holds {len(names)} classes, at least 2 are needed: {_EXPECTED}; "
-            f"found {found}",
-            "point `data_dir=...` at the folder that holds the classes' folders",
-        )
-    _check_names(tree.location, names)
-    return Layout(tuple(samples), "multi-class", tuple(names), prefix)
-
-
-def _empty_folders(tree: FileTree, prefix: str) -> set[str]:
-    """Return the folders of classes that hold nothing; a zip keeps no record of them."""
-    root = tree.location / prefix
-    if not root.is_dir():
-        return set()
-    return {
-        folder.name
-        for folder in root.iterdir()
-        if folder.is_dir()
-        and not folder.name.startswith(".")
-        and not any(folder.iterdir())
-        and folder.name.lower() not in SPLIT_NAMES
-    }
-
-
-def _from_csv(tree: FileTree, csv_path: str) -> Layout:
-    where = f"{tree.location / csv_path}"
-    rows = read_table(tree, csv_path, ("path", "label"))
-    folder = csv_path.rpartition("/")[0]
-    samples = [_csv_sample(where, folder, number, row) for number, row in rows]
-    refuse_repeated(where, [sample.path for sample in samples])
-    names = sorted({name for sample in samples for name in sample.labels})
-    if len(names) < 2:
-        raise DataError(f"{where} has {len(names)} labels, at least 2 are needed", "check it")
-    _check_names(Path(where), names)
-    multi_label = any(len(sample.labels) != 1 for sample in samples)
-    ordered = sorted(samples, key=lambda sample: sample.path)
-    task: Task = "multi-label" if multi_label else "multi-class"
-    return Layout(tuple(ordered), task, tuple(names), f"{folder}/" if folder else "")
-
-
-def read_table(
-    tree: FileTree, csv_path: str, columns: tuple[str, str]
-) -> list[tuple[int, dict[str, str | None]]]:
-    """Return the rows of a CSV (or tab-separated) file with their line numbers.
-
-    Raises:
-        DataError: it is not text in UTF-8, or lacks one of the columns.
-    """
-    where = f"{tree.location / csv_path}"
-    try:
-        text = tree.read(csv_path).decode("utf-8-sig")
-    except (UnreadableFileError, UnicodeDecodeError) as error:
-        raise DataError(f"{where} cannot be read: {error}", "save it as UTF-8") from error
-    delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
-    rows = csv.DictReader(io.StringIO(text), delimiter=delimiter)
-    try:
-        names = rows.fieldnames or ()
-        if not set(columns) <= set(names):
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(names):
+        try:
+            name.encode()
+        except UnicodeEncodeError:
             raise DataError(
-                f"{where} has the columns {', '.join(names) or '(none)'}",
-                f"its first line must name the columns {columns[0]} and {columns[1]}",
-            )
-        return [(rows.line_num, row) for row in rows]
-    except csv.Error as error:
-        raise DataError(f"{where}, line {rows.line_num}: {error}", "mend that line") from error
-
-
-def refuse_repeated(where: str, files: Sequence[str]) -> None:
-    """Raise DataError where a table lists a file more than once."""
-    repeated = [name for name, count in Counter(files).items() if count > 1]
-    if repeated:
+                f"{location} has a class whose name is not text in UTF-8: {name!a}",
+                "rename its folder",
+            ) from None
+        folded = unicodedata.normalize("NFKC", name).casefold()
+        alike["".join(folded.split())].append(name)
+    twice = next((same for same in alike.values() if len(same) > 1), None)
+    if twice:
         raise DataError(
-            f"{where} lists files more than once: {', '.join(repeated)}",
-            "keep one row for each file, with all of its labels",
+            f"{location} has classes of one name, spelt differently: {', '.join(map(repr, twice))}",
+            "give each class one name",
         )
-
-
-def _csv_sample(where: str, folder: str, number: int, row: dict[str, str | None]) -> Sample:
-    path = (row["path"] or "").strip()
-    if not path or climbs_out(path):
-        raise DataError(
-            f"{where}, line {number}: {path!r} is not a path below the CSV's folder",
-            "write paths relative to the CSV, with forward slashes",
-        )
-    split_name = (row.get("split") or "").strip().lower()
-    if split_name and split_name not in SPLIT_NAMES:
-        raise DataError(
-            f"{where}, line {number}: unknown split {split_name!r}", "use train, val or test"
-        )
-    labels = {name.strip() for name in (row["label"] or "").split(";")} - {""}
-    return Sample(
-        path=f"{folder}/{path}" if folder else path,
-        labels=tuple(sorted(labels)),
-        split=SPLIT_NAMES.get(split_name),
-    )
-
-
-def _check_names(location: Path, names: Sequence[str]) -> None:
-    """Refuse classes whose names differ in case alone: one class, spelt twice."""
-    alike = [n for n in names if sum(n.casefold() == other.casefold() for other in names) > 1]
-    if alike:
-        raise DataError(
-            f"{location} has classes of one name: {', '.join(alike)}", "give each class one name"
-        )
+    found = sorted(name for same in alike.values() for name in same)
+    are_numbers = all(name.isdecimal() and name.isascii() for name in found)
+    return tuple(sorted(found, key=int) if are_numbers else found)
 
 
 def _plain(name: str) -> str:

@@ -8,13 +8,8 @@ from pixguard.config import DatasetSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.datasets.files import FileTree, UnreadableFileError, open_tree
 from pixguard.datasets.folder import Origin, open_images, required_data_dir
-from pixguard.datasets.layout import (
-    SPLIT_NAMES,
-    Layout,
-    Sample,
-    read_table,
-    refuse_repeated,
-)
+from pixguard.datasets.label_tables import read_table, refuse_repeated
+from pixguard.datasets.layout import Layout, Sample, split_of
 from pixguard.datasets.owners import ORIGINALS, LabelTable, Original, find_original
 from pixguard.errors import DataError, UsageError
 from pixguard.progress import Display
@@ -99,7 +94,7 @@ def _roots(tree: FileTree, original: Original) -> dict[str, list[Sample]]:
         above, _, name = path.rpartition("/")[0].rpartition("/")
         if name in original.classes:
             root, _, nearest = above.rpartition("/")
-            split = SPLIT_NAMES.get(nearest.lower())
+            split = split_of(nearest)
             root = root if split else above
             sample = Sample(path, (original.classes[name],), split)
             found[f"{root}/" if root else ""].append(sample)

@@ -36,3 +36,18 @@ def paper_splits(labels: NDArray[np.int64] | NDArray[np.uint8], seed: int) -> ND
     splits = np.empty(len(labels), dtype=np.uint8)
     splits[order] = np.resize(_DEAL, len(labels))
     return splits
+
+
+def with_validation(
+    splits: NDArray[np.uint8], labels: NDArray[np.int64] | NDArray[np.uint8], seed: int
+) -> NDArray[np.uint8]:
+    """Return a split whose training part gives a stratified tenth of itself to validation.
+
+    Args:
+        splits: uint8 (N,), train and test alone.
+        labels: as in :func:`paper_splits`.
+        seed: of the draw.
+    """
+    split, (train,) = splits.copy(), np.nonzero(splits == _TRAIN)
+    split[train[paper_splits(labels[train], seed) == _VAL]] = _VAL
+    return split

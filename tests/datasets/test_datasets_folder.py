@@ -1,5 +1,7 @@
 """Folders, zips and CSVs of a user's own; what is wrong with them is told, and nothing written."""
 
+import io
+import os
 import zipfile
 
 import numpy as np
@@ -12,6 +14,8 @@ from pixguard.datasets.cache import CachedReader
 from pixguard.datasets.opening import open_dataset
 from pixguard.errors import DataError, PixguardError, UsageError
 from pixguard.progress import Silent
+
+Flip = Image.Transpose
 
 
 class Listener(Silent):
@@ -50,14 +54,58 @@ def test_formats(tmp_path, kind):
     assert dataset.label_set(5) == (0,)
 
 
-def test_one_colour_image_makes_all_colour(tmp_path):
+def test_gray_and_coloured_images_are_not_mixed_unasked(tmp_path):
     fill(tmp_path)
     (tmp_path / "dog" / "0.png").write_bytes(encode(picture("RGB")))
-    dataset = opened(tmp_path)
+    with pytest.raises(DataError, match=r"dog/0\.png.* and 9 gray ones") as caught:
+        opened(tmp_path)
+    assert "`channels=gray`" in caught.value.hint
+    assert opened(tmp_path, channels="gray").info.channels == 1
+    dataset = opened(tmp_path, channels="rgb")
     assert dataset.info.channels == 3
     gray, colour = dataset.images([0, 5])
     assert (gray[..., 0] == gray[..., 1]).all()
     assert (colour[..., 0] != colour[..., 1]).any()
+
+
+def test_three_equal_channels_are_gray(tmp_path):
+    fill(tmp_path)
+    old = opened(tmp_path).info
+    for file in (tmp_path / "dog").iterdir():
+        file.write_bytes(encode(Image.open(io.BytesIO(file.read_bytes())).convert("RGB")))
+    dataset, as_before = opened(tmp_path), opened(tmp_path, channels="rgb")
+    assert (dataset.info.channels, as_before.info.channels) == (1, 3)
+    # A database that holds it as colour must not take it for the same, but can go on with it.
+    assert len({old.version, dataset.info.version, as_before.info.version}) == 3
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_images_are_turned_as_their_exif_says(tmp_path, orientation):
+    fill(tmp_path, count=2)
+    upright = Image.fromarray(
+        np.arange(20 * 12, dtype=np.uint8).reshape(20, 12).repeat(8, 0).repeat(8, 1)
+    )
+    back = {
+        1: [],
+        2: [Flip.FLIP_LEFT_RIGHT],
+        3: [Flip.ROTATE_180],
+        4: [Flip.FLIP_TOP_BOTTOM],
+        5: [Flip.TRANSPOSE],
+        6: [Flip.ROTATE_90],
+        7: [Flip.TRANSVERSE],
+        8: [Flip.ROTATE_270],
+    }
+    stored = upright
+    for step in back[orientation]:
+        stored = stored.transpose(step)
+    exif = Image.Exif()
+    exif[274] = orientation
+    stored.save(tmp_path / "cat" / "t.jpg", exif=exif, quality=100)
+    dataset = opened(tmp_path, size=0)
+    place = [s for s in range(len(dataset)) if dataset.shape(s) == (160, 96)]
+    assert len(place) == 1
+    found = dataset.images(place)[0][..., 0]
+    assert np.abs(found.astype(int) - np.asarray(upright).astype(int)).mean() < 2
 
 
 def test_resizing_is_antialiased(tmp_path):
@@ -145,7 +193,7 @@ def table(text):
         (one_class, "1 classes"),
         (empty_class, "without a usable image: eel"),
         (only_bad_images, "eel/x.png: is not a JPEG"),
-        (same_name, "classes of one name: Cat, cat"),
+        (same_name, "classes of one name, spelt differently: 'Cat', 'cat'"),
         (no_folders, "found x.png"),
         (nothing, "found nothing"),
         (table("file,class\n"), "the columns file, class"),
@@ -155,7 +203,7 @@ def table(text):
         (table("path,label\n,a\n"), "line 2"),
         (table("path,label\ncat/0.png,a\ncat/0.png,b\n"), "more than once: cat/0.png"),
         (table("path,label\ncat/0.png,a\ncat/1.png,a\n"), "1 labels"),
-        (table("path,label,split\ncat/0.png,a,dev\n"), "unknown split 'dev'"),
+        (table("path,label,split\ncat/0.png,a,fold1\n"), "unknown split 'fold1'"),
         (table("path,label\ncat/0.png,a\ncat/1.png,b\ncat/nine.png,a\n"), "no such file|No such"),
     ],
 )
@@ -237,7 +285,7 @@ def test_csv_of_several_labels(tmp_path):
     fill(tmp_path, ("images",), 4)
     (tmp_path / "labels.csv").write_text(
         "path,age,label\nimages/2.png,4,mass; edema\nimages/0.png,5,edema\n"
-        "images/1.png,6,\nimages/3.png,7,mass\n"
+        "images/1.png,6,No Finding\nimages/3.png,7,mass\n"
     )
     for path in (tmp_path, tmp_path / "labels.csv"):
         dataset = opened(path)
@@ -245,6 +293,96 @@ def test_csv_of_several_labels(tmp_path):
         assert [c.name for c in dataset.info.classes] == ["edema", "mass", "No finding"]
         assert dataset.labels.tolist() == [[1, 0], [0, 0], [1, 1], [0, 1]]
         assert dataset.class_counts() == {"edema": 2, "mass": 2, "No finding": 1}
+
+
+@pytest.mark.parametrize("cell", ["", " ", "nan", "NaN", "a;", "a|b", "null"])
+def test_a_label_that_is_none_is_told_with_its_line(tmp_path, cell):
+    """One blank cell of 24 made the task multi-label, and nan a class."""
+    fill(tmp_path, ("images",), 4)
+    rows = ["images/0.png,a", "images/1.png,b", f"images/2.png,{cell}", "images/3.png,a"]
+    (tmp_path / "labels.csv").write_text("path,label\n" + "\n".join(rows) + "\n")
+    with pytest.raises(DataError, match=r"labels\.csv, line 4: the label"):
+        opened(tmp_path)
+
+
+def test_whole_numbers_are_classes_in_their_order(tmp_path):
+    names = [str(number) for number in range(12)]
+    fill(tmp_path, names, 10)
+    dataset = opened(tmp_path)
+    assert [c.name for c in dataset.info.classes] == names
+    assert dataset.label_set(int(np.flatnonzero(dataset.labels == 10)[0])) == (10,)
+
+
+@pytest.mark.parametrize("other", ["Cat", "cat ", "c at", "\uff43at"])
+def test_names_that_differ_in_form_alone_are_one_class(tmp_path, other):
+    fill(tmp_path, ("cat", other, "dog"), 2)
+    with pytest.raises(DataError, match="classes of one name"):
+        opened(tmp_path)
+
+
+def test_a_class_that_is_no_text_is_refused(tmp_path):
+    fill(tmp_path, ("cat", os.fsdecode(b"na\xefve")), 2)
+    with pytest.raises(DataError, match="not text in UTF-8"):
+        opened(tmp_path)
+
+
+SPLITS = ("Training", "Validation_set", "TESTING")
+
+
+@pytest.mark.parametrize("shape", ["{split}/{name}", "{name}/{split}"])
+def test_folders_of_splits_are_no_classes(tmp_path, shape):
+    for split in SPLITS:
+        for name in ("cat", "dog"):
+            fill(tmp_path, (shape.format(split=split, name=name),), 10)
+    dataset = opened(tmp_path, split="official")
+    assert [c.name for c in dataset.info.classes] == ["cat", "dog"]
+    assert dataset.class_counts("test") == {"cat": 10, "dog": 10}
+    listener = Listener()
+    opened(tmp_path, listener)
+    assert any(
+        "train 20, val 20, test 20" in line and "`split=official`" in line for line in listener.said
+    )
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        (["train/cat", "train/dog", "test/cat", "test/dog", "extra"], "beside them extra"),
+        (["Training", "Testing"], "images directly in them"),
+        (["cat/images", "cat/masks", "dog/images", "dog/masks"], "folders of masks"),
+        (["images", "masks"], "folders of masks"),
+        (["p1/cat", "p1/dog", "p2/cat", "p2/dog", "p3/cat"], "which of the two are the classes"),
+        (["train/p1/cat", "train/p1/dog", "test/p2/cat", "test/p2/dog"], "which of the two"),
+    ],
+)  # fmt: skip
+def test_what_looks_like_something_else_is_no_class(tmp_path, folders, message):
+    fill(tmp_path, folders, 3)
+    with pytest.raises(DataError, match=message) as caught:
+        opened(tmp_path)
+    assert caught.value.hint
+
+
+def test_masks_beside_images_are_refused(tmp_path):
+    fill(tmp_path)
+    for file in list((tmp_path / "dog").iterdir()):
+        file.with_name(f"{file.stem}_mask.png").write_bytes(file.read_bytes())
+    with pytest.raises(DataError, match="files that look like masks"):
+        opened(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "folders", [["cat/p1", "cat/p2", "dog/p3"], ["cat/images", "dog/images"], ["Test", "cat"]]
+)
+def test_classes_may_hold_folders(tmp_path, folders):
+    fill(tmp_path, folders, 4)
+    assert len(opened(tmp_path).info.classes) == 2
+
+
+def test_what_pixguard_writes_is_no_class(tmp_path):
+    fill(tmp_path)
+    fill(tmp_path, ("results-files/restored", "page/images"), 2)
+    (tmp_path / "page" / "index.html").write_text("page")
+    assert [c.name for c in opened(tmp_path).info.classes] == ["cat", "dog"]
 
 
 def test_csv_of_one_label_with_splits(tmp_path):
@@ -255,6 +393,16 @@ def test_csv_of_one_label_with_splits(tmp_path):
     dataset = opened(tmp_path, split="official")
     assert dataset.info.task == "multi-class"
     assert dataset.splits.tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def test_a_split_without_validation_gives_it_a_tenth_of_the_training_images(tmp_path):
+    for part, count in (("Training", 30), ("Testing", 10)):
+        fill(tmp_path / part, count=count)
+    listener = Listener()
+    dataset = opened(tmp_path, listener, split="official")
+    counts = [dataset.class_counts(split) for split in ("train", "val", "test")]
+    assert counts == [{"cat": n, "dog": n} for n in (27, 3, 10)]
+    assert any("tenth" in line for line in listener.said)
 
 
 def test_own_splits_of_folders_are_official_and_pooled_otherwise(tmp_path):
