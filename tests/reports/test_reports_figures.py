@@ -23,7 +23,7 @@ from pixguard.reports.figures.heatmap import cell_counts
 from pixguard.reports.figures.listing import list_figures
 from pixguard.reports.figures.request import FigureRequest
 from pixguard.reports.figures.specs import figure_spec, figure_specs, kind_of
-from pixguard.reports.figures.style import styled
+from pixguard.reports.figures.style import DARK, darkened, styled
 from pixguard.reports.figures.training_times import duration
 from pixguard.store import tables as t
 from reports.reports_miniature import Miniature
@@ -227,6 +227,15 @@ def test_files_are_well_formed_sized_and_the_same_every_time(
         assert image.info["Description"] == first.text
     ElementTree.fromstring(first.svg())
     assert first.caption and first.queries
+
+
+def test_a_dark_page_has_other_colours_and_nothing_else(mini: Miniature) -> None:
+    drawn = draw(mini, "success", model=2).svg()
+    dark = darkened(drawn)
+    for light, other in DARK.items():
+        assert f": {light.lower()}".encode() not in dark
+        assert drawn.count(light.lower().encode()) == dark.count(other.encode())
+    assert [len(part) for part in drawn.split(b"\n")] == [len(p) for p in dark.split(b"\n")]
 
 
 def test_drawing_leaves_the_settings_of_matplotlib_alone(mini: Miniature) -> None:
