@@ -73,6 +73,27 @@ def test_of_several_seeds_the_largest_is_shown_and_they_are_not_pooled(mini: Min
     assert any("random v1" in line and "seed 0" in line for line in drawing.caption)
 
 
+def test_an_interrupted_attack_shows_its_finished_beginning(mini: Miniature) -> None:
+    with mini.engine.connect() as connection:
+        wanted = t.Attempt.__table__.select().where(t.Attempt.attack_id == 4)
+        keys = [row.attempt_key for row in connection.execute(wanted)]
+    nothing = {"through_model_id": None, "target": None, "finished_ms": None, "created_ms": 0}
+    told = {"settings": "{}", "command": "pixguard attack --resume", "remarks": "[]"}
+    ids = {"model_id": 2, "attack_id": 4, "dataset_id": 1, "run_id": 1, "seed": 0}
+    plan = mini.add(t.Plan, planned=8, **ids, **nothing, **told)
+    order = [*keys[:3], "not made yet", *keys[3:]]
+    for place, key in enumerate(order):
+        at = {"repeat": 0, "place": place, "dataset_index": place}
+        mini.add(t.PlannedAttempt, plan_id=plan, attempt_key=key, **at)
+    drawing = draw(mini, "success-queries", model=2)
+    assert "random: 3 of 3" in legend(drawing.figure.axes[0])
+    (note,) = (note for note in drawing.notes if note.startswith("Incomplete: "))
+    assert "7 of 8 planned" in note and "Go on: pixguard attack --resume" in note
+    # Three images are fewer than half of the seven of the other attack.
+    with pytest.raises(NotRunError, match="two attacks"):
+        draw(mini, "attack-overlap", model=2)
+
+
 def test_success_against_pixels_joins_equal_settings_alone(mini: Miniature) -> None:
     drawing = draw(mini, "success-pixels", model=2)
     (axes,) = drawing.figure.axes

@@ -133,6 +133,8 @@ def _panel(
     values = [float(row[metric]) for _, rows in groups for row in rows if row[metric] is not None]
     if metric == "mse" and min(values) > 0:
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(lambda value, position: f"{value:g}")
+        axes.xaxis.set_minor_formatter(lambda value, position: "")
     else:
         axes.locator_params(axis="x", nbins=4)
 
