@@ -110,7 +110,8 @@ class ReportOutput(OutputOptions):
     out: Path | None = setting(
         None,
         "Write to this file instead of stdout; with --all, to a file for each table in this "
-        "folder where the name has no ending. Figures: FILE.png, FILE.svg, or a folder.",
+        "folder where the name has no ending. Figures: FILE.png, FILE.svg, FILE.pdf, or a folder "
+        "for all three.",
         short="-o",
     )
 

@@ -150,7 +150,7 @@ def test_the_audit_needs_no_database(tmp_path: Path) -> None:
         (["--figure", "heat"], 2, "there is no figure 'heat'"),
         (["--figure", "25", "--table", "32"], 2, "tables and figures were asked for at once"),
         (["--figure", "25,26", "--out", "one.png"], 2, "2 figures were asked for"),
-        (["--figure", "25", "--out", "one.pdf"], 2, "cannot be written as '.pdf'"),
+        (["--figure", "25", "--out", "one.gif"], 2, "cannot be written as '.gif'"),
         (["--figure", "25", "--dataset", "brain"], 2, "there is no dataset 'brain'"),
         (["--figure", "9"], 1, "figure 9: not run"),
         (["--figure", "9", "--sql"], 2, "figure 9 is made from images"),
@@ -184,7 +184,11 @@ def test_figures_that_can_be_drawn_are_and_the_others_are_told(
     out = tmp_path / "figures"
     done = pixguard("--figure", "25,26", "--out", str(out), "--db", database)
     assert done.returncode == 1
-    assert sorted(path.name for path in out.iterdir()) == ["figure-25.png", "figure-25.svg"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "figure-25.pdf",
+        "figure-25.png",
+        "figure-25.svg",
+    ]
     assert done.stdout.startswith("Figure 25. Training Times of Classification Models\n")
     assert "figure 26: not run" in done.stderr and "next: pixguard denoise train" in done.stderr
     assert f"wrote {out / 'figure-25.svg'}" in done.stderr
