@@ -222,7 +222,7 @@ def test_the_classifier_can_be_chosen(mini: Miniature) -> None:
 
 def test_unknown_datasets_and_classifiers_are_refused(mini: Miniature) -> None:
     for options, message in (
-        ({"dataset": "brain"}, "no classifier of a dataset named 'brain'"),
+        ({"dataset": "brain"}, "there is no dataset 'brain'"),
         ({"model": 99}, "no classifier with the id 99"),
         ({"model": "vgg"}, "no 'vgg' classifier"),
         ({"model": 5, "dataset": "oct"}, "belongs to pneumoniamnist, not oct"),
