@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from pixguard.cli.common import print_json
+from pixguard.cli.speech import say
 from pixguard.errors import PixguardError, UsageError
 from pixguard.files import write_atomically
 
@@ -88,7 +89,7 @@ def _paths(number: int | str, out: Path | None, count: int) -> list[Path]:
 def _write(drawing: "Drawing", files: Sequence[Path]) -> None:
     for path in files:
         write_atomically(path, drawing.encoded(path.suffix))
-        typer.echo(f"wrote {path}", err=True)
+        say(f"wrote {path}")
 
 
 def _result(drawing: "Drawing", files: Sequence[Path]) -> dict[str, Any]:
