@@ -234,6 +234,10 @@ def test_an_attempt_s_exact_images_can_be_downloaded(page: "Browser", folder: Pa
     assert clean.shape[:2] == attacked.shape[:2] == (28, 28)
     for row, col in np.argwhere(np.atleast_3d(clean != attacked).any(axis=2)).tolist():
         assert np.atleast_1d(attacked[row, col]).tolist() == changed.pop((row, col))
+    page.run("viewer.close()")
+    page.choose("outcome", "resisted")
+    page.run("document.querySelector('#cards .card').click()")
+    assert page.run("document.querySelectorAll('.tile a[download]').length") == 0
     for (row, col), after in changed.items():  # drawn in the colour that was there
         assert np.atleast_1d(clean[row, col]).tolist() == after
 

@@ -35,7 +35,7 @@ class GalleryImages:
     """Where the images are, as (sheet, place in it); attacked images are drawn by the browser.
 
     To be downloaded there are ``clean-IMAGE_ID.png`` and ``attempt-ATTEMPT_ID.png`` beside the
-    sheets, for each image in ``clean``.
+    sheets, for each attempt that succeeded.
 
     Attributes:
         sheets: the files of thumbnails.
@@ -158,10 +158,16 @@ class _OfDataset:
                 shown = self.dataset.images([a.image_index for a in chunk])
                 for attempt, image in zip(chunk, shown, strict=True):
                     self.found.clean[attempt.image_id] = writer.add(image)
-                    save_exact(image, self.folder / f"clean-{attempt.image_id}.png")
-                    for own in by_image[attempt.image_id]:
-                        attacked = with_pixels(image, own.pixels)
-                        save_exact(attacked, self.folder / f"attempt-{own.id}.png")
+                    self._save_exact(image, by_image[attempt.image_id])
+
+    def _save_exact(self, clean: Images, attempts: Sequence[GalleryAttempt]) -> None:
+        """Write a clean image and those that fooled, if any: failed candidates are not kept."""
+        fooled = [a for a in attempts if a.success]
+        for attempt in fooled:
+            attacked = with_pixels(clean, attempt.pixels)
+            save_exact(attacked, self.folder / f"attempt-{attempt.id}.png")
+        if fooled:
+            save_exact(clean, self.folder / f"clean-{fooled[0].image_id}.png")
 
     def _restored(self, stored: StoredModel, own: Sequence[GalleryAttempt]) -> RestoredCache:
         """Return a denoiser's cache with every attempt's restored image in it."""

@@ -27,7 +27,7 @@ function tiles(i) {
         text: less ? "what the attack changed" : "attacked image" }),
       column.after[i], column.sureAfter[i], truth),
   ];
-  if (cell[0] >= 0) {
+  if (column.fooled[i] && cell[0] >= 0) {
     const files = [`clean-${column.imageId[i]}`, `attempt-${column.id[i]}`];
     files.forEach((name, place) => found[place].querySelector("figcaption").append(
       make("a", { href: `images/${name}.png`, download: `${name}.png`, textContent: "PNG" })));
