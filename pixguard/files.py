@@ -3,7 +3,7 @@
 import ctypes
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shutil import rmtree
 
@@ -28,10 +28,11 @@ def write_atomically(path: Path, content: bytes | memoryview) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that takes no file lets none be removed either
+            temporary.unlink(missing_ok=True)
         raise PixguardError(
             f"cannot write {path}: {error.strerror or error}",
-            f"mend space or permissions on {path.parent}, then the same command (--resume goes on)",
+            f"make space on {path.parent.resolve()} or mend its permissions; or name another place",
         ) from error
 
 

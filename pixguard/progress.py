@@ -7,8 +7,11 @@ from typing import Protocol
 class Progress(Protocol):
     """One bar (or a plain line now and then) for one piece of work."""
 
-    def update(self, done: int, note: str = "") -> None:
-        """Report ``done`` units finished in all, with a short note such as a success rate."""
+    def update(self, done: int, note: str = "", most_s: float | None = None) -> None:
+        """Report ``done`` units finished in all, with a short note such as a success rate.
+
+        ``most_s`` is how many seconds are left at most, where the work knows.
+        """
 
 
 class Display(Protocol):
@@ -44,7 +47,7 @@ class Silent:
     def __exit__(self, *exc: object) -> None:
         return None
 
-    def update(self, done: int, note: str = "") -> None:
+    def update(self, done: int, note: str = "", most_s: float | None = None) -> None:
         """Report nothing."""
 
     def say(self, message: str) -> None:

@@ -7,7 +7,7 @@ itself is named as ``"module:attribute"`` and imported when it is asked for.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from importlib import import_module
 from typing import Any, Generic, TypeVar
 
@@ -139,7 +139,22 @@ class Registry(Generic[EntryT]):
 
 def unknown(kind: str, name: object, names: Iterable[object]) -> UsageError:
     """Return the error for a name that there is not, with the nearest ones in its hint."""
-    known = [str(known) for known in names]
-    near = get_close_matches(str(name).lower(), known, n=3, cutoff=0.6)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"one of: {', '.join(known)}"
-    return UsageError(f"there is no {kind} {str(name)!r}", hint)
+    return UsageError(f"there is no {kind} {str(name)!r}", suggestion(name, names))
+
+
+def suggestion(name: object, names: Iterable[object]) -> str:
+    """Return what to say to who typed a name that is none: the nearest ones, else all."""
+    known = list(dict.fromkeys(map(str, names)))
+    guess = near(name, known)
+    return f"did you mean {' or '.join(guess)}?" if guess else f"one of: {', '.join(known)}"
+
+
+def near(name: object, names: Iterable[object]) -> list[str]:
+    """Return the names, three at most, that someone may have meant who typed another one."""
+    known: dict[str, str] = {}
+    for one in map(str, names):
+        known.setdefault(one.lower(), one)
+    asked = str(name).lower()
+    found = get_close_matches(asked, known, n=3, cutoff=0.65)
+    alike = [SequenceMatcher(None, one, asked).ratio() for one in found]
+    return [known[one] for one, ratio in zip(found, alike, strict=True) if ratio > alike[0] - 0.1]

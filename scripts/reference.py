@@ -38,7 +38,13 @@ epochs = 20
 ```
 
 A flag wins over a variable, a variable over the file. `pixguard COMMAND --help` shows the same as
-this page.
+this page. What was called otherwise once still goes by its old name: `--batch-size` of `attack` by
+batch, `--out` by output and to.
+
+Progress and messages go to stderr: on a terminal as bars, elsewhere as a plain line every 15
+seconds. `--quiet` leaves them out, `--verbose` adds when each came, `--log-file FILE` keeps them.
+`pixguard --install-completion` lets the shell complete commands, options, and the names of
+datasets, models, tables and figures.
 
 Exit codes: 0 done, 1 failure, 2 wrong usage, 3 some attempts failed, 4 the database has another
 schema, 5 the database is busy, 130 interrupted. With `--json`, results and errors are JSON.

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pixguard.attacks.engine.gradients import TRIED, gradient_remark
 from pixguard.attacks.engine.jobs import Job
 from pixguard.attacks.engine.objectives import Objective, choose_objective
 from pixguard.attacks.engine.packing import pack, search_precision
@@ -30,6 +31,7 @@ from pixguard.attacks.inputs import (
 from pixguard.attacks.registry import AttackEntry
 from pixguard.attacks.result import AttackResult, Draft
 from pixguard.classifiers.classifier import Classifier
+from pixguard.classifiers.outputs import Outputs
 from pixguard.config import AttackSettings, EvaluatorName, PrecisionName, Settings
 from pixguard.config.settings import SETTING, check
 from pixguard.datasets.base import image_sha256
@@ -60,6 +62,9 @@ class Attack:
             ``multi-label`` (sigmoid). A Classifier has its own.
         threshold: of a plain multi-label module, in (0, 1): a label is given from this
             probability on; None: 0.5. A Classifier has its own.
+        outputs: what a plain module gives: ``logits`` (N, L), or ``probabilities``, which are
+            inverted; (N, 1) stands for two classes. None: logits; what looks like probabilities is
+            refused.
 
     Raises:
         TypeError: the classifier is not a torch module.
@@ -77,12 +82,16 @@ class Attack:
     precision: PrecisionName = field(default=_DEFAULT.precision, kw_only=True)
     task: Task | None = field(default=None, kw_only=True)
     threshold: float | None = field(default=None, kw_only=True)
+    outputs: Outputs | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if not isinstance(self.classifier, nn.Module):
             raise TypeError(f"classifier must be a torch.nn.Module, got {self.classifier!r}")
-        if isinstance(self.classifier, Classifier) and (self.task or self.threshold) is not None:
-            raise ValueError("task and threshold are for plain modules: a Classifier has its own")
+        given = (self.task, self.threshold, self.outputs)
+        if isinstance(self.classifier, Classifier) and given != (None, None, None):
+            raise ValueError(
+                "task, threshold and outputs are for plain modules: a Classifier has its own"
+            )
         if self.threshold is not None and not 0 < self.threshold < 1:
             raise ValueError(f"threshold must lie in (0, 1), got {self.threshold}")
         for option in ("pixels", "batch"):
@@ -123,7 +132,9 @@ class Attack:
         stored = stored_bytes(images)
         # Tensors born in a caller's inference mode could not carry a white-box search's gradient.
         with torch.inference_mode(False), evaluation_mode(self.classifier):
-            classifier = as_classifier(self.classifier, images, self.task, self.threshold)
+            classifier = as_classifier(
+                self.classifier, images, self.task, self.threshold, self.outputs
+            )
             truth = true_indicators(classifier, labels, len(stored))
             if targets is not None:
                 check_classes("targets", targets, classifier, len(stored))
@@ -133,6 +144,11 @@ class Attack:
             draft = Draft(classifier, stored, truth, self.pixels, search.entry.revisits)
             jobs = self._jobs(search, draft, None if targets is None else targets.tolist())
             objective = choose_objective(classifier.task, targeted=targets is not None)
+            if search.uses_gradients:
+                some = [job for job, _ in jobs.values()][:TRIED]
+                device = classifier.mean.device
+                if remark := gradient_remark(classifier, objective, some, device):
+                    warnings.warn(remark, RuntimeWarning, stacklevel=2)
             scheduler = self._scheduler(classifier, search, objective, len(jobs), stored)
             for outcome in scheduler.run((job for job, _ in jobs.values()), Silent()):
                 for index in jobs[outcome.job.key][1]:

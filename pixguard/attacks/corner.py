@@ -40,6 +40,11 @@ class CornerSearch(Search):
     options: CornerOptions
     candidates_per_step = 32
 
+    @property
+    def uses_gradients(self) -> bool:
+        """Whether singles are ranked by the gradient, not by answers on a grid."""
+        return bool(self.options.order == "gradient")
+
     def most_queries(self, height: int, width: int) -> int:
         """Return the budget; for one pixel, at most the number of its corners."""
         budget = super().most_queries(height, width)

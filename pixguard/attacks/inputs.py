@@ -10,8 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pixguard.classifiers.classifier import Classifier
+from pixguard.classifiers.fitting import check_answers
+from pixguard.classifiers.outputs import Outputs, as_logits, look_like_probabilities
 from pixguard.records import Task
 
+TRIED = 5
+"""Images that a module is tried on before it is attacked."""
 TOLERANCE = 1e-4
 """How far a float may be from k / 255 and still be taken for it."""
 
@@ -47,18 +51,27 @@ def stored_bytes(images: Tensor) -> NDArray[np.uint8]:
 
 
 def as_classifier(
-    module: nn.Module, images: Tensor, task: Task | None, threshold: float | None
+    module: nn.Module,
+    images: Tensor,
+    task: Task | None,
+    threshold: float | None,
+    outputs: Outputs | None,
 ) -> Classifier:
     """Return a module as a classifier of images (N, C, H, W), in evaluation mode.
 
-    A Classifier is returned as it is. How many labels another module has is found by giving it one
-    black image.
+    A Classifier is returned as it is. Another module is tried on some of the images.
 
     Args:
         module: in evaluation mode; it stays on its device.
         images: those to attack.
         task: of a plain module; None: multi-class.
         threshold: of a plain multi-label module; None: 0.5.
+        outputs: what a plain module gives; None: logits, unless they look like probabilities.
+
+    Raises:
+        TypeError: the module is not in float32.
+        ValueError: it does not give logits (N, L), or what looks like probabilities.
+        UsageError: its answers depend on chance, or on the images beside one.
     """
     channels = images.shape[1]
     if isinstance(module, Classifier):
@@ -70,19 +83,33 @@ def as_classifier(
     wrong = {t.dtype for t in tensors if t.is_floating_point()} - {torch.float32}
     if wrong:
         raise TypeError(f"the classifier must be float32, not {wrong.pop()}: call .float() on it")
+    some = images[:TRIED].to(device)
+    some = some.float() / 255 if some.dtype == torch.uint8 else some.float()
     with torch.no_grad():
-        logits = module(torch.zeros(1, *images.shape[1:], device=device))
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != 1:
+        logits = module(some if len(some) else torch.zeros(1, *images.shape[1:], device=device))
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != max(1, len(some)):
         shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise ValueError(f"the classifier must return logits (N, L); for one image it gave {shape}")
+        raise ValueError(
+            f"the classifier must return logits (N, L); for {max(1, len(some))} images it gave "
+            f"{shape}"
+        )
     task, labels = task or "multi-class", logits.shape[1]
-    if task == "multi-class" and labels == 1:
-        raise ValueError("one logit is no multi-class decision: give task='multi-label'")
+    if outputs is None and len(some) and look_like_probabilities(logits, task):
+        raise ValueError(
+            "the classifier's outputs look like probabilities, and pixguard takes logits: give "
+            "outputs='probabilities' to invert them, or outputs='logits' if they are logits"
+        )
+    is_one = task == "multi-class" and labels == 1
+    network = as_logits(module, outputs or "logits", task, is_one)
+    labels += is_one
     mean, std = (0.0,) * channels, (1.0,) * channels
     threshold = 0.5 if threshold is None else threshold
     with device:  # moving the whole afterwards could move the module, too
-        classifier = Classifier(module, task, labels, mean, std, threshold)
-    return classifier.eval()
+        classifier = Classifier(network, task, labels, mean, std, threshold)
+    classifier.eval()
+    if len(some):
+        check_answers(classifier, some)
+    return classifier
 
 
 def true_indicators(classifier: Classifier, labels: Tensor, count: int) -> Tensor:

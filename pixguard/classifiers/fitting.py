@@ -8,6 +8,7 @@ from torch import Tensor
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import plain_float32
 from pixguard.classifiers.external import RecordedNetwork
+from pixguard.classifiers.outputs import innermost
 from pixguard.errors import UsageError, reason
 from pixguard.records import DatasetInfo
 
@@ -39,8 +40,24 @@ def check_fit(classifier: Classifier, images: Tensor, info: DatasetInfo) -> bool
     some = images[torch.arange(max(NEEDED)) % len(images)]
     with torch.no_grad(), plain_float32(images.device):
         _check_batches(classifier, some, info)
+        _check_outputs(classifier(some), info)
+    check_answers(classifier, images)
+    return _differentiable(classifier, images[:1])
+
+
+def check_answers(classifier: Classifier, images: Tensor) -> None:
+    """Raise unless a classifier's answer to an image is always the same, and its own.
+
+    Args:
+        classifier: in evaluation mode, on the images' device.
+        images: float32 (N, C, H, W) in [0, 1], at least one.
+
+    Raises:
+        UsageError: it depends on chance or on the images beside it.
+    """
+    some = images[torch.arange(max(NEEDED)) % len(images)]
+    with torch.no_grad(), plain_float32(images.device):
         together = classifier(some)
-        _check_outputs(together, info)
         largest = max(1.0, float(together.abs().max()))
         if not torch.equal(together, classifier(some)):
             raise UsageError("two answers to the same images differ", _evaluation_mode(classifier))
@@ -52,16 +69,6 @@ def check_fit(classifier: Classifier, images: Tensor, info: DatasetInfo) -> bool
             f"{difference:.2g} of the largest",
             _evaluation_mode(classifier),
         )
-    return _differentiable(classifier, images[:1])
-
-
-def looks_like_probabilities(classifier: Classifier, images: Tensor) -> bool:
-    """Say whether outputs lie in [0, 1] and, for a multi-class task, sum to 1."""
-    with torch.no_grad():
-        outputs = classifier(images).double()
-    inside = bool(((outputs >= 0) & (outputs <= 1)).all())
-    sums_to_one = bool(((outputs.sum(1) - 1).abs() < 1e-3).all())
-    return inside and (classifier.task == "multi-label" or sums_to_one)
 
 
 def _check_batches(classifier: Classifier, some: Tensor, info: DatasetInfo) -> None:
@@ -153,7 +160,7 @@ def _listed(numbers: Sequence[int]) -> str:
 
 
 def _dynamic_batch(classifier: Classifier) -> str:
-    network = classifier.network
+    network = innermost(classifier.network)
     if isinstance(network, RecordedNetwork) and network.recorded_as == "exported":
         return (
             "export it with a dynamic batch: torch.export.export(model, (images,), "
@@ -163,6 +170,6 @@ def _dynamic_batch(classifier: Classifier) -> str:
 
 
 def _evaluation_mode(classifier: Classifier) -> str:
-    if isinstance(classifier.network, RecordedNetwork):
+    if isinstance(innermost(classifier.network), RecordedNetwork):
         return "call model.eval() before you save or export it"
     return "a network without chance and batch statistics in evaluation mode"

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from pixguard.classifiers.builders import build_classifier
 from pixguard.classifiers.classifier import Classifier
@@ -14,6 +15,7 @@ from pixguard.classifiers.external import (
     read_file,
     source_sha256,
 )
+from pixguard.classifiers.outputs import Outputs, as_logits
 from pixguard.errors import PixguardError, UsageError
 from pixguard.models.weights import load_weights
 from pixguard.records import DatasetInfo, ModelRecord
@@ -49,6 +51,13 @@ def _open_external(
     given, path = record.parameters, weights / record.weights_file
     form: Format = given["format"]
     mean, std = tuple(given["mean"]), tuple(given["std"])
+    outputs: Outputs = given.get("outputs", "logits")
+    is_one = given.get("one_output", False)
+
+    def classifier_of(network: nn.Module) -> Classifier:
+        logits = as_logits(network, outputs, info.task, is_one)
+        return Classifier(logits, info.task, info.label_count, mean, std)
+
     if form == "builder":
         builder = given["builder"]
         if source_sha256(builder) != given["source_sha256"]:
@@ -57,7 +66,7 @@ def _open_external(
                 "restore it, or register the new one: pixguard models add --builder ...",
             )
         network = build_network(builder, given["arguments"])
-        classifier = Classifier(network, info.task, info.label_count, mean, std)
+        classifier = classifier_of(network)
         load_weights(classifier, path, given["content_sha256"])
         return classifier
     content = read_file(path)
@@ -67,4 +76,4 @@ def _open_external(
             "restore the file from a backup, or add the model again: pixguard models add",
         )
     recorded = open_recorded(content, form, device, differentiable=given["differentiable"])
-    return Classifier(recorded, info.task, info.label_count, mean, std)
+    return classifier_of(recorded)

@@ -8,14 +8,15 @@ import typer
 from pixguard import __version__
 from pixguard.cli import certify, data, db, denoise, denoise_plans, detect, models
 from pixguard.cli.attack import attack
-from pixguard.cli.common import PixguardGroup, apply_config_file
+from pixguard.cli.common import CommandGroup, PixguardGroup
+from pixguard.cli.configuration import apply_config_file
 from pixguard.cli.demo import demo
 from pixguard.cli.doctor import doctor
 from pixguard.cli.report import report
 from pixguard.cli.score import score
 from pixguard.cli.train import train
 
-app = typer.Typer(
+app = CommandGroup(
     cls=PixguardGroup,
     name="pixguard",
     help="Fool medical-image classifiers with one or two pixels, undo it, and keep every result.",

@@ -22,6 +22,7 @@ class TargetOptions(ClassifierOptions):
         None,
         "Attack the classifier behind this denoiser: an id, a name, or latest (the newest "
         "trained).",
+        names="denoiser",
     )
 
 

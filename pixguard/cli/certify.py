@@ -21,7 +21,12 @@ class CertifiedImages(Settings):
     limit: int | None = setting(
         None, "Certify at most that many test images.", low=1, unit="images"
     )
-    model: str = setting(POLYPHASE_VOTE, "Polyphase vote: an id. Default: the newest.")
+    model: str = setting(
+        POLYPHASE_VOTE,
+        "Polyphase vote: an id. Default: the newest.",
+        short="-m",
+        names="classifier",
+    )
 
 
 @app.command()

@@ -1,28 +1,72 @@
 """What the commands share: options, output, errors. Nothing heavy is imported here."""
 
+import itertools
 import json
+import os
 import shlex
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
-from pixguard.cli.wording import as_flags
-from pixguard.config import load_defaults
-from pixguard.errors import EXIT_INTERRUPTED, EXIT_SOME_FAILED, PixguardError, UsageError
+from pixguard.cli.mistakes import told_of
+from pixguard.cli.speech import one_command, speech
+from pixguard.cli.wording import as_flags, with_database
+from pixguard.errors import EXIT_SOME_FAILED, PixguardError, UsageError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 if TYPE_CHECKING:
     from pixguard.runner.session import Session
 
 
-def new_app(help_text: str) -> typer.Typer:
+OLD_SPELLINGS = {"--batch": "--batch-size", "--output": "--out", "--to": "--out"}
+"""Options as they were called once: scripts that use them go on working."""
+
+
+class PixguardCommand(TyperCommand):
+    """A command that takes the old spellings of its options, in variables, too."""
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """Old flag -> the flag of this command that it means."""
+        known = {flag for parameter in self.params for flag in parameter.opts}
+        return {old: new for old, new in OLD_SPELLINGS.items() if old not in known and new in known}
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the command line."""
+        words = []
+        for word in args:
+            flag, equals, value = word.partition("=")
+            words.append(self.renamed.get(flag, flag) + equals + value)
+        for old, new in self.renamed.items():
+            variable = f"{ctx.auto_envvar_prefix}_{parameter_name(old).upper()}"
+            if variable in os.environ:
+                given = {parameter_name(new): os.environ[variable]}
+                ctx.default_map = {**(ctx.default_map or {}), **given}
+        return super().parse_args(ctx, words)
+
+
+def parameter_name(flag: str) -> str:
+    """Return what the parameter of a flag is called: ``batch_size`` for ``--batch-size``."""
+    return flag.lstrip("-").replace("-", "_")
+
+
+class CommandGroup(typer.Typer):
+    """A Typer application whose commands are :class:`PixguardCommand`."""
+
+    def command(self, name: str | None = None, **chosen: Any) -> Callable[[Command], Command]:
+        """Register a command."""
+        return super().command(name, cls=PixguardCommand, **chosen)
+
+
+def new_app(help_text: str) -> CommandGroup:
     """Return a Typer application for a group of subcommands."""
-    return typer.Typer(help=help_text, no_args_is_help=True, rich_markup_mode="rich")
+    return CommandGroup(help=help_text, no_args_is_help=True, rich_markup_mode="rich")
 
 
 def print_json(value: Any) -> None:
@@ -64,85 +108,64 @@ def open_session(database: str, device: str) -> Iterator["Session"]:
     """Yield a session that shows progress on stderr and stops gracefully on Ctrl-C."""
     from pixguard.cli.display import TerminalDisplay
     from pixguard.cli.signals import graceful_stop
-    from pixguard.runner.session import Session
 
     display = TerminalDisplay()
     command = shlex.join(["pixguard", *sys.argv[1:]])
-    with graceful_stop(display.say) as stop:
-        yield Session.of(database, device, display, stop, command)
+    with display.waiting("loading PyTorch"):
+        from pixguard.runner.session import Session
+
+        with graceful_stop(display.say) as stop:
+            yield Session.of(database, device, display, stop, command)
 
 
 class PixguardGroup(TyperGroup):
     """The root command: turns errors into messages and exit codes."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read what stands before the command: no settings, so no variable may set it."""
+        parameters: list[Any] = self.get_params(ctx)
+        for parameter in parameters:
+            parameter.allow_from_autoenv = False
+        return super().parse_args(ctx, args)
+
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command line; never a traceback unless ``--debug``."""
-        arguments = list(kwargs.get("args") or (args[0] if args and args[0] else sys.argv[1:]))
-        as_json, debug = "--json" in arguments, "--debug" in arguments
-        if as_json:  # usage errors, too, must come back as JSON
-            kwargs["standalone_mode"] = False
-        try:
-            result = super().main(*args, **kwargs)
-            sys.exit(result if isinstance(result, int) else 0)
-        except PixguardError as error:
-            if debug:
-                traceback.print_exc()
-            _report(error.kind, error.message, error.hint, as_json)
-            sys.exit(error.exit_code)
-        except KeyboardInterrupt:
-            _report("interrupted", "interrupted", "", as_json)
-            sys.exit(EXIT_INTERRUPTED)
-        except Exception as error:
-            if debug:
-                raise
-            if as_json and hasattr(error, "format_message"):  # click's usage errors
-                _report("usage", error.format_message(), "pixguard --help", as_json)
-                sys.exit(UsageError.exit_code)
-            summary = f"{type(error).__name__}: {error}"
-            _report("failure", summary, "run it again with `pixguard --debug ...`", as_json)
-            sys.exit(PixguardError.exit_code)
+        typed = list(kwargs.get("args") or (args[0] if args and args[0] else sys.argv[1:]))
+        kwargs["standalone_mode"] = False  # errors are reported here
+        with one_command():
+            try:
+                result = super().main(*args, **kwargs)
+                code = result if isinstance(result, int) else 0
+            except (Exception, KeyboardInterrupt) as error:
+                code = self._tell(error, typed)
+        sys.exit(code)
+
+    def _tell(self, error: Exception | KeyboardInterrupt, typed: list[str]) -> int:
+        """Report an error, and return the exit code for it."""
+        if type(error).__name__ == "NoArgsIsHelpError":
+            typer.echo(str(error), nl=False)  # what Rich has not printed already
+            return UsageError.exit_code
+        if "--debug" in typed or speech().verbose:
+            traceback.print_exc()
+        told = told_of(error)
+        expected = isinstance(error, PixguardError)
+        speech().log_error(told.message if expected else traceback.format_exc())
+        message = as_flags(told.message)
+        hint = as_flags(with_database(told.hint, self, _typed_database(typed)))
+        if "--json" in typed:
+            print_json({"error": {"kind": told.kind, "message": message, "hint": hint}})
+        else:
+            typer.echo(f"pixguard: {message}", err=True)
+            if hint:
+                typer.echo(f"  next: {hint}", err=True)
+        return told.exit_code
 
 
-def _report(kind: str, message: str, hint: str, as_json: bool) -> None:
-    message, hint = as_flags(message), as_flags(hint)
-    if as_json:
-        print_json({"error": {"kind": kind, "message": message, "hint": hint}})
-        return
-    typer.echo(f"pixguard: {message}", err=True)
-    if hint:
-        typer.echo(f"  next: {hint}", err=True)
-
-
-def apply_config_file(ctx: typer.Context, config: Path | None) -> None:
-    """Make the values of ``pixguard.toml`` the defaults of every command's options."""
-    if config is not None and not config.is_file():
-        raise UsageError(f"the configuration file {config} does not exist", "check --config")
-    defaults = load_defaults(config or Path("pixguard.toml"))
-    ctx.default_map = {
-        name: _checked_options(_command(ctx.command, name), options)
-        for name, options in defaults.items()
-    }
-
-
-def _command(group: Any, name: str) -> Any:
-    known = getattr(group, "commands", {})
-    if name not in known:
-        raise UsageError(
-            f"pixguard.toml names {name!r}, which is no command", f"one of: {', '.join(known)}"
-        )
-    return known[name]
-
-
-def _checked_options(command: Any, options: dict[str, Any]) -> dict[str, Any]:
-    """Return the defaults of a command, or of the commands of a group, by parameter name."""
-    if hasattr(command, "commands"):
-        return {n: _checked_options(_command(command, n), o) for n, o in options.items()}
-    known = {parameter.name for parameter in command.params}
-    chosen = {key.replace("-", "_"): value for key, value in options.items()}
-    if unknown := sorted(set(chosen) - known):
-        raise UsageError(
-            f"pixguard.toml gives {command.name!r} the option {unknown[0]!r}, which it does not "
-            "have",
-            f"pixguard {command.name} --help",
-        )
-    return chosen
+def _typed_database(arguments: list[str]) -> str | None:
+    """Return the database that was typed: no variable or file names it to the next command."""
+    for word, following in itertools.pairwise([*arguments, ""]):
+        if word == "--db":
+            return following
+        if word.startswith("--db="):
+            return word.removeprefix("--db=")
+    return None

@@ -12,32 +12,60 @@ from pixguard.cli.options import Without, command
 from pixguard.cli.tables import print_rows
 from pixguard.config import TrainingRequest
 from pixguard.config.data import DATASET_HELP
-from pixguard.config.settings import Settings, required, setting
-from pixguard.errors import PixguardError
+from pixguard.config.settings import Settings, setting
+from pixguard.errors import PixguardError, UsageError
 
 app = new_app("List, fetch and look at datasets.")
 
 
-@dataclass(frozen=True, slots=True)
+WORD_HELP = "The dataset, as --dataset names it."
+
+
+def _only(name: str, word: str) -> str:
+    """Return the dataset that was named, by option or by place.
+
+    Raises:
+        UsageError: none was, or two.
+    """
+    if not (name or word):
+        raise UsageError(
+            "--dataset is missing", "--dataset NAME; pixguard data list tells which there are"
+        )
+    if name and word and name != word:
+        raise UsageError(f"two datasets were named: {name} and {word}", "one of the two")
+    return name or word
+
+
+@dataclass(frozen=True)
 class NamedDataset(TrainingRequest):
     """A dataset that is the subject of the command."""
 
-    name: str = required(DATASET_HELP, argument=True)
+    name: str = setting("", DATASET_HELP, flag="--dataset", short="-d", names="dataset")
+    word: str = setting("", WORD_HELP, argument=True, metavar="NAME", names="dataset")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", _only(self.name, self.word))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Download(Settings):
     """What to fetch."""
 
-    name: str = required(DATASET_HELP, argument=True)
+    name: str = setting("", DATASET_HELP, flag="--dataset", short="-d", names="dataset")
+    word: str = setting("", WORD_HELP, argument=True, metavar="NAME", names="dataset")
     size: int = setting(28, "28, 64, 128 or 224.", unit="pixels")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", _only(self.name, self.word))
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet(Settings):
     """A contact sheet."""
 
-    output: Path | None = setting(None, "PNG file to write. Default: NAME-preview.png here.")
+    out: Path | None = setting(
+        None, "PNG file to write. Default: DATASET-preview.png here.", short="-o"
+    )
     per_class: int = setting(8, "Images of each class.", low=1, high=100, unit="images")
 
 
@@ -157,6 +185,6 @@ def preview(
     from pixguard.files import write_atomically
 
     dataset = open_dataset(data.settings(), TerminalDisplay())
-    path = sheet.output or Path(f"{data.name}-preview.png")
+    path = sheet.out or Path(f"{data.name}-preview.png")
     write_atomically(path, encode_png(contact_sheet(dataset, sheet.per_class)))
     print_result({"dataset": dataset.info.name, "file": str(path)}, output.json)

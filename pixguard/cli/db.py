@@ -27,7 +27,9 @@ class InfoOptions(Settings):
 class BackupOptions(Settings):
     """Where a copy goes."""
 
-    to: Path | None = setting(None, "File to write. Default: beside the database, dated.")
+    out: Path | None = setting(
+        None, "File to write. Default: beside the database, dated.", short="-o"
+    )
 
 
 @app.command()
@@ -78,7 +80,7 @@ def backup(where: BackupOptions, output: OutputOptions) -> None:
     """Copy the database to one compact file, even while it is written to."""
     from pixguard.store import maintenance
 
-    target = maintenance.backup(output.database, where.to)
+    target = maintenance.backup(output.database, where.out)
     print_result({"backup": str(target), "size_bytes": target.stat().st_size}, output.json)
 
 

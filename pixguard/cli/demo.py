@@ -11,6 +11,7 @@ import typer
 
 from pixguard.cli.display import human_duration
 from pixguard.cli.options import command
+from pixguard.cli.speech import speech
 from pixguard.config.settings import Settings, setting
 
 COMMANDS = (
@@ -44,9 +45,11 @@ def demo(ctx: typer.Context, options: DemoOptions) -> None:
     database = folder / "demo.db"
     panel = folder / "panel.png"
     draw = ["report", "--figure", "15", "--dataset", "oct", "--out", str(panel)]
+    said = speech().flags
     for words in (*map(shlex.split, COMMANDS), draw):
-        arguments = [*words, "--db", str(database)]
-        typer.secho(f"\n$ pixguard {shlex.join(arguments)}", bold=True, err=True)
+        arguments = [*words, "--db", str(database), *said]
+        if not speech().quiet:
+            typer.secho(f"\n$ pixguard {shlex.join(arguments)}", bold=True, err=True)
         _run(root, arguments)
     typer.echo(f"\nfinished in {human_duration(time.monotonic() - started)}")
     typer.echo("These are synthetic images and a small network: they show the tool, no more.")

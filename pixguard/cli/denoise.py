@@ -22,10 +22,12 @@ class RestoringOptions(Settings):
     panel: ClassVar[str] = "Denoisers"
 
     denoiser: list[str] | None = setting(
-        None, "Name or id; repeat for several. Default: the newest of each name."
+        None,
+        "Name or id; repeat for several. Default: the newest of each name.",
+        names="denoiser",
     )
     pixels: int | None = setting(
-        None, "Only attempts that changed that many pixels.", low=1, unit="pixels"
+        None, "Only attempts that changed that many pixels.", short="-p", low=1, unit="pixels"
     )
     patch_select: bool = setting(False, "Restore only patches that a denoiser changes much.")
 

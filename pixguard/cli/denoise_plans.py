@@ -25,7 +25,11 @@ class PlanData(TrainingRequest):
     """The dataset of a plan."""
 
     name: str = setting(
-        PAPER_DATASET, "The paper's is AbdomenCT of Kaggle's Medical MNIST.", flag="--dataset"
+        PAPER_DATASET,
+        "The paper's is AbdomenCT of Kaggle's Medical MNIST.",
+        flag="--dataset",
+        short="-d",
+        names="dataset",
     )
 
 

@@ -22,10 +22,15 @@ class ScoredImages(Settings):
     panel: ClassVar[str] = "Detectors"
 
     detector: list[str] | None = setting(
-        None, "Id, or name of the normal class; repeat for several. Default: all."
+        None,
+        "Id, or name of the normal class; repeat for several. Default: all.",
+        names="detector",
     )
     model: str = setting(
-        "latest", "Attacked classifier: an id, an architecture, or latest (the newest attacked)."
+        "latest",
+        "Attacked classifier: an id, an architecture, or latest (the newest attacked).",
+        short="-m",
+        names="classifier",
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from pixguard.cli.common import print_json
+from pixguard.cli.display import TerminalDisplay
 from pixguard.cli.groups import DeviceOptions, OutputOptions
 from pixguard.cli.options import command
 from pixguard.errors import PixguardError
@@ -24,11 +25,14 @@ def doctor(run: DeviceOptions, output: OutputOptions) -> None:
         ("data folder", _data_folder),
     ]
     results = []
-    for name, check in checks:
-        try:
-            results.append({"check": name, "ok": True, "found": check(), "next": ""})
-        except PixguardError as error:
-            results.append({"check": name, "ok": False, "found": error.message, "next": error.hint})
+    with TerminalDisplay().waiting("loading PyTorch"):
+        for name, check in checks:
+            result = {"check": name, "ok": True, "found": "", "next": ""}
+            try:
+                result["found"] = check()
+            except PixguardError as error:
+                result.update(ok=False, found=error.message, next=error.hint)
+            results.append(result)
     if output.json:
         print_json(results)
     else:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from pixguard.cli.common import print_json
+from pixguard.cli.speech import say
 from pixguard.errors import PixguardError, UsageError
 from pixguard.files import write_atomically
 
 if TYPE_CHECKING:
     from pixguard.reports.figures.drawing import Drawing
 
-FORMATS = (".png", ".svg")
+FORMATS = (".png", ".svg", ".pdf")
 
 
 def report_figures(
@@ -67,7 +68,7 @@ def report_figures(
 
 
 def _paths(number: int | str, out: Path | None, count: int) -> list[Path]:
-    """Return the files of a figure: the one that was named, or both formats in a folder."""
+    """Return the files of a figure: the one that was named, or all formats in a folder."""
     name = f"figure-{number}"
     if out is None:
         return [Path(f"{name}.png")]
@@ -80,16 +81,15 @@ def _paths(number: int | str, out: Path | None, count: int) -> list[Path]:
     if out.suffix and not out.is_dir():
         raise UsageError(
             f"a figure cannot be written as {out.suffix!r}",
-            "--out FILE.png, FILE.svg, or a folder for both",
+            "--out FILE.png, FILE.svg, FILE.pdf, or a folder for all three",
         )
     return [out / f"{name}{suffix}" for suffix in FORMATS]
 
 
 def _write(drawing: "Drawing", files: Sequence[Path]) -> None:
     for path in files:
-        content = drawing.svg() if path.suffix.lower() == ".svg" else drawing.png()
-        write_atomically(path, content)
-        typer.echo(f"wrote {path}", err=True)
+        write_atomically(path, drawing.encoded(path.suffix))
+        say(f"wrote {path}")
 
 
 def _result(drawing: "Drawing", files: Sequence[Path]) -> dict[str, Any]:

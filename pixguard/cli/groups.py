@@ -16,7 +16,12 @@ class ClassifierOptions(Settings):
 
     panel: ClassVar[str] = "Classifier"
 
-    model: str = setting("latest", "Classifier: an id, an architecture, or latest (the newest).")
+    model: str = setting(
+        "latest",
+        "Classifier: an id, an architecture, or latest (the newest).",
+        short="-m",
+        names="classifier",
+    )
     attack_at: AttackAt = setting(
         "input",
         "Where pixels are changed: in the image that the classifier takes (input), or in the "
@@ -37,7 +42,7 @@ class DeviceOptions(Settings):
 class RunOptions(DeviceOptions):
     """How to go on."""
 
-    resume: bool = setting(False, "Go on with what is missing; say how much was found.")
+    resume: bool = setting(False, "Go on with what is missing; say how much was found.", short="-r")
     fresh_seed: bool = setting(False, "Take the next seed that was not used yet.")
 
     def __post_init__(self) -> None:

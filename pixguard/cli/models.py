@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pixguard.cli.common import new_app, print_json, print_result
+from pixguard.cli.display import TerminalDisplay
 from pixguard.cli.groups import OutputOptions
 from pixguard.cli.models_add import add
 from pixguard.cli.options import command
 from pixguard.cli.tables import print_rows
 from pixguard.config.settings import Settings, required, setting
+from pixguard.datasets.catalogue import is_named, registered_name, unknown_dataset
 from pixguard.records import DatasetInfo, ModelKind
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ app.command()(add)
 class ListOptions(Settings):
     """Which models."""
 
-    dataset: str | None = setting(None, "Only models of this dataset.")
+    dataset: str | None = setting(None, "Only models of this dataset.", short="-d", names="dataset")
     kind: ModelKind | None = setting(None, "Only this kind.")
 
 
@@ -32,7 +34,9 @@ class ListOptions(Settings):
 class ModelChoice(Settings):
     """One model."""
 
-    model: str = required("An id, an architecture (its newest), or latest.", argument=True)
+    model: str = required(
+        "An id, an architecture (its newest), or latest.", argument=True, names="model"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class ShownModel(ModelChoice):
 class ExportedModel(ModelChoice):
     """One model, and where it goes."""
 
-    to: Path = required("File to write, such as model.safetensors.")
+    out: Path = required("File to write, such as model.safetensors.", short="-o")
 
 
 @app.command("list")
@@ -56,8 +60,13 @@ def list_models(wanted: ListOptions, output: OutputOptions) -> None:
     from pixguard.store import reader
     from pixguard.store.engine import reading
 
+    name = None if wanted.dataset is None else registered_name(wanted.dataset)
     with reading(output.database) as engine:
-        found = reader.models(engine, kind=wanted.kind, dataset_name=wanted.dataset)
+        found = reader.models(engine, kind=wanted.kind, dataset_name=name)
+        if name is not None and not found and not is_named(name):
+            known = {stored.info.name for stored in reader.datasets(engine)}
+            if name not in known:
+                raise unknown_dataset(name, sorted(known))
     if output.json:
         print_json([_flat(model) for model in found])
         return
@@ -97,8 +106,8 @@ def export(choice: ExportedModel, output: OutputOptions) -> None:
     database = output.database
     found, info = _find(database, choice.model)
     weights = files_folder(database) / "weights"
-    card = export_model(found, weights, choice.to, _describe(found, info))
-    print_result({"weights": str(choice.to), "description": str(card)}, output.json)
+    card = export_model(found, weights, choice.out, _describe(found, info))
+    print_result({"weights": str(choice.out), "description": str(card)}, output.json)
 
 
 def _find(db: str, selector: str) -> "tuple[StoredModel, DatasetInfo]":
@@ -112,9 +121,10 @@ def _find(db: str, selector: str) -> "tuple[StoredModel, DatasetInfo]":
 
 
 def _show_layers(model: "StoredModel", info: DatasetInfo, as_json: bool) -> None:
-    from pixguard.runner.layers import layers_of_model
+    with TerminalDisplay().waiting("loading PyTorch"):
+        from pixguard.runner.layers import layers_of_model
 
-    table = layers_of_model(model, info)
+        table = layers_of_model(model, info)
     rows = [{"layer": n, **dataclasses.asdict(row)} for n, row in enumerate(table.rows, start=1)]
     totals = {
         "total_parameters": table.total_parameters,

@@ -4,7 +4,7 @@ import json as jsonlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pixguard.cli.common import open_session, print_result
 from pixguard.cli.groups import DeviceOptions, OutputOptions
@@ -35,6 +35,11 @@ class AddedModel(Settings):
     )
     mean: str = setting("", "Subtracted from images in [0, 1]: a value, or one a channel.")
     std: str = setting("", "Divided by afterwards: a value, or one a channel.")
+    outputs: Literal["logits", "probabilities"] | None = setting(
+        None,
+        "What it gives; probabilities are inverted. Default: logits; what looks like probabilities "
+        "is refused.",
+    )
 
 
 @command
@@ -66,6 +71,7 @@ def add(
             arguments=_object(model.arguments),
             mean=_numbers("--mean", model.mean),
             std=_numbers("--std", model.std),
+            outputs=model.outputs,
         )
         opened = open_for_training(session, data)
         result = importing.add(session, opened, external)

@@ -6,12 +6,14 @@ panel of the help of every group, and calls the function with the groups put tog
 """
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
+from pixguard.cli.completion import completion
+from pixguard.cli.speech import Speech, speaking
 from pixguard.config.settings import SETTING, Declaration, Settings
 from pixguard.errors import UsageError
 from pixguard.registry import Entry, Registry, load_target
@@ -37,6 +39,7 @@ class Own:
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """Return a function for Typer: each group of settings becomes options, the rest stays.
 
+    Every command takes :class:`pixguard.cli.speech.Speech`, which is not handed on.
     ``Annotated[Group, Without("field")]`` leaves fields at their defaults; ``Annotated[Mapping,
     Own(REGISTRY)]`` takes the options of everything in a registry (see :func:`own_options`).
     """
@@ -58,12 +61,16 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             made = [inspect.signature(function).parameters[name].replace(annotation=kind)]
         parameters += [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in made]
 
+    made, spoken = _parameters(Speech, set())
+    parameters += made
+
     def run(**values: Any) -> None:
         built = {
             name: make(**{field: values.pop(option) for option, field in names.items()})
-            for name, (make, names) in groups.items()
+            for name, (make, names) in {**groups, "speech": (Speech, spoken)}.items()
         }
-        function(**values, **built)
+        with speaking(built.pop("speech")):
+            function(**values, **built)
 
     run.__name__, run.__doc__, run.__module__ = (
         function.__name__,
@@ -159,9 +166,11 @@ def _typer_info(name: str, kind: Any, declared: Declaration, panel: str | None) 
     }
     if names:
         shown["autocompletion"] = lambda: list(names)
+    elif declared.names:
+        shown["autocompletion"] = completion(declared.names)
     if declared.envvar is not None:
         shown["envvar"] = declared.envvar
     if declared.argument:
         return typer.Argument(**shown)
-    flags: Sequence[str] = (declared.flag or f"--{name.replace('_', '-')}",)
-    return typer.Option(*flags, **shown)
+    flags = [declared.flag or f"--{name.replace('_', '-')}", declared.short]
+    return typer.Option(*filter(None, flags), **shown)

@@ -14,6 +14,7 @@ from pixguard.cli.common import open_session, print_result
 from pixguard.cli.data_dirs import DATA_DIRS_HELP, data_dirs
 from pixguard.cli.groups import DeviceOptions, OutputOptions
 from pixguard.cli.options import command
+from pixguard.cli.speech import say
 from pixguard.config.data import parse_size
 from pixguard.config.settings import Settings, setting
 from pixguard.errors import UsageError
@@ -35,11 +36,15 @@ class WhichReports(Settings):
         None,
         "Number of a table of the paper, or a name that --list tells; repeat, or join by commas: "
         "32,33,truth.",
+        short="-t",
+        names="table",
     )
     figure: list[str] | None = setting(
         None,
         "Number of a figure of the paper, or a name that --list tells; repeat, or join by commas: "
         "16,success. Writes figure-N.png, or see --out.",
+        short="-f",
+        names="figure",
     )
     list_tables: bool = setting(
         False, "List the tables and figures, and for which there is data.", flag="--list"
@@ -59,8 +64,15 @@ class OfWhat(Settings):
 
     panel: ClassVar[str] = "Data"
 
-    dataset: str | None = setting(None, "Show this dataset in place of the paper's.")
-    model: str = setting("latest", "Classifier: an id, an architecture, or latest (the newest).")
+    dataset: str | None = setting(
+        None, "Show this dataset in place of the paper's.", short="-d", names="dataset"
+    )
+    model: str = setting(
+        "latest",
+        "Classifier: an id, an architecture, or latest (the newest).",
+        short="-m",
+        names="classifier",
+    )
     size: int | None = setting(
         None,
         "Side of the images, or native: each as large as its file. Default: that of the "
@@ -92,12 +104,25 @@ class ReportOutput(OutputOptions):
 
     paper: bool = setting(False, "Put the published values beside the measured ones.")
     sql: bool = setting(False, "Print the queries instead, ready for any SQL client.")
-    format: Format = setting("table", "Output format.")
+    format: Format | None = setting(
+        None, "Output format. Default: what the ending of --out says, else table."
+    )
     out: Path | None = setting(
         None,
         "Write to this file instead of stdout; with --all, to a file for each table in this "
-        "folder where the name has no ending. Figures: FILE.png, FILE.svg, or a folder.",
+        "folder where the name has no ending. Figures: FILE.png, FILE.svg, FILE.pdf, or a folder "
+        "for all three.",
+        short="-o",
     )
+
+    @property
+    def chosen_format(self) -> Format:
+        """What is said, else what the name of the file says."""
+        if self.json:
+            return "json"
+        endings = {f".{ending}": name for name, ending in ENDINGS.items()}
+        by_name = endings.get(self.out.suffix.lower(), "table") if self.out else "table"
+        return self.format or by_name
 
 
 @command
@@ -181,17 +206,17 @@ def _print_tables(which: WhichReports, of: OfWhat, output: ReportOutput) -> None
     out = output.out
     if which.everything and out is not None and not out.suffix:
         as_sql = output.sql and not output.json
-        ending = "sql" if as_sql else ENDINGS["json" if output.json else output.format]
+        ending = "sql" if as_sql else ENDINGS[output.chosen_format]
         for one in tables:
             write_atomically(out / f"table-{one.number}.{ending}", _text([one], output).encode())
-        typer.echo(f"wrote {len(tables)} tables to {out}", err=True)
+        say(f"wrote {len(tables)} tables to {out}")
         return
     text = _text(with_data_first(tables) if which.everything else tables, output)
     if out is None:
         typer.echo(text, nl=False)
         return
     write_atomically(out, text.encode())
-    typer.echo(f"wrote {out}", err=True)
+    say(f"wrote {out}")
 
 
 def _build(
@@ -219,7 +244,7 @@ def _text(tables: "Sequence[ReportTable]", output: ReportOutput) -> str:
     to_terminal = output.out is None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
     return render(
         tables,
-        "json" if output.json else output.format,
+        output.chosen_format,
         width=shutil.get_terminal_size().columns if to_terminal else 80,
         color=to_terminal and "NO_COLOR" not in os.environ,
     )

@@ -1,9 +1,17 @@
 """Messages of the library in the words of the command line."""
 
 import re
+import shlex
+from typing import Any
 
+_COMMAND = re.compile(r"\bpixguard ([a-z]+)(?: ([a-z]+))?(?=[\s,;`]|$)")
 _SETTING = re.compile(r"`(\w+)=([^`]*)`")
-_FLAGS = {"phantom_images": "images", "architecture": "model", "database": "db"}
+_FLAGS = {
+    "phantom_images": "images",
+    "architecture": "model",
+    "database": "db",
+    "batch": "batch-size",
+}
 
 
 def as_flags(text: str) -> str:
@@ -17,3 +25,26 @@ def as_flags(text: str) -> str:
         return name if match[2] in ("True", "...") else f"{name} {match[2]}"
 
     return _SETTING.sub(flag, text)
+
+
+def with_database(hint: str, root: Any, database: str | None) -> str:
+    """Return a hint whose commands work on the database that was named; None: the usual one.
+
+    The library names commands and does not know which file the user's command worked on.
+    """
+    if database is None:
+        return hint
+
+    def named(match: re.Match[str]) -> str:
+        words, command = match[0], root.commands.get(match[1])
+        if hasattr(command, "commands"):
+            command = command.commands.get(match[2])
+        else:
+            words = f"pixguard {match[1]}"
+        rest = hint[match.start() :].removeprefix("pixguard ").partition("pixguard ")[0]
+        takes_one = any("--db" in parameter.opts for parameter in getattr(command, "params", ()))
+        if not takes_one or "--db" in rest:
+            return match[0]
+        return f"{words} --db {shlex.quote(database)}{match[0].removeprefix(words)}"
+
+    return _COMMAND.sub(named, hint)

@@ -23,11 +23,18 @@ class AttackSettings(Settings):
     attack: str = setting(
         "differential-evolution",
         "How to search.",
+        short="-a",
         registry="pixguard.attacks.registry:ATTACKS",
         panel="Attack",
     )
     pixels: int = setting(
-        1, "How many pixels to change.", low=1, high=64, unit="pixels", panel="Attack"
+        1,
+        "How many pixels to change.",
+        short="-p",
+        low=1,
+        high=64,
+        unit="pixels",
+        panel="Attack",
     )
     target: str | None = setting(
         None,
@@ -54,6 +61,7 @@ class AttackSettings(Settings):
     batch: int | None = setting(
         None,
         "Candidates evaluated at a time. Default: by device.",
+        flag="--batch-size",
         low=1,
         unit="candidates",
         panel="Run",

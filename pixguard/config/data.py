@@ -60,7 +60,7 @@ class DatasetRequest(Settings):
 
     panel: ClassVar[str] = "Data"
 
-    name: str = required(DATASET_HELP, flag="--dataset")
+    name: str = required(DATASET_HELP, flag="--dataset", short="-d", names="dataset")
     source: str | None = setting(
         None,
         "Where the images come from (default: as registered for the dataset, else auto).",

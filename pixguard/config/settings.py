@@ -27,11 +27,14 @@ class Declaration:
         high: greatest value, inclusive.
         unit: of its value (``pixels``, ``epochs``), in the plural; empty where it has none.
         flag: how it is typed on the command line, such as ``--db``; None: its name with dashes.
+        short: its one letter, such as ``-d``, where it is typed often.
         parser: turns text of the command line into its value.
         metavar: what stands for its value in the help.
         argument: whether the command line takes it by position.
         envvar: an environment variable beside the automatic one.
         registry: ``"module:attribute"`` of the registry whose names it takes; the help lists them.
+        names: what kind of thing in the database it names (``dataset``, ``classifier``, ...), or
+            ``table`` or ``figure``: the shell completes it.
         panel: of the command's help that shows it; None: that of its group.
     """
 
@@ -40,11 +43,13 @@ class Declaration:
     high: float | None = None
     unit: str = ""
     flag: str | None = None
+    short: str | None = None
     parser: Callable[[str], Any] | None = None
     metavar: str | None = None
     argument: bool = False
     envvar: str | None = None
     registry: str | None = None
+    names: str | None = None
     panel: str | None = None
 
 

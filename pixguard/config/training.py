@@ -24,6 +24,7 @@ class TrainSettings(Settings):
         "resnet50",
         "resnet50, densenet121, small-cnn, a torchvision name or timm/NAME.",
         flag="--model",
+        short="-m",
     )
     epochs: int = setting(100, "At most.", low=1, unit="epochs")
     batch_size: int = setting(64, "Images of a step.", low=2, unit="images")
@@ -62,6 +63,7 @@ class VoteSettings(TrainSettings):
         "small-cnn",
         "The voter: small-cnn, resnet50, a torchvision name or timm/NAME.",
         flag="--model",
+        short="-m",
     )
     stride: int = setting(
         3, "Take every n-th pixel: its square is the number of votes.", unit="pixels"
@@ -83,6 +85,7 @@ class DenoiserSettings(Settings):
         "dae",
         "Which denoiser.",
         flag="--model",
+        short="-m",
         registry="pixguard.defences.denoisers.registry:DENOISERS",
     )
     epochs: int = setting(100, "At most.", low=1, unit="epochs")
@@ -130,6 +133,7 @@ class DetectorSettings(Settings):
         "one-class-svm",
         "Which detector.",
         flag="--model",
+        short="-m",
         registry="pixguard.defences.detectors.registry:DETECTORS",
     )
     epochs: int = setting(100, "Of the autoencoder, at most.", low=1, unit="epochs")

@@ -1,8 +1,8 @@
 """The datasets that have a name: the paper's four, and every other 2D set of MedMNIST."""
 
 import ast
-import difflib
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -11,6 +11,7 @@ from typing import Any
 
 from pixguard.errors import UsageError
 from pixguard.records import NO_FINDING_ORDINAL, ClassInfo, Task
+from pixguard.registry import near
 
 _MEDMNIST_CITATION = (
     "Yang et al. MedMNIST v2: a large-scale lightweight benchmark for 2D and 3D biomedical image "
@@ -170,6 +171,12 @@ def paper_entry(name: str) -> CatalogueEntry | None:
     return PAPER_DATASETS.get(name) or by_flag.get(name)
 
 
+def registered_name(name: str) -> str:
+    """Return the name that a dataset is registered under: octmnist is the paper's oct."""
+    entry = paper_entry(name)
+    return entry.name if entry else name
+
+
 @cache
 def medmnist_info() -> Mapping[str, Any]:
     """Return MedMNIST's own table of its 2D datasets, by flag."""
@@ -202,12 +209,27 @@ def find(name: str) -> CatalogueEntry:
     table = medmnist_info()
     if name in table:
         return _from_medmnist(name, table[name])
-    names = [*PAPER_DATASETS, *table]
-    near = difflib.get_close_matches(name, names, n=1)
-    guess = f"did you mean {near[0]}? " if near else ""
-    raise UsageError(
-        f"no dataset is named {name!r}; the names are {', '.join(names)}",
-        f"{guess}for your own images: `dataset={name}` `source=folder` `data_dir=DIR`",
+    raise unknown_dataset(name)
+
+
+def is_named(name: str) -> bool:
+    """Say whether a name is that of a dataset that pixguard knows without its files."""
+    return name == MEDICAL_MNIST.name or paper_entry(name) is not None or name in medmnist_info()
+
+
+def unknown_dataset(name: str, registered: Iterable[str] = ()) -> UsageError:
+    """Return the error for a name that no dataset has; those of a database are suggested first."""
+    own = list(dict.fromkeys(registered))
+    others = [*PAPER_DATASETS, *medmnist_info(), MEDICAL_MNIST.name]
+    for names in (own, others):
+        if guess := near(name, names):
+            hint = f"did you mean {' or '.join(guess)}?"
+            break
+    else:
+        hint = f"one of: {', '.join(own or others)}"
+    return UsageError(
+        f"there is no dataset {name!r}",
+        f"{hint} (your own images: pixguard train --dataset {shlex.quote(name)} --data-dir DIR)",
     )
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pixguard.errors import UsageError
+from pixguard.registry import suggestion
 
 Noise = Callable[[Tensor, float | Tensor, torch.Generator], Tensor]
 IMPULSE = "impulse"
@@ -157,7 +158,7 @@ def check_noise(kind: str, level: float) -> None:
         UsageError: with what the level of that kind is.
     """
     if kind not in NOISES:
-        raise UsageError(f"there is no noise named {kind!r}", f"one of: {', '.join(NOISES)}")
+        raise UsageError(f"there is no noise named {kind!r}", suggestion(kind, NOISES))
     if kind == K_PIXEL:
         if level < 1 or not float(level).is_integer():
             raise UsageError(

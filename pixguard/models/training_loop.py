@@ -183,9 +183,21 @@ def fit(
             over = trainee.should_stop(record) or stalled(records, patience)
             finished = over or epoch == epochs
             kept.save(trainee, records, finished)
+            if over and epoch < epochs:
+                display.say(f"stopped early, after epoch {epoch} of {epochs}: {_why(record)}")
     trainee.module.eval()
     seconds = sum(record.seconds for record in records)
     return Fit(tuple(records), seconds, finished, trainee.train_size)
+
+
+def _why(last: EpochRecord) -> str:
+    """Say what ended a training early."""
+    if last.train_accuracy is None or last.val_accuracy is None:
+        return "the validation loss no longer falls"
+    return (
+        f"training accuracy {last.train_accuracy:.1%} and validation accuracy "
+        f"{last.val_accuracy:.1%} are high enough"
+    )
 
 
 def stalled(records: Sequence[EpochRecord], patience: int | None) -> bool:

@@ -6,11 +6,14 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
-from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
 from pixguard.errors import PixguardError, reason
 from pixguard.files import write_atomically
 
+CHECKPOINT_KEYS = ("state_dict", "model_state_dict", "model", "net", "model_state")
+"""Under which training frameworks keep the state dict of a checkpoint."""
+WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.")
+"""What DataParallel, torch.compile and training frameworks put before every name."""
 _RUNNING_STATISTICS = ("running_mean", "running_var")
 
 
@@ -50,8 +53,8 @@ def load_weights(module: nn.Module, path: Path, sha256: str | None = None) -> No
 
     Args:
         module: built as the module that the weights were saved from.
-        path: ``.safetensors``, or a ``.pt`` or ``.pth`` that holds a state dict, perhaps under the
-            name ``state_dict`` or from DataParallel.
+        path: ``.safetensors``, or a ``.pt`` or ``.pth`` that holds a state dict, perhaps in a
+            training framework's checkpoint, or under the prefixes of wrappers.
         sha256: what :func:`save_weights` returned; None does not check it.
 
     Raises:
@@ -64,6 +67,7 @@ def load_weights(module: nn.Module, path: Path, sha256: str | None = None) -> No
             "restore the file from a backup, or train the model again",
         )
     wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    state = _without_wrappers(state, set(wanted))
     found = {name: tuple(tensor.shape) for name, tensor in state.items()}
     if wanted != found:
         differing = sorted(wanted.items() ^ found.items())
@@ -92,6 +96,19 @@ def parameter_counts(module: nn.Module) -> tuple[int, int]:
     return trainable, frozen + statistics
 
 
+def _without_wrappers(state: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
+    """Return a state dict without the prefixes of wrappers, one after another, that all names have.
+
+    A prefix that the module itself has stays.
+    """
+    while set(state) != wanted:
+        prefix = next((p for p in WRAPPERS if all(name.startswith(p) for name in state)), None)
+        if not state or prefix is None:
+            break
+        state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+    return state
+
+
 def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise PixguardError(
@@ -102,13 +119,12 @@ def _read(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-        if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-            state = state["state_dict"]  # a checkpoint, as training frameworks write it
+        if isinstance(state, dict):
+            inner = (state[key] for key in CHECKPOINT_KEYS if isinstance(state.get(key), dict))
+            state = next(inner, state)
         if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):
             raise ValueError("it holds no state dict")
-        state = dict(state)
-        consume_prefix_in_state_dict_if_present(state, "module.")  # from DataParallel
-        return state
+        return dict(state)
     except Exception as error:  # a damaged pickle may raise anything
         raise PixguardError(
             f"the weights {path} cannot be read: {reason(error)}",

@@ -260,6 +260,11 @@ class Evidence:
         return fetch(self.engine, make_query("incomplete_plans"))
 
     @cached_property
+    def remarks(self) -> list[RowValues]:
+        """The row of the query ``plan_remarks`` for each attack plan with something remarkable."""
+        return fetch(self.engine, make_query("plan_remarks"))
+
+    @cached_property
     def detectors(self) -> list[RowValues]:
         """The row of the query ``detectors`` for each, oldest first."""
         return fetch(self.engine, make_query("detectors"))

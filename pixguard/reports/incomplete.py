@@ -1,5 +1,6 @@
-"""What is said under a table or a figure that stands on interrupted work."""
+"""What is said under a table or a figure that stands on interrupted or doubtful work."""
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -18,6 +19,8 @@ def incomplete_notes(
 ) -> Iterator[str]:
     """Yield a sentence for each plan that is not finished, with the command that goes on.
 
+    And what was remarked when an attack was made, such as gradients of zero.
+
     Args:
         evidence: what the database holds.
         studies: what is shown.
@@ -28,6 +31,10 @@ def incomplete_notes(
         for row in evidence.incomplete:
             if any(_is_of(row, study) for study in studies):
                 yield plan_note(row)
+        for row in evidence.remarks:
+            if any(_is_of(row, study) for study in studies):
+                about = f"{row['attack']} on {row['architecture']} #{row['classifier_id']}"
+                yield from (f"{about}: {remark}." for remark in json.loads(row["remarks"]))
     if _RESTORATIONS.search(asked):
         shown = {(s.classifier_id, s.dataset_id): s for s in studies}
         for (classifier_id, dataset_id), study in shown.items():

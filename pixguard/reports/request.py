@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
+from pixguard.datasets.catalogue import is_named, registered_name, unknown_dataset
 from pixguard.errors import UsageError
+from pixguard.registry import suggestion
 from pixguard.reports import commands
 from pixguard.reports.evidence import Evidence, Study, matching
 from pixguard.reports.published import published_tables
@@ -84,6 +86,8 @@ def chosen_dataset(evidence: Evidence, dataset: str | None, model: int | str | N
     Raises:
         UsageError: the database knows no such dataset or classifier, or one is not of the other.
     """
+    if dataset is not None:
+        dataset = registered_name(dataset)
     if isinstance(model, int):
         owner = evidence.require_classifier(model)
         if dataset not in (None, owner.dataset):
@@ -94,6 +98,8 @@ def chosen_dataset(evidence: Evidence, dataset: str | None, model: int | str | N
         dataset = owner.dataset
     known = evidence.datasets | set(paper_datasets())
     if dataset is not None and dataset not in known:
+        if not is_named(dataset):
+            raise unknown_dataset(dataset, sorted(evidence.datasets))
         raise UsageError(
             f"the database has no classifier of a dataset named {dataset!r}",
             f"`dataset=...` with one of {', '.join(sorted(known))}; or "
@@ -103,7 +109,7 @@ def chosen_dataset(evidence: Evidence, dataset: str | None, model: int | str | N
     if isinstance(model, str) and model not in architectures:
         raise UsageError(
             f"the database has no {model!r} classifier",
-            f"`model=...` with an id, latest, or one of {', '.join(architectures)}"
+            f"{suggestion(model, architectures)} (`model=...` takes an id and latest, too)"
             if architectures
             else commands.train(dataset or next(iter(paper_datasets())), model),
         )

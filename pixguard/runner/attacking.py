@@ -190,7 +190,10 @@ def make_plan(
         raise UsageError(
             f"classifier {model.id}{behind} classifies no test image of {info.name!r} correctly: "
             "there is nothing to attack",
-            f"pixguard train --dataset {info.name} --fresh-seed, with more epochs",
+            f"pixguard train --dataset {info.name} --fresh-seed, with more epochs"
+            if model.record.is_plain
+            else "add it again with its classes in the order of `pixguard data info`, and with the "
+            "`mean=...` and `std=...` that it was trained with",
         )
     hashes = {r.index: r.sha256 for r in subject.dataset.records(indices)}
     attempts = plan_attempts(

@@ -11,6 +11,7 @@ from pixguard.defences.patch_select import SUFFIX, PatchSelect
 from pixguard.errors import UsageError
 from pixguard.models.weights import load_weights, parameter_counts
 from pixguard.records import DatasetInfo, ModelRecord, digest
+from pixguard.registry import suggestion
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store import outcomes, reader
@@ -106,9 +107,11 @@ def find_denoiser(known: Sequence[StoredModel], selector: str, dataset: str) -> 
     ]  # fmt: skip
     if not matching:
         choices = ", ".join(f"{m.id} ({m.record.architecture})" for m in known) or "none"
+        can_be_made = selector.removesuffix(SUFFIX) in DENOISERS
+        names = [*(m.record.architecture for m in known), *DENOISERS.names]
         raise UsageError(
             f"no denoiser {selector!r} is registered for {dataset!r}; there is {choices}",
-            missing_denoiser(dataset, selector),
+            missing_denoiser(dataset, selector) if can_be_made else suggestion(selector, names),
         )
     return matching[-1]
 

@@ -12,6 +12,7 @@ from pixguard.datasets.base import ImageDataset
 from pixguard.defences.detectors.scoring import score_images
 from pixguard.errors import UsageError
 from pixguard.records import DetectionRecord
+from pixguard.registry import suggestion
 from pixguard.runner.applying import Application, Source
 from pixguard.runner.detectors import find_detectors, label, load_detector, normal_class
 from pixguard.runner.images import indices_of_class
@@ -106,7 +107,9 @@ def _attacked_classifier(
     raise UsageError(
         f"no classifier {selector!r} of this {detector.dataset_name!r} is registered; there is "
         f"{choices}",
-        "leave `model=...` out to score clean images alone",
+        f"{suggestion(selector, [m.record.architecture for m in known])} Or leave `model=...` out"
+        if known
+        else "leave `model=...` out to score clean images alone",
     )
 
 

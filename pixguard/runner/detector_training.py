@@ -11,7 +11,7 @@ from pixguard.defences.detectors.registry import DETECTORS
 from pixguard.errors import UsageError
 from pixguard.models.training_loop import Made, Workplace
 from pixguard.records import NO_FINDING_ORDINAL
-from pixguard.registry import load_target
+from pixguard.registry import load_target, suggestion
 from pixguard.runner.images import drawn, indices_of_class
 from pixguard.runner.session import Session
 from pixguard.runner.training import Training, described, train_each
@@ -97,7 +97,7 @@ def detector_trainings(
     elif normal not in counts:
         raise UsageError(
             f"{dataset.info.name!r} has no class {normal!r}",
-            f"`normal={EVERY_CLASS}`, or one of: {', '.join(counts)}",
+            suggestion(normal, [*counts, EVERY_CLASS]),
         )
     if not names or not set(names) <= set(enough):
         raise _too_few(counts, repr(*names) if names else "any class")

@@ -1,17 +1,19 @@
 """The detectors that a database knows: which ones are meant, and how they come back to life."""
 
+import shlex
 from collections.abc import Sequence
 
 from sqlalchemy import Engine
 from torch import nn
 
 from pixguard.config import DatasetRequest
+from pixguard.datasets.catalogue import is_named, registered_name, unknown_dataset
 from pixguard.defences.detectors.registry import DETECTORS, options_text
 from pixguard.errors import UsageError
 from pixguard.models.weights import load_weights
 from pixguard.records import ModelRecord
+from pixguard.registry import suggestion
 from pixguard.runner.session import Session
-from pixguard.runner.subject import registered_name
 from pixguard.store import reader
 from pixguard.store.reader import StoredModel
 
@@ -64,9 +66,11 @@ def find_detectors(
     Raises:
         UsageError: there is none, or one that was named belongs to another dataset.
     """
+    registered = reader.datasets(engine)
+    meant = [one for one in registered if one.info.name == registered_name(request.name)]
     fitting = {
         stored.id
-        for stored in reader.datasets(engine, name=registered_name(request.name))
+        for stored in meant
         if request.source in (None, "auto", stored.info.source)
         and request.size in (None, stored.info.size)
     }
@@ -80,10 +84,12 @@ def find_detectors(
                 f"{request.name!r}",
                 f"pixguard detect apply --dataset {stranger.dataset_name} --detector {stranger.id}",
             )
+    if not meant and not is_named(request.name):
+        raise unknown_dataset(request.name, (one.info.name for one in registered))
     if not own:
         raise UsageError(f"no detector of dataset {request.name!r} is registered", command)
-    meant = [m for m in own if str(m.id) in selectors] or own
-    own = [m for m in own if m.dataset_id == meant[-1].dataset_id]
+    chosen_one = ([m for m in own if str(m.id) in selectors] or own)[-1]
+    own = [m for m in own if m.dataset_id == chosen_one.dataset_id]
     newest = {_kind(m): m for m in own}
     if not selectors:
         return sorted(newest.values(), key=lambda m: m.id)
@@ -92,10 +98,12 @@ def find_detectors(
         named = [m for m in newest.values() if selector == normal_class(m)]
         matching = named or [m for m in own if selector == str(m.id)]
         if not matching:
-            known = ", ".join(label(m) for m in own)
+            there = ", ".join(label(m) for m in own)
             raise UsageError(
-                f"no detector {selector!r} is registered for {request.name!r}; there is {known}",
-                f"{command} --normal {selector}",
+                f"no detector {selector!r} is registered for {request.name!r}; there is {there}",
+                f"{command} --normal {shlex.quote(selector)}"
+                if any(selector == c.name for one in meant for c in one.info.classes)
+                else suggestion(selector, [*(m.id for m in own), *map(normal_class, own)]),
             )
         chosen.update({m.id: m for m in matching})
     return [chosen[number] for number in sorted(chosen)]

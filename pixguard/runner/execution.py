@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pixguard.attacks.engine.gradients import TRIED, gradient_remark
 from pixguard.attacks.engine.jobs import Job, Outcome
-from pixguard.attacks.engine.objectives import choose_objective
+from pixguard.attacks.engine.objectives import Objective, choose_objective
 from pixguard.attacks.engine.packing import pack, search_precision
 from pixguard.attacks.engine.scheduler import Scheduler
 from pixguard.attacks.engine.search import Search
@@ -129,6 +130,27 @@ def _jobs(
         yield Job(attempt.key, image, clean, focus)
 
 
+def _gradient_remark(
+    session: Session, subject: Subject, plan: Plan, settings: AttackSettings, search: Search
+) -> str | None:
+    """Return what is wrong with the gradients that a search would follow, if anything is."""
+    if not search.uses_gradients or not plan.todo:
+        return None
+    part = by_shape(plan, subject.dataset)[0].todo
+    few = part[:: max(1, len(part) // TRIED)][:TRIED]
+    jobs = list(_jobs(session, subject, few, settings, plan.predictions))
+    objective = _objective(subject, settings)
+    return gradient_remark(subject.classifier, objective, jobs, session.device)
+
+
+def _objective(subject: Subject, settings: AttackSettings) -> Objective:
+    return choose_objective(
+        subject.dataset.info.task,
+        targeted=settings.target is not None,
+        argmax=settings.success == "argmax",
+    )
+
+
 def _scheduler(
     session: Session,
     subject: Subject,
@@ -142,15 +164,30 @@ def _scheduler(
         subject.classifier,
         evaluator,
         search,
-        choose_objective(
-            subject.dataset.info.task,
-            targeted=settings.target is not None,
-            argmax=settings.success == "argmax",
-        ),
+        _objective(subject, settings),
         slots=slots,
         device=session.device,
         say=say,
     )
+
+
+class _Budget:
+    """How many candidates are left at most: an attempt that succeeds gives back what it spared."""
+
+    def __init__(self, search: Search, subject: Subject, todo: Sequence[PlannedAttempt]) -> None:
+        shape = subject.dataset.shape
+        self._most = {a.key: search.most_queries(*shape(a.image_index)) for a in todo}
+        self._step = search.candidates_per_step
+        self._left = sum(self._most.values())
+
+    def end(self, outcome: Outcome) -> None:
+        """Take the end of an attempt; the step in which it ended was asked whole."""
+        most = self._most[outcome.job.key]
+        self._left -= most - min(most, -(-outcome.queries // self._step) * self._step)
+
+    def left(self, asked: int) -> int:
+        """Return how many may still be asked for, of which ``asked`` were."""
+        return max(0, self._left - asked)
 
 
 class _Results:
@@ -219,6 +256,9 @@ def carry_out(
     through_id = None if subject.defence is None else store_defence(writer, subject, plan.clean)
     writer.flush()
     attack_id = writer.attack(plan.record)
+    remark = _gradient_remark(session, subject, plan, settings, search)
+    if remark:
+        session.display.say(remark)
     plan_id = writer.plan(
         PlanRecord(
             seed=settings.seed,
@@ -226,6 +266,7 @@ def carry_out(
             attempts=plan.attempts,
             settings=asdict(settings),
             command=session.again(settings.seed),
+            remarks=(remark,) if remark else (),
         ),
         attack_id=attack_id,
         model_id=subject.model.id,
@@ -236,6 +277,7 @@ def carry_out(
     say, used, asked_before = _once(session.display.say), dict[str, str](), 0
     title = f"attacking, {settings.pixels} pixel{'s' if settings.pixels > 1 else ''}"
     started, done = time.monotonic(), len(plan.done)
+    budget = _Budget(search, subject, plan.todo)
     with session.display.track(title, len(plan.attempts), "attempts") as progress:
         asked = 0
 
@@ -245,7 +287,8 @@ def carry_out(
             asked = asked_before + asked_of_shape
             rate = asked / (time.monotonic() - started)
             note = f"{results.beginning} succeeded, " if results.beginning.attempts else ""
-            progress.update(done + results.ended, f"{note}{rate:,.0f} candidates/s")
+            most_s = budget.left(asked) / rate if rate else None
+            progress.update(done + results.ended, f"{note}{rate:,.0f} candidates/s", most_s)
             writer.flush_if_due()
 
         progress.update(done)
@@ -261,9 +304,11 @@ def carry_out(
             with memory_hint(evaluator):
                 for outcome in scheduler.run(jobs, session.stop, tell):
                     results.take(outcome, evaluator)
+                    budget.end(outcome)
     writer.close_plan(plan_id)
     return {
         **results.counts,
+        **({"remark": remark} if remark else {}),
         "success": results.beginning.rate(),
         "evaluator": ", ".join(used),
         "precision": ", ".join(sorted(set(used.values()))),

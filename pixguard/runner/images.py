@@ -13,6 +13,7 @@ from pixguard.errors import UsageError
 from pixguard.inference.images import with_pixels
 from pixguard.models.inputs import to_unit_range
 from pixguard.records import NO_FINDING_ORDINAL, PixelRecord, Split
+from pixguard.registry import suggestion
 from pixguard.runner.chunks import cut
 from pixguard.runner.session import Session
 
@@ -49,7 +50,7 @@ def indices_of_class(
     ordinals = {c.name: c.ordinal for c in dataset.info.classes}
     if only_class not in ordinals:
         raise UsageError(
-            f"{dataset.info.name!r} has no class {only_class!r}", f"one of: {', '.join(ordinals)}"
+            f"{dataset.info.name!r} has no class {only_class!r}", suggestion(only_class, ordinals)
         )
     wanted = ordinals[only_class]
     label_sets = (dataset.label_set(int(index)) or (NO_FINDING_ORDINAL,) for index in indices)

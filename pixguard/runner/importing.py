@@ -1,11 +1,12 @@
 """Registers a classifier that pixguard has not trained: checked, copied, judged."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.external import (
@@ -19,14 +20,21 @@ from pixguard.classifiers.external import (
     read_file,
     source_sha256,
 )
-from pixguard.classifiers.fitting import check_fit, looks_like_probabilities
+from pixguard.classifiers.fitting import check_fit
+from pixguard.classifiers.outputs import (
+    AsLogits,
+    Outputs,
+    as_logits,
+    innermost,
+    look_like_probabilities,
+)
 from pixguard.datasets.base import ImageDataset
 from pixguard.errors import DataError, UsageError
 from pixguard.files import write_atomically
 from pixguard.models.inputs import to_unit_range
 from pixguard.models.weights import load_weights, parameter_counts, save_weights
 from pixguard.records import POLYPHASE_VOTE, DatasetInfo, ModelRecord, digest
-from pixguard.runner.judging import judge_test_images
+from pixguard.runner.judging import doubt, judge_test_images
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store import reader
@@ -43,6 +51,7 @@ class ExternalModel:
         arguments: of the function.
         mean: a channel, subtracted from images in [0, 1]; one value for all; empty for 0.
         std: a channel, divided by afterwards; one value for all; empty for 1.
+        outputs: what it gives; None: logits, unless they look like probabilities.
     """
 
     file: Path
@@ -51,6 +60,7 @@ class ExternalModel:
     arguments: Mapping[str, Any] | None = None
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    outputs: Outputs | None = None
 
 
 def add(session: Session, dataset: ImageDataset, model: ExternalModel) -> dict[str, Any]:
@@ -81,18 +91,15 @@ def add(session: Session, dataset: ImageDataset, model: ExternalModel) -> dict[s
         to_unit_range(dataset.images(group), session.device)
         for group in dataset.by_shape(_to_try(dataset, tested))
     ]
+    _take_outputs(session, classifier, model, samples)
     differentiable = all([check_fit(classifier, images, info) for images in samples])
-    if isinstance(classifier.network, RecordedNetwork):
-        classifier.network.differentiable = differentiable
+    network = innermost(classifier.network)
+    if isinstance(network, RecordedNetwork):
+        network.differentiable = differentiable
     if not differentiable:
         session.display.say(
             "it gives no gradient: attacks that need one (sigma-zero, corner with "
             "`order=gradient`) do not work on it"
-        )
-    if all(looks_like_probabilities(classifier, images) for images in samples):
-        session.display.say(
-            "its outputs look like probabilities; pixguard takes them for logits, so decisions of "
-            "several classes are right but confidences are not: leave out the last softmax"
         )
     record = _record(session, info, model, form, classifier, content, differentiable)
     with session.writer({**asdict(model), "dataset": info.name}, 0) as writer:
@@ -101,6 +108,9 @@ def add(session: Session, dataset: ImageDataset, model: ExternalModel) -> dict[s
         subject = Subject(dataset, stored.dataset_id, stored, classifier)
         predictions = judge_test_images(session, writer, subject, session.command)
     correct = sum(predictions[i].predicted == dataset.label_set(i) for i in tested)
+    warning = doubt(dataset, predictions)
+    if warning:
+        session.display.say(warning)
     return {
         "model": stored.id,
         "architecture": stored.record.architecture,
@@ -112,8 +122,38 @@ def add(session: Session, dataset: ImageDataset, model: ExternalModel) -> dict[s
         "test_images": len(tested),
         "test_correct": correct,
         "test_accuracy": correct / len(tested),
+        "outputs": record.parameters.get("outputs", "logits"),
+        **({"warning": warning} if warning else {}),
         "weights": str(session.weights / stored.record.weights_file),
     }
+
+
+def _take_outputs(
+    session: Session, classifier: Classifier, model: ExternalModel, samples: Sequence[Tensor]
+) -> None:
+    """Make a classifier of what a network gives: probabilities inverted, one logit made two.
+
+    Raises:
+        UsageError: outputs look like probabilities, and the user has not said what they are.
+    """
+    network, task = classifier.network, classifier.task
+    try:
+        with torch.no_grad():
+            found = [network((s - classifier.mean) / classifier.std) for s in samples]
+    except Exception:  # it is the user's code; check_fit tells what is wrong
+        return
+    if not all(isinstance(outputs, Tensor) and outputs.ndim == 2 for outputs in found):
+        return
+    is_one = task == "multi-class" and classifier.label_count == 2 and found[0].shape[1] == 1
+    if model.outputs is None and all(look_like_probabilities(o, task) for o in found):
+        raise UsageError(
+            "the model's outputs look like probabilities: taken for logits, its confidences and "
+            "the gradients of attacks would be wrong",
+            "`outputs=probabilities` to invert them, or `outputs=logits` if they are logits",
+        )
+    if is_one:
+        session.display.say("its one output is taken for the second class's, against the first's")
+    classifier.network = as_logits(network, model.outputs or "logits", task, is_one)
 
 
 def _to_try(dataset: ImageDataset, tested: list[int]) -> list[int]:
@@ -169,6 +209,9 @@ def _record(
         "std": classifier.std.flatten().tolist(),
         "differentiable": differentiable,
     }
+    if isinstance(classifier.network, AsLogits):  # else as in records made before there was this
+        parameters["outputs"] = classifier.network.outputs
+        parameters["one_output"] = classifier.network.is_one
     if model.builder is not None:
         parameters |= {
             "builder": model.builder,

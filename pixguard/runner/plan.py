@@ -5,6 +5,7 @@ do is the plan's keys minus the keys that the database holds; there is no other 
 """
 
 import itertools
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,6 +26,7 @@ from pixguard.records import (
     digest,
     encode_label_set,
 )
+from pixguard.registry import near
 from pixguard.statistics import wilson_interval
 
 
@@ -210,8 +212,12 @@ def resolve_targets(info: DatasetInfo, target: str | None, truth: LabelSet) -> S
     named = [o for o, name in classes.items() if target in (str(o), name)]
     if not named:
         choices = ", ".join(f"{o} ({name})" for o, name in classes.items())
+        guess = near(target, [*classes.values(), "each"])
         raise UsageError(
-            f"{info.name} has no class {target!r}", f"`target=...`, one of {choices}, each"
+            f"{info.name} has no class {target!r}",
+            f"did you mean `target={shlex.quote(guess[0])}`?"
+            if guess
+            else f"`target=...`, one of {choices}, each",
         )
     # A multi-class image that is already of the target class cannot be moved to it.
     return [] if info.task == "multi-class" and named[0] in truth else named

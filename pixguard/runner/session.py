@@ -85,4 +85,5 @@ class Session:
                 at = words.index("--seed")
                 del words[at : at + 2]
             words += ["--seed", str(seed)]
-        return shlex.join(words if "--resume" in words else [*words, "--resume"])
+        resumes = "--resume" in words or "-r" in words
+        return shlex.join(words if resumes else [*words, "--resume"])

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from shlex import quote
 
 from sqlalchemy import Engine
 
@@ -10,7 +11,15 @@ from pixguard.classifiers.opening import open_classifier
 from pixguard.classifiers.resizing import FILTER, at_native_size
 from pixguard.config import AttackAt, DatasetRequest, DatasetSettings, TrainingRequest
 from pixguard.datasets.base import ImageDataset
-from pixguard.datasets.catalogue import paper_entry
+from pixguard.datasets.catalogue import (
+    MEDICAL_MNIST,
+    find,
+    is_named,
+    registered_name,
+    unknown_dataset,
+)
+from pixguard.datasets.medmnist import SIZES
+from pixguard.datasets.medmnist import locate as locate_medmnist
 from pixguard.datasets.opening import open_dataset
 from pixguard.datasets.overview import size_range
 from pixguard.datasets.registered import settings_of
@@ -19,6 +28,7 @@ from pixguard.defences.certificates.registry import CERTIFICATES
 from pixguard.errors import DataError, UsageError
 from pixguard.progress import Display
 from pixguard.records import NATIVE, NATIVE_SIZE, POLYPHASE_VOTE, DatasetInfo
+from pixguard.registry import near
 from pixguard.runner.session import Session
 from pixguard.store import reader
 from pixguard.store.engine import reading
@@ -27,12 +37,6 @@ from pixguard.store.reader import StoredDataset, StoredModel
 from pixguard.store.writer import Writer
 
 DEFAULT_SIZE = 28
-
-
-def registered_name(name: str) -> str:
-    """Return the name that a dataset is registered under: octmnist is the paper's oct."""
-    entry = paper_entry(name)
-    return entry.name if entry else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,28 +98,58 @@ def find_classifier(engine: Engine, request: DatasetRequest, selector: str) -> S
     Raises:
         UsageError: nothing fits, with the command that would make one.
     """
+    known = reader.datasets(engine)
+    named = [stored for stored in known if stored.info.name == registered_name(request.name)]
+    if not named and request.data_dir is None and not is_named(request.name):
+        raise unknown_dataset(request.name, (stored.info.name for stored in known))
     candidates = [
         stored
-        for stored in reader.datasets(engine, name=registered_name(request.name))
+        for stored in named
         if request.source in (None, "auto", stored.info.source)
         and request.size in (None, stored.info.size)
     ]
     ids = {stored.id for stored in candidates}
     models = [m for m in reader.models(engine, kind="classifier") if m.dataset_id in ids]
     matching = [m for m in models if selector in ("latest", str(m.id), m.record.architecture)]
-    if not matching:
-        wanted = "" if selector == "latest" else f" that is {selector!r}"
-        known = ", ".join(f"{m.id} ({m.record.architecture})" for m in models)
-        command = "certify train" if selector == POLYPHASE_VOTE else "train"
-        raise UsageError(
-            f"no classifier of dataset {request.name!r}{wanted} is registered"
-            + (f"; there is {known}" if known else ""),
-            f"`attack_at={NATIVE}`, and no size: the classifier is of one size, the images not"
-            if request.size == NATIVE_SIZE
-            else f"pixguard {command} --dataset {request.name}"
-            + (", or `model=ID`" if known else ""),
+    if matching:
+        return reader.meant(matching, selector)
+    wanted = "" if selector == "latest" else f" that is {selector!r}"
+    there = ", ".join(f"{m.id} ({m.record.architecture})" for m in models)
+    if request.size == NATIVE_SIZE:
+        hint = f"`attack_at={NATIVE}`, and no size: the classifier is of one size, the images not"
+    elif selector == POLYPHASE_VOTE:
+        hint = f"pixguard certify train --dataset {request.name}"
+    elif models:
+        guess = near(selector, {m.record.architecture for m in models})
+        hint = (
+            f"did you mean `model={guess[0]}`?"
+            if guess
+            else f"pixguard models list --dataset {request.name}"
         )
-    return reader.meant(matching, selector)
+    else:
+        hint = _way_to_train(request)
+    raise UsageError(
+        f"no classifier of dataset {request.name!r}{wanted} is registered"
+        + (f"; there is {there}" if there else ""),
+        hint,
+    )
+
+
+def _way_to_train(request: DatasetRequest) -> str:
+    """Return the commands that train on what was asked for; first that which fetches it."""
+    train = f"pixguard train --dataset {quote(request.name)}"
+    train += f" --source {request.source}" if request.source else ""
+    train += f" --size {request.size}" if request.size else ""
+    train += f" --data-dir {quote(str(request.data_dir))}" if request.data_dir else ""
+    if request.source not in (None, "auto", "medmnist") or request.data_dir is not None:
+        return train
+    size = request.size or DEFAULT_SIZE
+    if not is_named(request.name) or request.name == MEDICAL_MNIST.name:
+        return f"{train} --data-dir DIR"
+    if size in SIZES and not locate_medmnist(find(request.name), size, None):
+        fetch = f"pixguard data fetch {request.name}"
+        return f"{fetch}{f' --size {size}' if request.size else ''}; {train}"
+    return train
 
 
 def open_registered(
@@ -230,7 +264,10 @@ def open_for_training(session: Session, request: TrainingRequest) -> ImageDatase
         request.data_dir,
     )
     if request.source is None and request.data_dir is None:
-        known = _registered(session.database, request.name)
+        registered = _registered(session.database)
+        known = [s for s in registered if s.info.name == registered_name(request.name)]
+        if not known and not is_named(request.name):
+            raise unknown_dataset(request.name, (s.info.name for s in registered))
         # An attack at native size registers images that no classifier is trained on.
         fitting = [
             stored
@@ -247,9 +284,9 @@ def open_for_training(session: Session, request: TrainingRequest) -> ImageDatase
     return dataset
 
 
-def _registered(database: str, name: str) -> list[StoredDataset]:
+def _registered(database: str) -> list[StoredDataset]:
     path = locate(database).path
     if path is not None and not path.exists():
         return []  # not made before there is something to write
     with reading(database) as engine:
-        return reader.datasets(engine, name=registered_name(name))
+        return reader.datasets(engine)

@@ -15,6 +15,7 @@ from pixguard.records import (
     PredictionRecord,
     decode_label_set,
 )
+from pixguard.registry import near
 from pixguard.store.rows import dataset_info, model_record
 from pixguard.store.tables import Attempt, Dataset, DatasetClass, Image, Model, Prediction
 
@@ -144,8 +145,12 @@ def find_model(
         model for model in found if selector in (LATEST, str(model.id), model.record.architecture)
     ]
     if not matching:
-        names = ", ".join(sorted({f"{m.id} ({m.record.architecture})" for m in found}))
-        raise UsageError(f"no {noun}{place} is called {selector!r}; there are {names}", _LIST)
+        names = ", ".join(f"{m.id} ({m.record.architecture})" for m in found)
+        guess = near(selector, [m.record.architecture for m in found])
+        raise UsageError(
+            f"no {noun}{place} is called {selector!r}; there are {names}",
+            f"did you mean {guess[0]}?" if guess else _LIST,
+        )
     if selector != LATEST and len({model.dataset_id for model in matching}) > 1:
         names = ", ".join(f"{m.id} ({m.dataset_name})" for m in matching)
         raise UsageError(

@@ -70,7 +70,7 @@ def test_info_says_that_phantoms_are_synthetic():
 def test_preview_writes_a_sheet(tmp_path):
     path = tmp_path / "sheet.png"
     result = run("preview", "chest", "--source", "phantom", "--images", "200",
-                 "--output", str(path), "--json")  # fmt: skip
+                 "--out", str(path), "--json")  # fmt: skip
     assert json.loads(result.stdout) == {"dataset": "chest", "file": str(path)}
     assert Image.open(path).size == (8 * 112, 15 * 126)
 

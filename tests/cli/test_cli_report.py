@@ -143,15 +143,15 @@ def test_the_audit_needs_no_database(tmp_path: Path) -> None:
         (["--table", "99"], 2, "table 99 is not in the paper"),
         (["--table", "x"], 2, "there is no table 'x'"),
         ([], 2, "no table was named"),
-        (["--table", "32", "--dataset", "brain"], 2, "no classifier of a dataset named 'brain'"),
+        (["--table", "32", "--dataset", "brain"], 2, "there is no dataset 'brain'"),
         (["--table", "32", "--model", "9"], 2, "no classifier with the id 9"),
         (["--figure", "3"], 2, "figure 3 is a schematic"),
         (["--figure", "99"], 2, "figure 99 is not in the paper"),
         (["--figure", "heat"], 2, "there is no figure 'heat'"),
         (["--figure", "25", "--table", "32"], 2, "tables and figures were asked for at once"),
         (["--figure", "25,26", "--out", "one.png"], 2, "2 figures were asked for"),
-        (["--figure", "25", "--out", "one.pdf"], 2, "cannot be written as '.pdf'"),
-        (["--figure", "25", "--dataset", "brain"], 2, "no classifier of a dataset named 'brain'"),
+        (["--figure", "25", "--out", "one.gif"], 2, "cannot be written as '.gif'"),
+        (["--figure", "25", "--dataset", "brain"], 2, "there is no dataset 'brain'"),
         (["--figure", "9"], 1, "figure 9: not run"),
         (["--figure", "9", "--sql"], 2, "figure 9 is made from images"),
         (["--figure", "25"], 1, "figure 25: not run"),
@@ -184,7 +184,11 @@ def test_figures_that_can_be_drawn_are_and_the_others_are_told(
     out = tmp_path / "figures"
     done = pixguard("--figure", "25,26", "--out", str(out), "--db", database)
     assert done.returncode == 1
-    assert sorted(path.name for path in out.iterdir()) == ["figure-25.png", "figure-25.svg"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "figure-25.pdf",
+        "figure-25.png",
+        "figure-25.svg",
+    ]
     assert done.stdout.startswith("Figure 25. Training Times of Classification Models\n")
     assert "figure 26: not run" in done.stderr and "next: pixguard denoise train" in done.stderr
     assert f"wrote {out / 'figure-25.svg'}" in done.stderr

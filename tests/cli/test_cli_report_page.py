@@ -102,7 +102,7 @@ def test_a_database_without_results_makes_a_page(tmp_path: Path) -> None:
         ("true", "--figure 9", "every table"),
         ("true", "--data-dir oct=/no/such", "/no/such does not exist"),
         ("true", "--data-dir brain=/tmp", "no dataset 'brain'"),
-        ("true", "--dataset brain", "no classifier of a dataset named 'brain'"),
+        ("true", "--dataset brain", "there is no dataset 'brain'"),
     ],
 )
 def test_mistakes_change_nothing_and_say_what_to_do(

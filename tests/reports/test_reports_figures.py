@@ -23,12 +23,25 @@ from pixguard.reports.figures.heatmap import cell_counts
 from pixguard.reports.figures.listing import list_figures
 from pixguard.reports.figures.request import FigureRequest
 from pixguard.reports.figures.specs import figure_spec, figure_specs, kind_of
-from pixguard.reports.figures.style import styled
+from pixguard.reports.figures.style import DARK, darkened, styled
 from pixguard.reports.figures.training_times import duration
 from pixguard.store import tables as t
 from reports.reports_miniature import Miniature
 
-OURS = ["success", "confidence", "heatmap", "epochs", "vulnerability"]
+OURS = [
+    "success",
+    "confidence",
+    "heatmap",
+    "epochs",
+    "success-queries",
+    "success-pixels",
+    "class-changes",
+    "attack-overlap",
+    "denoiser-scores",
+    "roc",
+    "certified-accuracy",
+    "vulnerability",
+]
 """What is checked of every figure: a new one needs a word here."""
 FROM_SQL = [name for name in (25, 26, *OURS) if not kind_of(figure_spec(name)).needs_images]
 SVG = "{http://www.w3.org/2000/svg}"
@@ -42,29 +55,6 @@ def labels(drawing: Drawing) -> list[str]:
 
 def draw(mini: Miniature, number: int | str, **options: int | str) -> Drawing:
     return draw_figure(mini.engine, figure_spec(number), **options)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def full(mini: Miniature) -> Miniature:
-    """The miniature with changed pixels for every success on oct's resnet50 #2, and epochs.
-
-    Ordinal 0 is at (n, 3), n counting from 0; of two pixels the second is at (n, 4).
-    """
-    attempts = t.Attempt.__table__
-    wanted = attempts.select().where(attempts.c.model_id == 2, attempts.c.success == 1)
-    with mini.engine.connect() as connection:
-        found = connection.execute(wanted.order_by(attempts.c.id)).all()
-    for place, attempt in enumerate(found):
-        for ordinal in range(2 if attempt.attack_id == 2 else 1):
-            at = {"row": place % 28, "col": 3 + ordinal, "before": "[0]", "after": "[255]"}
-            mini.add(t.Pixel, attempt_id=attempt.id, ordinal=ordinal, **at)
-    dae = mini.model("denoiser", "dae", 1, hyperparameters='{"variant": "conv-16"}')
-    unknown = dict.fromkeys(("train_accuracy", "val_accuracy"))
-    for model, losses in ((2, (0.9, 0.4, 0.2)), (dae, (0.3, 0.1))):
-        for epoch, loss in enumerate(losses, 1):
-            values = {"train_loss": loss, "val_loss": loss / 2, "seconds": 1.0, **unknown}
-            mini.add(t.TrainingEpoch, model_id=model, epoch=epoch, **values)
-    return mini
 
 
 def test_the_paper_s_figures_and_ours_are_registered() -> None:
@@ -229,12 +219,23 @@ def test_files_are_well_formed_sized_and_the_same_every_time(
     first, again = draw(full, number, model=2), draw(full, number, model=2)
     assert (first.svg(), first.png()) == (again.svg(), again.png())
     assert first.svg() == first.svg()
+    assert first.pdf() == again.pdf()
+    assert first.pdf().startswith(b"%PDF-") and b"/Type3" not in first.pdf()
     with Image.open(io.BytesIO(first.png())) as image:
         width, height = (round(side * 200) for side in first.figure.get_size_inches())
         assert abs(image.width - width) <= 1 and abs(image.height - height) <= 1
         assert image.info["Description"] == first.text
     ElementTree.fromstring(first.svg())
     assert first.caption and first.queries
+
+
+def test_a_dark_page_has_other_colours_and_nothing_else(mini: Miniature) -> None:
+    drawn = draw(mini, "success", model=2).svg()
+    dark = darkened(drawn)
+    for light, other in DARK.items():
+        assert f": {light.lower()}".encode() not in dark
+        assert drawn.count(light.lower().encode()) == dark.count(other.encode())
+    assert [len(part) for part in drawn.split(b"\n")] == [len(p) for p in dark.split(b"\n")]
 
 
 def test_drawing_leaves_the_settings_of_matplotlib_alone(mini: Miniature) -> None:

@@ -7,9 +7,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from support import run_json
 
@@ -100,6 +102,13 @@ def shown(page: "Browser") -> int:
             "d.name = 'oct' AND i.label_set = (SELECT c.code FROM dataset_class c WHERE "
             f"c.dataset_id = d.id AND c.name = '{HOSTILE}')",
         ),
+        ({"classifier": "small-cnn #1"}, "m.id = 1"),
+        ({"seed": "1"}, "a.seed = 1"),
+        (
+            {"dataset": "oct · phantom 28", "result": f"oct · phantom 28: {HOSTILE}"},
+            "d.name = 'oct' AND a.predicted_after = (SELECT c.code FROM dataset_class c WHERE "
+            f"c.dataset_id = d.id AND c.name = '{HOSTILE}')",
+        ),
         ({"image": "12"}, "CAST(i.dataset_index AS TEXT) LIKE '12%'"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
@@ -124,6 +133,127 @@ def test_a_filter_shows_what_sql_counts(
     address = page.run("location.hash")
     page.open(folder / "out" / "index.html", address)
     assert shown(page) == expected
+
+
+def test_sections_fold_and_a_link_unfolds_them(page: "Browser", folder: Path) -> None:
+    names = page.run("[...document.querySelectorAll('main > section[id]')].map((s) => s.id)")
+    assert names == ["top", "overview", "gallery", "figures", "tables", "about"]
+    cards = "document.getElementById('cards').checkVisibility()"
+    assert page.run(cards)
+    page.run("document.querySelector('#gallery summary').click()")
+    assert not page.run(cards)
+    # A table without data lies in a closed part of a closed section: both open.
+    page.run("document.querySelector('#tables > details').open = false")
+    table = page.run("document.querySelector('#empty-tables article').id")
+    page.run(f"location.hash = '#{table}'")
+    page.wait(f"document.getElementById('{table}').checkVisibility()")
+    assert page.run(f"document.getElementById('{table}').getBoundingClientRect().top < innerHeight")
+
+
+def test_the_contents_stand_at_the_side_where_there_is_room(page: "Browser") -> None:
+    side = "document.querySelector('.contents')"
+    assert page.run(
+        f"{side}.getBoundingClientRect().right"
+        " <= document.querySelector('main').getBoundingClientRect().left"
+    )
+    links = page.run(f"[...{side}.querySelectorAll('a')].map((a) => a.hash.slice(1))")
+    assert {"overview", "gallery", "figures", "tables", "about"} < set(links)
+    assert page.run(f"{json.dumps(links)}.every((name) => document.getElementById(name))")
+    page.run("document.getElementById('tables').scrollIntoView()")
+    current = f"{side}.querySelector('[aria-current]')?.hash"
+    page.wait(f"{current} === '#tables'")
+    page.resize(390, 844)
+    assert page.run(f"getComputedStyle({side}).display") == "none"
+    assert page.run("getComputedStyle(document.querySelector('.bar nav')).visibility") == "visible"
+    page.resize(1280, 900)
+
+
+def test_figures_follow_the_colours_of_the_page(page: "Browser", folder: Path) -> None:
+    shown = (
+        "[...document.querySelectorAll('.figures img')].filter((i) => i.checkVisibility())"
+        ".map((i) => i.getAttribute('src'))"
+    )
+    light = page.run(shown)
+    assert light and not any(name.endswith("-dark.svg") for name in light)
+    page.colours("dark")
+    dark = page.run(shown)
+    assert dark == [name.replace(".svg", "-dark.svg") for name in light]
+    page.run("document.documentElement.dataset.theme = 'light'")
+    assert page.run(shown) == light
+    page.colours("light")
+    page.run("document.documentElement.dataset.theme = 'dark'")
+    assert page.run(shown) == dark
+    for one, other in zip(light, dark, strict=True):
+        drawn, recoloured = ((folder / "out" / name).read_text() for name in (one, other))
+        assert "fill: #ffffff" in drawn and "fill: #ffffff" not in recoloured
+        assert "#222222" not in recoloured
+        assert drawn.count("<path") == recoloured.count("<path")
+
+
+def test_the_difference_is_dark_but_for_what_changed(page: "Browser", tmp_path: Path) -> None:
+    page.choose("outcome", "recovered")
+    page.run("document.querySelector('#cards .card').click()")
+    tile = "document.querySelectorAll('.tile')[1]"
+    assert page.run(f"{tile}.querySelector('canvas.difference')") is None
+    page.run("document.getElementById('viewer-difference').click()")
+    page.run("Promise.all([...loading.values()])")
+    assert page.run("document.querySelectorAll('.tile canvas.difference').length") == 3
+    box = page.run(
+        f"(() => {{ const b = {tile}.querySelector('canvas').getBoundingClientRect();"
+        " return [b.left, b.top, b.width, b.height]; })()"
+    )
+    page.run("document.querySelectorAll('.tile circle').forEach((c) => c.remove())")
+    page.screenshot(tmp_path / "shown.png")
+    changed = page.run("changes(viewed)")
+    height, width = page.run("[column.height[viewed], column.width[viewed]]")
+    with Image.open(tmp_path / "shown.png") as shot:
+        left, top, across, down = box
+        for row in range(height):
+            for col in range(width):
+                x = left + (col + 0.5) * across / width
+                y = top + (row + 0.5) * down / height
+                seen = shot.convert("RGB").getpixel((int(x), int(y)))
+                own = [p for p in changed if (p["row"], p["col"]) == (row, col)]
+                expected = [
+                    min(255, 4 * abs(a - b))
+                    for p in own
+                    for a, b in zip(p["after"], p["before"], strict=True)
+                ] or [0]
+                channels = expected * (3 // len(expected))
+                assert seen == pytest.approx(channels, abs=4), (row, col)
+    page.run("document.getElementById('viewer-difference').click()")
+    assert page.run("document.querySelector('canvas.difference')") is None
+
+
+def test_an_attempt_s_exact_images_can_be_downloaded(page: "Browser", folder: Path) -> None:
+    page.choose("outcome", "fooled")
+    page.run("document.querySelector('#cards .card').click()")
+    names = page.run("[...document.querySelectorAll('.tile a[download]')].map((a) => a.href)")
+    clean, attacked = (np.asarray(Image.open(unquote(urlsplit(name).path))) for name in names)
+    changed = {(p["row"], p["col"]): p["after"] for p in page.run("changes(viewed)")}
+    assert clean.shape[:2] == attacked.shape[:2] == (28, 28)
+    for row, col in np.argwhere(np.atleast_3d(clean != attacked).any(axis=2)).tolist():
+        assert np.atleast_1d(attacked[row, col]).tolist() == changed.pop((row, col))
+    for (row, col), after in changed.items():  # drawn in the colour that was there
+        assert np.atleast_1d(clean[row, col]).tolist() == after
+
+
+def test_a_wide_table_on_a_phone_keeps_its_first_column(page: "Browser") -> None:
+    page.resize(390, 844)
+    box = (
+        "[...document.querySelectorAll('.table-box')]"
+        ".find((b) => b.checkVisibility() && b.scrollWidth > b.clientWidth + 100)"
+    )
+    places = (
+        f"(() => {{ const box = {box}; box.scrollIntoView();"
+        " const row = box.querySelector('tbody tr:not(.part)');"
+        " const at = () => [row.children[0], row.children[1]]"
+        ".map((c) => c.getBoundingClientRect().left);"
+        " const before = at(); box.scrollLeft = 90; return [before, at()]; })()"
+    )
+    (first, second), (kept, moved) = page.run(places)
+    assert kept == first and moved == second - 90
+    page.resize(1280, 900)
 
 
 def test_cards_can_be_sorted_and_paged(page: "Browser") -> None:

@@ -74,18 +74,23 @@ def test_images_are_the_datasets_and_the_denoisers(tmp_path: Path, name: str, si
     }
     assert len(attempts) == COUNT and not images.missing
     restored = 0
+    sheets = (tmp_path / images.sheets[0].file).parent
     for attempt in attempts:
         clean = dataset.images([attempt.image_index])[0]
         side = min(size, CELL_SIDE)
         shown = cell(tmp_path, images, images.clean[attempt.image_id], side)
         np.testing.assert_array_equal(shown, np.asarray(scaled(clean, CELL_SIDE)))
+        attacked = clean.copy()
+        for pixel in attempt.pixels:
+            attacked[pixel.row, pixel.col] = pixel.after
+        exact = {f"clean-{attempt.image_id}": clean, f"attempt-{attempt.id}": attacked}
+        for file, expected_image in exact.items():
+            found = np.atleast_3d(np.asarray(Image.open(sheets / f"{file}.png")))
+            np.testing.assert_array_equal(found, expected_image)
         for restoration in attempt.restorations:
             if denoisers[restoration.denoiser_id] == "identity":
                 assert (attempt.id, restoration.denoiser_id) not in images.restored
                 continue
-            attacked = clean.copy()
-            for pixel in attempt.pixels:
-                attacked[pixel.row, pixel.col] = pixel.after
             tensor = torch.from_numpy(attacked).permute(2, 0, 1)[None].float() / 255
             expected = (median(tensor).clamp(0, 1) * 255).round().byte()[0].permute(1, 2, 0)
             place = images.restored[attempt.id, restoration.denoiser_id]

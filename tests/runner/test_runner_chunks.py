@@ -29,7 +29,7 @@ class Bar(Silent):
         finally:
             self.seen.append("closed")
 
-    def update(self, done: int, note: str = "") -> None:
+    def update(self, done: int, note: str = "", most_s: float | None = None) -> None:
         self.seen.append((done, note))
 
 

@@ -84,6 +84,11 @@ class Search(ABC):
         self.channels = channels
         self.record = AttackRecord(entry.name, entry.version, pixels, self.parameters())
 
+    @property
+    def uses_gradients(self) -> bool:
+        """Whether it follows the classifier's gradients, with its options."""
+        return self.entry.needs_gradients
+
     def parameters(self) -> Mapping[str, Any]:
         """Return what identifies the attack beside its name and pixels: options and constants."""
         return asdict(self.options)

@@ -12,7 +12,7 @@ from pixguard.reports.report_table import Query
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FigureFormat = Literal["png", "svg"]
+FigureFormat = Literal["png", "svg", "pdf"]
 
 
 class NotRunError(PixguardError):
@@ -59,9 +59,22 @@ class Drawing:
         """Return the figure as an SVG file, its labels as text, its text as the description."""
         return self._save("svg", {"Title": self.heading, "Description": self.text})
 
+    def pdf(self) -> bytes:
+        """Return the figure as a PDF file of vectors, its text as the subject."""
+        return self._save("pdf", {"Title": self.heading, "Subject": self.text})
+
+    def encoded(self, suffix: str) -> bytes:
+        """Return the figure in the format of a file name's suffix: .png, .svg or .pdf."""
+        formats = {".png": self.png, ".svg": self.svg, ".pdf": self.pdf}
+        return formats[suffix.lower()]()
+
     def _save(self, file_format: FigureFormat, metadata: Mapping[str, str]) -> bytes:
         """Equal data give equal bytes: no date, no version, no random identifiers."""
-        undated: dict[str, Any] = {"Software": None} if file_format == "png" else {"Date": None}
+        undated: dict[str, Any] = {
+            "png": {"Software": None},
+            "svg": {"Date": None},
+            "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+        }[file_format]
         salt = {"svg.hashsalt": str(self.number)}
         stream = io.BytesIO()
         with styled(**salt):

@@ -42,7 +42,7 @@ def draw(request: FigureRequest) -> Drawing:
     cell = -(-side // len(counts[0])) if side > MOST_CELLS else 1
     notes = (
         ATTEMPTS_NOTE,
-        f"A cell is {cell} x {cell} pixels of an image of {side} x {side}; white: none changed "
+        f"A cell is {cell} x {cell} pixels of an image of {side} x {side}; no colour: none changed "
         "there. Rows count from the top, columns from the left. Every pixel of every successful "
         "attempt counts.",
     )
@@ -70,7 +70,7 @@ def _map(
     from matplotlib.colors import LinearSegmentedColormap
 
     assert plan.attack is not None
-    colors = LinearSegmentedColormap.from_list("counts", SHADES).with_extremes(under="white")
+    colors = LinearSegmentedColormap.from_list("counts", SHADES).with_extremes(under="none")
     height = max(int(row["height"]) for row in rows)
     width = max(int(row["width"]) for row in rows)
     image = axes.imshow(

@@ -29,7 +29,8 @@ DENOISING_TABLE = 18
 """A published table whose rows are the paper's denoisers."""
 LARGEST_TILE, TEXT_INCHES, CHARACTERS = 1.45, 0.42, 18
 """The side of a tile and the text below it in inches, and how much of the text fits in an inch."""
-RED, HALO = "#FF0000", "white"
+RED, HALO = "#FF0000", "#FEFEFE"
+"""The halo is not the white of the ground, for it stays bright where a page is dark."""
 
 
 def panel_subject(request: FigureRequest) -> Study:

@@ -15,6 +15,13 @@ KINDS = Registry(
         Entry("confidence", "pixguard.reports.figures.confidence:FIGURE"),
         Entry("heatmap", "pixguard.reports.figures.heatmap:FIGURE"),
         Entry("epochs", "pixguard.reports.figures.epochs:FIGURE"),
+        Entry("success_queries", "pixguard.reports.figures.success_queries:FIGURE"),
+        Entry("success_pixels", "pixguard.reports.figures.success_pixels:FIGURE"),
+        Entry("class_changes", "pixguard.reports.figures.class_changes:FIGURE"),
+        Entry("attack_overlap", "pixguard.reports.figures.attack_overlap:FIGURE"),
+        Entry("denoiser_scores", "pixguard.reports.figures.denoiser_scores:FIGURE"),
+        Entry("roc", "pixguard.reports.figures.roc:FIGURE"),
+        Entry("certified_accuracy", "pixguard.reports.figures.certified_accuracy:FIGURE"),
         Entry("vulnerability", "pixguard.reports.figures.vulnerability:FIGURE"),
     ],
 )

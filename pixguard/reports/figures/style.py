@@ -1,5 +1,6 @@
 """How figures look: one palette, one type size, no junk."""
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,22 @@ BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, INK, GREY, PALE = "#CC79A7", "#56B4E9", "#222222", "#767676", "#DDDDDD"
 PALETTE = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
 """Okabe and Ito's colours, which people of every colour vision tell apart, in the order of use."""
+LINES = ("-", "--", ":", "-.")
+"""Kinds of lines, for more lines than colours."""
+
+DARK: Mapping[str, str] = {
+    "#FFFFFF": "#1b2024",
+    INK: "#e6e4de",
+    GREY: "#9aa2a9",
+    PALE: "#3a4147",
+    BLUE: "#5cb3e8",
+    VERMILLION: "#ff8f4d",
+    GREEN: "#35c79c",
+    ORANGE: "#f2b83a",
+    PURPLE: "#e39bc3",
+    SKY: "#8fd0f5",
+}
+"""What each colour becomes where a page is dark."""
 
 COLUMN_INCHES, PAGE_INCHES = 3.5, 7.1
 """The width of a column and of a page of text in print."""
@@ -53,6 +70,8 @@ STYLE: Mapping[str, Any] = {
     "text.parse_math": False,
     # Labels stay text in an SVG: to be searched, copied, and read aloud.
     "svg.fonttype": "none",
+    # And in a PDF: TrueType, which publishers take, in place of Type 3.
+    "pdf.fonttype": 42,
 }
 """Settings of matplotlib under which every figure is drawn and saved."""
 
@@ -89,6 +108,21 @@ def new_figure(width: float, height: float, *, square: bool = False) -> "Figure"
     engine: Any = figure.get_layout_engine()
     engine.set(w_pad=MARGIN_INCHES, h_pad=MARGIN_INCHES)
     return figure
+
+
+def darkened(svg: bytes) -> bytes:
+    """Return an SVG file of a figure in the colours of a dark page; its images stay as they are."""
+    colours = {light.lower().encode(): dark.encode() for light, dark in DARK.items()}
+
+    def dark(found: re.Match[bytes]) -> bytes:
+        return found[1] + colours.get(found[2], found[2])
+
+    return re.sub(rb"((?:fill|stroke): )(#[0-9a-f]{6})", dark, svg)
+
+
+def top_of(share: float) -> float:
+    """Return where an axis of percent ends that must hold a share in [0, 1]: at most at 100."""
+    return min(100.0, 10.0 * (int(10 * share) + 1))
 
 
 def frame(axes: "Axes") -> None:

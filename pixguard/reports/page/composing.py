@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from pixguard.errors import PixguardError, UsageError
+from pixguard.registry import suggestion
 from pixguard.reports.evidence import Evidence
 from pixguard.reports.figures.build import draw_figure
 from pixguard.reports.figures.drawing import Drawing, NotRunError
@@ -142,5 +143,5 @@ def _require_known(engine: Engine, choices: PageChoices) -> None:
         if name is not None and name not in known:
             raise UsageError(
                 f"the database has no dataset {name!r}",
-                f"`data_dir=NAME=DIR` with one of: {', '.join(known) or 'none'}",
+                suggestion(name, known),
             )

@@ -144,6 +144,7 @@ class _GalleryData:
             ),
             "attack": self.attacks.number(attack),
             "image": a.image_index,
+            "imageId": a.image_id,
             "split": a.split,
             "height": a.height,
             "width": a.width,

@@ -12,7 +12,14 @@ from pixguard.defences.denoisers.registry import changes_nothing
 from pixguard.defences.restoring import restore
 from pixguard.errors import DataError, PixguardError, UsageError
 from pixguard.reports.page.restored_cache import RestoredCache, attacked_key
-from pixguard.reports.page.sprites import CELL_SIDE, Sheet, SheetWriter, strip
+from pixguard.reports.page.sprites import (
+    CELL_SIDE,
+    Sheet,
+    SheetWriter,
+    save_exact,
+    strip,
+    with_pixels,
+)
 from pixguard.runner.chunks import in_chunks
 from pixguard.runner.denoisers import load_denoiser
 from pixguard.runner.images import CHUNK, adversarial_images, chunks_alike
@@ -26,6 +33,9 @@ from pixguard.store.reader import StoredModel
 @dataclass
 class GalleryImages:
     """Where the images are, as (sheet, place in it); attacked images are drawn by the browser.
+
+    To be downloaded there are ``clean-IMAGE_ID.png`` and ``attempt-ATTEMPT_ID.png`` beside the
+    sheets, for each image in ``clean``.
 
     Attributes:
         sheets: the files of thumbnails.
@@ -138,13 +148,20 @@ class _OfDataset:
         return SheetWriter(self.folder, f"{self.dataset_id}-{name}", self.found.sheets, cell)
 
     def _pack_clean(self, cell: tuple[int, int]) -> None:
-        images = list({a.image_id: a for a in self.attempts}.values())
+        by_image: dict[int, list[GalleryAttempt]] = {}
+        for a in self.attempts:
+            by_image.setdefault(a.image_id, []).append(a)
+        images = [own[0] for own in by_image.values()]
         title = f"reading {self.dataset.info.name}"
         with self._sheets("clean", cell) as writer:
             for chunk in self._in_chunks(title, images, "the page was not written"):
                 shown = self.dataset.images([a.image_index for a in chunk])
                 for attempt, image in zip(chunk, shown, strict=True):
                     self.found.clean[attempt.image_id] = writer.add(image)
+                    save_exact(image, self.folder / f"clean-{attempt.image_id}.png")
+                    for own in by_image[attempt.image_id]:
+                        attacked = with_pixels(image, own.pixels)
+                        save_exact(attacked, self.folder / f"attempt-{own.id}.png")
 
     def _restored(self, stored: StoredModel, own: Sequence[GalleryAttempt]) -> RestoredCache:
         """Return a denoiser's cache with every attempt's restored image in it."""

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from pixguard.datasets.base import Images
+from pixguard.records import PixelRecord
 
 CELL_SIDE = 96
 """Longest side of a thumbnail; a smaller image is stored pixel by pixel."""
@@ -103,6 +104,19 @@ def scaled(image: Images, side: int) -> Image.Image:
     if (height, width) == image.shape[:2]:
         return picture
     return picture.resize((width, height), Image.Resampling.BOX)
+
+
+def with_pixels(image: Images, pixels: Sequence[PixelRecord]) -> Images:
+    """Return an image, uint8 (H, W, C), with the colours of changed pixels after an attack."""
+    changed = image.copy()
+    for pixel in pixels:
+        changed[pixel.row, pixel.col] = pixel.after
+    return changed
+
+
+def save_exact(image: Images, path: Path) -> None:
+    """Write an image, uint8 (H, W, C), as a PNG file, every pixel as it is."""
+    scaled(image, max(image.shape[:2])).save(path)
 
 
 def strip(images: Sequence[Images]) -> bytes:

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from pixguard import __version__
 from pixguard.errors import PixguardError, UsageError
 from pixguard.files import replace_folder, temporary_folder
+from pixguard.reports.figures.style import darkened
 from pixguard.reports.formats.html import environment, part, slug
 from pixguard.reports.page.gallery import Gallery, gallery_json
 from pixguard.reports.page.overview import (
@@ -120,6 +121,7 @@ def write_page(
     write_files([*held, *report], folder / TABLES)
     for figure in figures:
         (folder / "figures" / f"{figure.name}.svg").write_bytes(figure.svg)
+        (folder / "figures" / f"{figure.name}-dark.svg").write_bytes(darkened(figure.svg))
     styles = part("html.css") + part("page.css")
     script = "\n".join(part(name) for name in SCRIPTS)
     page = environment().get_template("page.html")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from pixguard.defences.detectors.registry import options_text
 from pixguard.reports import commands
@@ -10,6 +11,7 @@ from pixguard.reports.evidence import matching
 from pixguard.reports.noise_plans import SYNTHETIC_SOURCE
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
+from pixguard.reports.request import Request
 from pixguard.reports.tables.family import Family, Held
 from pixguard.reports.tables.request import (
     INTERVAL_NOTE,
@@ -69,10 +71,10 @@ def build(request: TableRequest) -> ReportTable:
         for row in request.evidence.detectors
         if request.dataset in (None, row["dataset"]) and request.size in (None, row["size"])
     ]
-    chosen, others = _of_one_dataset(pool)
+    chosen, others = detectors_of_one_dataset(pool)
     rows = [Row(cells, in_paper=False) for row in chosen for cells in _rows(request, row)]
     if not chosen:
-        command = commands.train_detector(_wanted_dataset(request))
+        command = commands.train_detector(wanted_dataset(request))
         head = (Cell(PAPER_DETECTOR), Cell(None), Cell(None), Cell(EVERYTHING_ELSE))
         rows = [Row(_gaps(head, command), in_paper=False)]
     said = {cell.note for row in rows for cell in row.cells}
@@ -84,11 +86,11 @@ def build(request: TableRequest) -> ReportTable:
     if chosen:
         phantom = ", phantom data" if chosen[0]["source"] == SYNTHETIC_SOURCE else ""
         title += f": {chosen[0]['dataset']}{phantom}"
-        caption = _caption(chosen)
+        caption = detector_caption(chosen)
     return replace(request.table(COLUMNS, rows, [], notes, title), caption=caption)
 
 
-def _of_one_dataset(pool: Sequence[RowValues]) -> tuple[list[RowValues], list[str]]:
+def detectors_of_one_dataset(pool: Sequence[RowValues]) -> tuple[list[RowValues], list[str]]:
     """Return the detectors of the dataset to show, and the others' datasets in a few words.
 
     Detectors that have scored images come before those that have not, real images before phantoms,
@@ -111,12 +113,14 @@ def _of_one_dataset(pool: Sequence[RowValues]) -> tuple[list[RowValues], list[st
     return shown, list(others.values())
 
 
-def _wanted_dataset(request: TableRequest) -> str:
+def wanted_dataset(request: Request[Any]) -> str:
+    """Return the dataset for which a detector would be trained."""
     known = matching(request.evidence.classifiers, model=request.model, size=request.size)
     return request.dataset or (known[-1].dataset if known else PAPER_DATASET)
 
 
-def _caption(chosen: Sequence[RowValues]) -> tuple[str, ...]:
+def detector_caption(chosen: Sequence[RowValues]) -> tuple[str, ...]:
+    """Return the lines on the dataset of detectors, and on the training of each."""
     first = chosen[0]
     phantom = "; phantom data: synthetic, not the paper's"
     about = (
@@ -129,20 +133,22 @@ def _caption(chosen: Sequence[RowValues]) -> tuple[str, ...]:
 
 def _training(row: RowValues) -> str:
     trained = json.loads(row["hyperparameters"])
+    options = options_text(row["architecture"], trained)
     return (
-        f"{_name(row)} (weights {row['weights_sha256'][:8]}): normal class {trained['normal']}, "
-        f"{trained['training_images']} training images, {trained['epochs']} epochs"
-        f"{options_text(row['architecture'], trained)}, seed {trained['seed']}"
+        f"{detector_name(row)} (weights {row['weights_sha256'][:8]}): "
+        f"normal class {trained['normal']}, {trained['training_images']} training images, "
+        f"{trained['epochs']} epochs{options}, seed {trained['seed']}"
     )
 
 
-def _name(row: RowValues) -> str:
+def detector_name(row: RowValues) -> str:
+    """Return architecture and id."""
     return f"{row['architecture']} #{row['detector_id']}"
 
 
 def _rows(request: TableRequest, detector: RowValues) -> Iterator[tuple[Cell, ...]]:
     trained = json.loads(detector["hyperparameters"])
-    head = (Cell(_name(detector)), Cell(trained["normal"]), Cell(trained.get("nu")))
+    head = (Cell(detector_name(detector)), Cell(trained["normal"]), Cell(trained.get("nu")))
     if not detector["scored"]:
         command = commands.apply_detector(detector["dataset"], detector["detector_id"])
         yield _gaps((*head, Cell(EVERYTHING_ELSE)), command)

@@ -62,7 +62,8 @@ function source(i, cell, place, large) {
 
 /**
  * Return an element that shows an image of an attempt.
- * options: cell, place (see source), large, changed (draw the changed pixels), circled, text.
+ * options: cell, place (see source), large, changed (draw the changed pixels), circled, text;
+ * less (true: the difference from the clean image).
  */
 function picture(i, options) {
   const from = source(i, options.cell, options.place ?? 0, options.large);
@@ -71,12 +72,17 @@ function picture(i, options) {
     width: from.w, height: from.h, role: "img", "aria-label": options.text,
   });
   if (Math.max(from.w, from.h) <= PIXELATED_UP_TO) canvas.classList.add("pixelated");
-  load(from.file).then((image) => {
+  const clean = options.less && source(i, column.cell[i], 0, options.large);
+  if (clean) canvas.classList.add("difference");
+  Promise.all([load(from.file), clean && load(clean.file)]).then(([image, base]) => {
     const context = canvas.getContext("2d");
     context.imageSmoothingEnabled = false;
     context.drawImage(image, from.x, from.y, from.w, from.h, 0, 0, from.w, from.h);
-    if (!options.changed) return;
-    paintChanges(i, context, from.w / column.width[i]);
+    if (options.changed) paintChanges(i, context, from.w / column.width[i]);
+    if (!clean) return;
+    // The browser subtracts: pixels of a page opened from disk cannot be read.
+    context.globalCompositeOperation = "difference";
+    context.drawImage(base, clean.x, clean.y, clean.w, clean.h, 0, 0, from.w, from.h);
   }, () => canvas.replaceWith(make("div", { class: "no-image", textContent: "no image" })));
   const frame = make("div", { class: "frame" }, canvas);
   if (options.circled) frame.append(circles(i));

@@ -1,8 +1,12 @@
 /* Filters, their counts, sorting, pages of cards, and the address that tells all of it. */
 
 const PAGE = 60;
-const FILTERS = ["dataset", "class", "attack", "denoiser", "outcome"];
-const EMPTY = { dataset: "", class: "", attack: "", denoiser: "", outcome: "", image: "", sort: "" };
+const FILTERS = [
+  "dataset", "classifier", "class", "result", "attack", "seed", "denoiser", "outcome",
+];
+const EMPTY = Object.fromEntries([...FILTERS, "image", "sort"].map((name) => [name, ""]));
+/* Filters whose values name a dataset, which is left out once one is chosen. */
+const OF_DATASET = ["class", "result"];
 const OUTCOMES = {
   fooled: "fooled",
   resisted: "not fooled",
@@ -27,8 +31,11 @@ let shown = [];
 /* For each filter, the values that an attempt stands for. */
 const VALUES = {
   dataset: (i) => [data.datasets[column.dataset[i]].label],
+  classifier: (i) => [data.classifiers[column.classifier[i]]],
   class: (i) => data.labels[column.truth[i]][1].map(classKey),
+  result: (i) => data.labels[column.after[i]][1].map(classKey),
   attack: (i) => [data.attacks[column.attack[i]]],
+  seed: (i) => [String(column.seed[i])],
   denoiser: (i) => column.restored[i].map((r) => data.denoisers[r[0]]),
   outcome: (i, chosen) => {
     const found = [column.fooled[i] ? "fooled" : "resisted"];
@@ -76,7 +83,7 @@ function fillSelect(name) {
     make("option", { value, textContent: text, selected: value === state[name] });
   const options = order.map((value) => {
     const text = name === "outcome" ? OUTCOMES[value] ?? value
-      : name === "class" && state.dataset ? value.slice(state.dataset.length + 2) : value;
+      : OF_DATASET.includes(name) && state.dataset ? value.slice(state.dataset.length + 2) : value;
     return option(value, `${text} (${counts.get(value)})`);
   });
   form.elements[name].replaceChildren(option("", `all (${total})`), ...options);
@@ -118,12 +125,12 @@ function card(i) {
   return make("li", {}, button);
 }
 
-function restoredPicture(i, restored, large) {
+function restoredPicture(i, restored, large, less) {
   const [denoiser, , , , sheet, position, place] = restored;
   const identity = place === 0;
   return picture(i, {
     cell: identity ? column.cell[i] : [sheet, position],
-    place, large, changed: identity, circled: false,
+    place, large, less, changed: identity, circled: false,
     text: `restored by ${data.denoisers[denoiser]}`,
   });
 }
@@ -175,6 +182,7 @@ function readAddress() {
   if (!(state.sort in SORTS)) state.sort = "";
   page = (Number.parseInt(words.get("page"), 10) || 1) - 1;
   show();
+  byId("gallery").querySelector("details").open = true;
   byId("gallery").scrollIntoView();
   const attempt = words.get("attempt");
   const found = attempt === null ? -1 : column.id.indexOf(Number(attempt));
@@ -191,7 +199,7 @@ function turn(step) {
 form.addEventListener("input", (event) => {
   const { name, value } = event.target;
   state[name] = name === "image" ? value.trim() : value;
-  if (name === "dataset") state.class = "";
+  if (name === "dataset") for (const own of OF_DATASET) state[own] = "";
   page = 0;
   show();
   writeAddress();
@@ -237,8 +245,9 @@ for (const dataset of data.datasets) {
     make("code", { textContent: hint })));
 }
 if (data.absent.length) {
-  byId("missing").append(make("div", { class: "warning" },
-    make("b", { textContent: "Not everything can be shown. " }),
+  byId("missing").append(make("details", { class: "warning" },
+    make("summary", { textContent:
+      `Not everything can be shown: ${data.absent.length} reason${data.absent.length > 1 ? "s" : ""}` }),
     make("ul", {}, ...data.absent.map((textContent) => make("li", { textContent })))));
 }
 form.elements.sort.replaceChildren(

@@ -65,14 +65,27 @@ function remembered(key, value) {
   });
 })();
 
+/** Mark the section in view in the contents. */
+(function contents() {
+  const links = new Map([...document.querySelectorAll(".contents > ul > li > a")]
+    .map((link) => [link.hash.slice(1), link]));
+  const observer = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (!isIntersecting) continue;
+      for (const link of links.values()) link.removeAttribute("aria-current");
+      links.get(target.id).setAttribute("aria-current", "true");
+    }
+  }, { rootMargin: "-20% 0px -75% 0px" });
+  for (const name of links.keys()) observer.observe(byId(name));
+})();
+
 /** A link to something inside a closed <details> must open it first. */
 function reveal() {
   const target = /^#[\w-]+$/.test(location.hash) && byId(location.hash.slice(1));
-  const closed = target && target.closest("details:not([open])");
-  if (closed) {
-    closed.open = true;
-    target.scrollIntoView();
-  }
+  let closed = target && target.closest("details:not([open])");
+  if (!closed) return;
+  for (; closed; closed = closed.parentElement.closest("details:not([open])")) closed.open = true;
+  target.scrollIntoView();
 }
 addEventListener("hashchange", reveal);
 reveal();

@@ -2,6 +2,7 @@
 
 const viewer = byId("viewer");
 let viewed = -1;
+let less = false;
 
 function tile(title, image, label, confidence, truth) {
   const right = label === truth;
@@ -22,11 +23,17 @@ function tiles(i) {
     tile("clean", picture(i, { cell, large: true, text: "clean image" }),
       column.before[i], column.sure[i], truth),
     tile(column.fooled[i] ? "attacked" : "best candidate",
-      picture(i, { cell, large: true, changed: true, circled: true, text: "attacked image" }),
+      picture(i, { cell, large: true, changed: true, circled: true, less,
+        text: less ? "what the attack changed" : "attacked image" }),
       column.after[i], column.sureAfter[i], truth),
   ];
+  if (cell[0] >= 0) {
+    const files = [`clean-${column.imageId[i]}`, `attempt-${column.id[i]}`];
+    files.forEach((name, place) => found[place].querySelector("figcaption").append(
+      make("a", { href: `images/${name}.png`, download: `${name}.png`, textContent: "PNG" })));
+  }
   for (const restored of column.restored[i]) {
-    const item = tile(data.denoisers[restored[0]], restoredPicture(i, restored, true),
+    const item = tile(data.denoisers[restored[0]], restoredPicture(i, restored, true, less),
       restored[1], restored[2], truth);
     item.querySelector("figcaption").append(
       make("span", { class: "fine", textContent: restored[3] ? "recovered" : "not recovered" }));
@@ -103,6 +110,11 @@ function stepViewer(step) {
   if (shown.indexOf(viewed) >= 0 && place >= 0 && place < shown.length) view(shown[place]);
 }
 
+byId("viewer-difference").addEventListener("click", (event) => {
+  less = !less;
+  event.target.setAttribute("aria-pressed", less);
+  view(viewed);
+});
 byId("viewer-previous").addEventListener("click", () => stepViewer(-1));
 byId("viewer-next").addEventListener("click", () => stepViewer(1));
 byId("viewer-close").addEventListener("click", () => viewer.close());

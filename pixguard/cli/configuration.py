@@ -1,0 +1,53 @@
+"""``pixguard.toml``: a user's defaults, checked against the commands that there are."""
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from pixguard.cli.common import parameter_name
+from pixguard.config import load_defaults
+from pixguard.errors import UsageError
+from pixguard.registry import unknown
+
+
+def apply_config_file(ctx: typer.Context, config: Path | None) -> None:
+    """Make the values of ``pixguard.toml`` the defaults of every command's options."""
+    if config is not None and not config.is_file():
+        raise UsageError(f"the configuration file {config} does not exist", "check --config")
+    file = config or Path("pixguard.toml")
+    ctx.default_map = _checked(file, ctx.command, load_defaults(file), ())
+
+
+def _checked(
+    file: Path, command: Any, given: dict[str, Any], path: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return the defaults of a command, or of the commands of a group, by parameter name.
+
+    Raises:
+        UsageError: there is no such command or option, or an option stands where a command must.
+    """
+    commands = getattr(command, "commands", None)
+    table = f"[{'.'.join(path)}]"
+    if commands is None:
+        known = {parameter.name for parameter in command.params}
+        old = {parameter_name(o): parameter_name(n) for o, n in command.renamed.items()}
+        names = (key.replace("-", "_") for key in given)
+        chosen = {old.get(n, n): value for n, value in zip(names, given.values(), strict=True)}
+        for name in chosen.keys() - known:
+            error = unknown("option", name, sorted(known))
+            raise UsageError(
+                f"{file} gives {table} the option {name}, which it does not have", error.hint
+            )
+        return chosen
+    for name, value in given.items():
+        if name not in commands:
+            error = unknown("command", name, commands)
+            place = f"below {table} in {file}" if path else f"in {file}"
+            raise UsageError(f"{error.message}, as {place}", error.hint)
+        if not isinstance(value, dict):
+            raise UsageError(
+                f"{file} gives {table} a value {name}, where a command must stand",
+                f"[{'.'.join((*path, name))}] and its options below",
+            )
+    return {n: _checked(file, commands[n], v, (*path, n)) for n, v in given.items()}

@@ -1,0 +1,98 @@
+"""How much a command says beside its result: ``--quiet``, ``--verbose``, ``--log-file``."""
+
+import logging
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import typer
+
+from pixguard.config.settings import Settings, setting
+from pixguard.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Speech(Settings):
+    """What a command says on stderr, and where it is kept."""
+
+    panel: ClassVar[str] = "Messages"
+
+    quiet: bool = setting(False, "Say nothing but results and errors.", short="-q")
+    verbose: bool = setting(
+        False, "Say also when each message came, what libraries log, and tracebacks.", short="-v"
+    )
+    log_file: Path | None = setting(
+        None, "Append messages, progress and errors to this file, with the time of each."
+    )
+
+    def __post_init__(self) -> None:
+        if self.quiet and self.verbose:
+            raise UsageError("--quiet says less and --verbose more", "one of the two")
+
+    @property
+    def flags(self) -> list[str]:
+        """The flags that make another command say as much."""
+        chosen = [f"--{name}" for name in ("quiet", "verbose") if getattr(self, name)]
+        return chosen if self.log_file is None else [*chosen, "--log-file", str(self.log_file)]
+
+    def log(self, message: str) -> None:
+        """Append a message to the file, if there is one.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        if self.log_file is not None:
+            moment = time.strftime("%Y-%m-%d %H:%M:%S")
+            with self.log_file.open("a", encoding="utf-8") as file:
+                file.writelines(f"{moment}  {line}\n" for line in message.splitlines())
+
+    def log_error(self, message: str) -> None:
+        """Append an error; that the file cannot be written is what is told already."""
+        with suppress(OSError):
+            self.log(message)
+
+
+_SPEECH: ContextVar[Speech | None] = ContextVar("speech", default=None)
+
+
+def speech() -> Speech:
+    """Return how much the command that runs is to say."""
+    return _SPEECH.get() or Speech()
+
+
+@contextmanager
+def one_command() -> Iterator[None]:
+    """Forget at the end what a command was to say, also after an error."""
+    before = _SPEECH.get()
+    try:
+        yield
+    finally:
+        _SPEECH.set(before)
+
+
+@contextmanager
+def speaking(chosen: Speech) -> Iterator[None]:
+    """Let a command say as much as was asked for; what libraries log goes to stderr if verbose.
+
+    It stays so after an error, which has still to be told.
+    """
+    before = _SPEECH.get()
+    _SPEECH.set(chosen)
+    chosen.log(f"$ {shlex.join(['pixguard', *sys.argv[1:]])}")
+    if chosen.verbose:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s  %(name)s: %(message)s")
+    yield
+    _SPEECH.set(before)
+
+
+def say(message: str) -> None:
+    """Say on stderr what was done, where a command has no display for it."""
+    speech().log(message)
+    if not speech().quiet:
+        typer.echo(message, err=True)
