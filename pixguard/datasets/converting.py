@@ -20,6 +20,8 @@ from pixguard.datasets.decode import (
     inspect,
 )
 from pixguard.datasets.files import FileTree, UnreadableFileError, open_tree
+from pixguard.datasets.jpeg import JPEG_START
+from pixguard.datasets.jpeg import problem as jpeg_problem
 from pixguard.errors import DataError, PixguardError, UsageError
 from pixguard.files import replace_folder, temporary_folder
 from pixguard.progress import Display
@@ -138,6 +140,8 @@ def _convert(
 ) -> tuple[str, bytes]:
     """Return the new path and content of an image; count in ``done`` how it came about."""
     data = tree.read(path)
+    if data.startswith(JPEG_START) and (wrong := jpeg_problem(data)):
+        raise BadImageError(f"is damaged: {wrong}")
     try:
         inspect(data)
     except BadImageError:

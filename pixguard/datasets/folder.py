@@ -17,6 +17,8 @@ from pixguard.datasets.catalogue import CatalogueEntry, paper_entry
 from pixguard.datasets.class_folders import from_folders
 from pixguard.datasets.decode import BadFilesError, Header, decode, inspect, is_coloured
 from pixguard.datasets.files import FileTree, UnreadableFileError, open_tree
+from pixguard.datasets.jpeg import JPEG_START
+from pixguard.datasets.jpeg import problem as jpeg_problem
 from pixguard.datasets.label_tables import from_table
 from pixguard.datasets.layout import Layout, Sample, match_classes
 from pixguard.datasets.splits import paper_splits, with_validation
@@ -165,6 +167,7 @@ def open_images(settings: DatasetSettings, origin: Origin, display: Display) -> 
         attack_codes=entry.attack_codes if entry else None,
         original_sizes=np.array([(h.height, h.width) for h in found.headers], dtype=np.int32),
         skipped=tuple(found.bad),
+        problem=lambda index: _problem(origin.tree, found.samples[index].path),
     )
 
 
@@ -292,6 +295,12 @@ def _splits(
         return splits
     display.say("a tenth of the training images is drawn for validation: the split has none")
     return with_validation(splits, labels, settings.split_seed)
+
+
+def _problem(tree: FileTree, path: str) -> tuple[str, str] | None:
+    data = tree.read(path)
+    wrong = jpeg_problem(data) if data.startswith(JPEG_START) else None
+    return (path, f"is damaged: {wrong}") if wrong else None
 
 
 def _reader(
