@@ -35,11 +35,13 @@ def open_dataset(settings: DatasetSettings, display: Display) -> ImageDataset:
             "leave `channels=...` away: it is for images of your own",
         )
     held_out = dataset.class_counts("test")
-    untested = [f"{name} ({n})" for name, n in dataset.class_counts().items() if not held_out[name]]
+    untested = [
+        f"{name} ({n} in all)" for name, n in dataset.class_counts().items() if not held_out[name]
+    ]
     if untested:
         display.say(
-            "no test image of: " + ", ".join(untested) + " (images in all): the split leaves "
-            "nothing there to attack, and no rate says anything about it"
+            "no test image of: " + ", ".join(untested) + ": the split leaves nothing there "
+            "to attack, and no rate says anything about it"
         )
     return dataset
 

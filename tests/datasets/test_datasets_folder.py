@@ -359,7 +359,7 @@ def test_a_class_without_a_test_image_is_told(tmp_path):
     fill(tmp_path, ("eel",), 1)
     listener = Listener()
     assert opened(tmp_path, listener).class_counts("test")["eel"] == 0
-    assert any("no test image of: eel (1)" in line for line in listener.said)
+    assert any("no test image of: eel (1 in all)" in line for line in listener.said)
 
 
 def test_channels_are_for_images_of_ones_own():
