@@ -11,6 +11,7 @@ from pixguard.cli.groups import JsonOptions
 from pixguard.cli.options import Without, command
 from pixguard.cli.tables import print_rows
 from pixguard.config import TrainingRequest
+from pixguard.config.conversion import ConversionSettings
 from pixguard.config.data import DATASET_HELP
 from pixguard.config.settings import Settings, setting
 from pixguard.errors import PixguardError, UsageError
@@ -188,3 +189,28 @@ def preview(
     path = sheet.out or Path(f"{data.name}-preview.png")
     write_atomically(path, encode_png(contact_sheet(dataset, sheet.per_class)))
     print_result({"dataset": dataset.info.name, "file": str(path)}, output.json)
+
+
+@app.command()
+@command
+def convert(wanted: ConversionSettings, output: JsonOptions) -> None:
+    """Write images of more than 8 bits, with transparency or palettes, as 8-bit PNG files."""
+    from pixguard.cli.display import TerminalDisplay
+    from pixguard.datasets.converting import convert_images
+
+    done = convert_images(wanted, TerminalDisplay())
+    bad = [{"file": path, "problem": problem} for path, problem in done.bad]
+    windows = None if done.lowest is None else [done.lowest, done.highest]
+    print_result(
+        {
+            "folder": str(done.out),
+            "images": sum(done.how.values()),
+            "how": dict(done.how),
+            "values_from_to": windows,
+            "no_images_left_out": done.left_out,
+            "bad": bad if output.json else len(bad),
+        },
+        output.json,
+    )
+    if bad and not output.json:
+        print_rows(bad, "")

@@ -40,6 +40,8 @@ class ImageDataset:
         original_sizes: int32 (N, 2), height and width of each image's file in pixels; None where
             the source keeps its images at one size.
         skipped: the files that were left out, as (path, what is wrong with it).
+        problem: returns (path, what is wrong with it) of the file of an index that can be decoded
+            and yet is damaged, else None; None where images have no files of their own.
     """
 
     info: DatasetInfo
@@ -49,6 +51,7 @@ class ImageDataset:
     attack_codes: tuple[str, ...] | None = None
     original_sizes: NDArray[np.int32] | None = None
     skipped: tuple[tuple[str, str], ...] = ()
+    problem: Callable[[int], tuple[str, str] | None] | None = None
 
     def __len__(self) -> int:
         return len(self.splits)

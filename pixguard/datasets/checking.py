@@ -33,5 +33,8 @@ def check_dataset(settings: DatasetSettings, display: Display) -> Checked:
                 dataset.images([index])
             except BadFilesError as error:
                 bad.extend(error.bad)
+            else:
+                if dataset.problem and (found := dataset.problem(index)):
+                    bad.append(found)
             progress.update(index + 1, f"{len(bad)} bad" if bad else "")
     return Checked(len(dataset) - len(bad), (*dataset.skipped, *bad))

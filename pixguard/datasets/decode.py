@@ -20,6 +20,7 @@ _MIN_SIDE = 8
 _MAX_PIXELS = 1 << 26
 _TIFF_BITS_PER_SAMPLE = 258
 _ORIENTATION_TAG = 274
+_PNG_EXIF = (b"eXIf", b"Raw profile type exif")
 _SIDEWAYS = (5, 6, 7, 8)
 """EXIF orientations that swap height and width."""
 _MODE_PROBLEMS = {
@@ -36,7 +37,7 @@ _MODE_PROBLEMS = {
     "HSV": "is HSV",
 }
 # What Pillow's decoders raise on damaged input.
-_DAMAGE = (OSError, ValueError, SyntaxError, EOFError, struct.error, IndexError, KeyError)
+DAMAGE = (OSError, ValueError, SyntaxError, EOFError, struct.error, IndexError, KeyError)
 
 
 class BadImageError(UnreadableFileError):
@@ -74,10 +75,10 @@ def inspect(data: bytes, other_modes: Collection[str] = ()) -> Header:
     if image.mode == "RGBA" or not _is_complete(image, data):
         try:
             image.load()
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise BadImageError(f"is truncated or damaged ({error})") from error
     _check_opaque(image)
-    orientation = _orientation(image)
+    orientation = _orientation(image, data)
     height, width = image.height, image.width
     if orientation in _SIDEWAYS:
         height, width = width, height
@@ -108,12 +109,12 @@ def decode(data: bytes, size: int, channels: int) -> Images:
     image = _open(data)
     mode = "RGB" if channels == 3 else "L"
     try:
-        if _orientation(image) != 1:
+        if _orientation(image, data) != 1:
             image = ImageOps.exif_transpose(image)
         converted = image if image.mode == mode else image.convert(mode)
         if size != NATIVE_SIZE and converted.size != (size, size):
             converted = converted.resize((size, size), Image.Resampling.BICUBIC)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise BadImageError(f"is truncated or damaged ({error})") from error
     return np.asarray(converted, dtype=np.uint8).reshape(converted.height, -1, channels)
 
@@ -125,20 +126,24 @@ class BadFilesError(DataError):
         self,
         location: Path,
         bad: Sequence[tuple[str, str]],
-        hint: str = "mend or remove them, or go on without them: `skip_bad=True`",
+        hint: str = "mend or remove them, go on without them (`skip_bad=True`), or write 8-bit "
+        "files of those of other forms: pixguard data convert DATA_DIR --out NEW_DIR",
     ) -> None:
         self.bad = tuple(bad)
         lines = "\n".join(f"  {path}: {reason}" for path, reason in bad)
         super().__init__(f"{location}: {len(bad)} of its files cannot be used\n{lines}", hint)
 
 
-def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 to 8; 1, upright, where there is none that makes sense."""
-    if image.format not in ("JPEG", "TIFF"):  # of a PNG file, Pillow would decode the pixels
+def _orientation(image: Image.Image, data: bytes) -> int:
+    """Return the EXIF orientation, 1 to 8; 1, upright, where there is none that makes sense.
+
+    Of a PNG file without one, Pillow would decode the pixels; those of TIFF files it turns itself.
+    """
+    if image.format not in ("JPEG", "TIFF") and not any(mark in data for mark in _PNG_EXIF):
         return 1
     try:
         found = image.getexif().get(_ORIENTATION_TAG, 1)
-    except _DAMAGE:  # the pixels are sound without it
+    except DAMAGE:  # the pixels are sound without it
         return 1
     return found if found in range(1, 9) else 1
 
@@ -150,11 +155,12 @@ def _open(data: bytes) -> Image.Image:
         raise BadImageError("is not a JPEG, PNG, TIFF or BMP image") from error
     except Image.DecompressionBombError as error:
         raise BadImageError("declares far more pixels than a medical image has") from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise BadImageError(f"is damaged ({error})") from error
 
 
-def _check_header(image: Image.Image, data: bytes, other_modes: Collection[str]) -> None:
+def check_sides(image: Image.Image) -> None:
+    """Raise BadImageError where an image has too few pixels, too many, or several frames."""
     width, height = image.size
     if width * height > _MAX_PIXELS:
         raise BadImageError(f"has {width}x{height} pixels, more than {_MAX_PIXELS:,} in all")
@@ -162,15 +168,19 @@ def _check_header(image: Image.Image, data: bytes, other_modes: Collection[str])
         raise BadImageError(f"has {width}x{height} pixels, less than {_MIN_SIDE} a side")
     if getattr(image, "n_frames", 1) > 1:
         raise BadImageError("has several frames")
+
+
+def _check_header(image: Image.Image, data: bytes, other_modes: Collection[str]) -> None:
+    check_sides(image)
     if image.mode == "F":
         raise BadImageError("has floating-point pixels")
-    if image.mode.startswith("I") or _has_wide_channels(image, data):
+    if image.mode.startswith("I") or has_wide_channels(image, data):
         raise BadImageError("has more than 8 bits a channel")
     if image.mode not in ("L", "RGB", *other_modes):
         raise BadImageError(_MODE_PROBLEMS.get(image.mode, f"has the mode {image.mode}"))
 
 
-def _has_wide_channels(image: Image.Image, data: bytes) -> bool:
+def has_wide_channels(image: Image.Image, data: bytes) -> bool:
     """Tell whether Pillow would drop the low bits of a 16-bit colour image without a word."""
     if image.format == "PNG":
         return len(data) > 24 and data[24] == 16

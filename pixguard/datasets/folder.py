@@ -17,6 +17,8 @@ from pixguard.datasets.catalogue import CatalogueEntry, paper_entry
 from pixguard.datasets.class_folders import from_folders
 from pixguard.datasets.decode import BadFilesError, Header, decode, inspect, is_coloured
 from pixguard.datasets.files import FileTree, UnreadableFileError, open_tree
+from pixguard.datasets.jpeg import JPEG_START
+from pixguard.datasets.jpeg import problem as jpeg_problem
 from pixguard.datasets.label_tables import from_table
 from pixguard.datasets.layout import Layout, Sample, match_classes
 from pixguard.datasets.splits import paper_splits, with_validation
@@ -24,6 +26,8 @@ from pixguard.errors import DataError, UsageError
 from pixguard.progress import Display
 from pixguard.records import NATIVE_SIZE, DatasetInfo, digest
 
+_LOOKED_AT = 1000
+"""Files of three channels, at least, that are looked at for gray ones among those in colour."""
 _MIN_SIZE, _MAX_SIZE = 8, 4096
 
 
@@ -165,6 +169,7 @@ def open_images(settings: DatasetSettings, origin: Origin, display: Display) -> 
         attack_codes=entry.attack_codes if entry else None,
         original_sizes=np.array([(h.height, h.width) for h in found.headers], dtype=np.int32),
         skipped=tuple(found.bad),
+        problem=lambda index: _problem(origin.tree, found.samples[index].path),
     )
 
 
@@ -184,17 +189,21 @@ def _channels(
         if three:
             display.say(f"{len(three)} files have three equal channels: the images are gray")
         return 1
-    gray = len(found.samples) - len(three)
+    gray = [s.path for s, h in zip(found.samples, found.headers, strict=True) if not h.is_rgb]
+    # To decode all of a large set would take minutes; a mixture shows among a thousand.
+    step = max(1, len(three) // _LOOKED_AT)
+    gray = gray or [path for path in three[::step] if not _is_coloured(tree, path)]
     if gray:
         raise DataError(
-            f"{tree.location} has images in colour (such as {coloured}) and {gray} gray ones: "
-            "attacks would change the colours of gray images",
+            f"{tree.location} has images in colour (such as {coloured}) and at least {len(gray)} "
+            f"gray ones (such as {gray[0]}): attacks would change the colours of gray images",
             "`channels=gray` to turn all to gray, or `channels=rgb` to take all as colour",
         )
     return 3
 
 
 def _is_coloured(tree: FileTree, path: str) -> bool:
+    """Tell whether an image is in colour, as one that cannot be read may be."""
     try:
         return is_coloured(tree.read(path))
     except UnreadableFileError:  # whoever reads it is told; it is no reason to call it gray
@@ -292,6 +301,12 @@ def _splits(
         return splits
     display.say("a tenth of the training images is drawn for validation: the split has none")
     return with_validation(splits, labels, settings.split_seed)
+
+
+def _problem(tree: FileTree, path: str) -> tuple[str, str] | None:
+    data = tree.read(path)
+    wrong = jpeg_problem(data) if data.startswith(JPEG_START) else None
+    return (path, f"is damaged: {wrong}") if wrong else None
 
 
 def _reader(

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,8 @@ SEPARATOR = ";"
 """Between the labels of one image."""
 NO_FINDING = frozenset({"no finding", "no findings"})
 """How an image without any of the labels is marked, case aside."""
-_MISSING = frozenset({"nan", "null", "n/a", "#n/a", "<na>"})
+_OTHER_SEPARATORS = re.compile(r"[,/+&]")
+_MISSING = frozenset({"nan", "na", "null", "n/a", "#n/a", "<na>"})
 """What tools write for a value that is not there."""
 
 
@@ -31,6 +33,7 @@ def from_table(tree: FileTree, csv_path: str) -> Layout:
     samples = [_sample(where, folder, number, row) for number, row in rows]
     refuse_repeated(where, [sample.path for sample in samples])
     names = {name for sample in samples for name in sample.labels}
+    _refuse_joined(where, names)
     if len(names) < 2:
         raise DataError(f"{where} has {len(names)} labels, at least 2 are needed", "check it")
     multi_label = any(len(sample.labels) != 1 for sample in samples)
@@ -94,6 +97,28 @@ def _sample(where: str, folder: str, number: int, row: dict[str, str | None]) ->
         labels=_labels(f"{where}, line {number}", row["label"] or ""),
         split=split_of(split_name),
     )
+
+
+def _refuse_joined(where: str, names: set[str]) -> None:
+    """Refuse names that look like several labels with another separator between them.
+
+    Raises:
+        DataError: the parts of a name are all labels themselves, or another name has the same ones.
+    """
+    parted = {
+        name: frozenset(parts)
+        for name in sorted(names)
+        if len(parts := [part.strip() for part in _OTHER_SEPARATORS.split(name)]) > 1
+    }
+    for name, labels in parted.items():
+        twins = [other for other, same in parted.items() if same == labels and other != name]
+        if twins or labels <= names:
+            beside = twins or sorted(labels)
+            raise DataError(
+                f"{where}: the label {name!r} looks like several labels; others are "
+                f"{', '.join(map(repr, beside))}",
+                f"separate several labels of an image by {SEPARATOR!r}",
+            )
 
 
 def _labels(where: str, cell: str) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """What files of labelled images are, however they are laid out: samples, classes, splits."""
 
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ _SPLITS: dict[Split, frozenset[str]] = {
     "val": frozenset({"val", "valid", "validation", "validate", "dev"}),
     "test": frozenset({"test", "testing", "tst", "ts", "eval", "evaluation", "holdout"}),
 }
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 _SPLIT_ENDINGS = ("", "set", "data", "images", "imgs", "split")
 
 
@@ -58,7 +60,7 @@ class Layout:
 
 
 def class_names(location: Path, names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names of classes in their order: whole numbers by value, else as text.
+    """Return the names of classes in their order: numbers by value, else as text.
 
     Raises:
         DataError: two differ in case, white space or Unicode form alone, which is one class spelt
@@ -73,8 +75,8 @@ def class_names(location: Path, names: Iterable[str]) -> tuple[str, ...]:
                 f"{location} has a class whose name is not text in UTF-8: {name!a}",
                 "rename its folder",
             ) from None
-        folded = unicodedata.normalize("NFKC", name).casefold()
-        alike["".join(folded.split())].append(name)
+        folded = "".join(unicodedata.normalize("NFKC", name).casefold().split())
+        alike[str(float(folded)) if _NUMBER.fullmatch(folded) else folded].append(name)
     twice = next((same for same in alike.values() if len(same) > 1), None)
     if twice:
         raise DataError(
@@ -82,8 +84,8 @@ def class_names(location: Path, names: Iterable[str]) -> tuple[str, ...]:
             "give each class one name",
         )
     found = sorted(name for same in alike.values() for name in same)
-    are_numbers = all(name.isdecimal() and name.isascii() for name in found)
-    return tuple(sorted(found, key=int) if are_numbers else found)
+    are_numbers = all(map(_NUMBER.fullmatch, found))
+    return tuple(sorted(found, key=float) if are_numbers else found)
 
 
 def _plain(name: str) -> str:

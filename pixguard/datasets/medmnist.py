@@ -1,34 +1,33 @@
-"""MedMNIST's ``.npz`` files: read from disk, never unpickled, memory-mapped when large."""
+"""MedMNIST's ``.npz`` files: which of them a dataset is, and whether it is that."""
 
-import math
-import os
 import re
-import zipfile
-import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from pixguard.config import DatasetSettings
-from pixguard.datasets.base import SPLITS, ImageDataset, Images
-from pixguard.datasets.cache import data_folder, ensure_space
-from pixguard.datasets.catalogue import PAPER_DATASETS, CatalogueEntry, find, paper_entry
+from pixguard.datasets.base import SPLITS, ImageDataset
+from pixguard.datasets.cache import data_folder
+from pixguard.datasets.catalogue import (
+    PAPER_DATASETS,
+    CatalogueEntry,
+    every_entry,
+    find,
+    medmnist_info,
+    paper_entry,
+)
+from pixguard.datasets.npz import Member, Parts, read_npz
 from pixguard.datasets.owners import find_original
 from pixguard.datasets.splits import paper_splits
 from pixguard.errors import DataError, UsageError
 from pixguard.progress import Display
-from pixguard.records import DatasetInfo, digest
+from pixguard.records import DatasetInfo
 
 SIZES = (28, 64, 128, 224)
-
-_IN_MEMORY_BYTES = 256 << 20
-_CHUNK_BYTES = 8 << 20
-# What a damaged archive raises; NotImplementedError stands for an unknown compression.
-_UNREADABLE = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 
 
 def check_size(entry: CatalogueEntry, size: int) -> None:
@@ -54,36 +53,6 @@ def locate(entry: CatalogueEntry, size: int, data_dir: Path | None) -> Path | No
     return path if path.is_file() else None
 
 
-@dataclass(frozen=True)
-class _Member:
-    """One array of an npz: its place in the archive, and what its header declares."""
-
-    info: zipfile.ZipInfo
-    shape: tuple[int, ...]
-
-    @property
-    def size_bytes(self) -> int:
-        return math.prod(self.shape)
-
-
-@dataclass(frozen=True)
-class _Parts:
-    """Reads images by index from the arrays (n, H, W[, C]) of the three splits, end to end."""
-
-    arrays: tuple[NDArray[np.uint8], ...]
-    shape: tuple[int, int, int]
-
-    def __call__(self, indices: NDArray[np.int64]) -> Images:
-        edges = np.cumsum([0, *(len(array) for array in self.arrays)])
-        if len(indices) and not 0 <= int(indices.min()) <= int(indices.max()) < edges[-1]:
-            raise IndexError(f"image indices must be in [0, {edges[-1]})")
-        images = np.empty((len(indices), *self.shape), dtype=np.uint8)
-        for array, start, stop in zip(self.arrays, edges[:-1], edges[1:], strict=True):
-            here = (indices >= start) & (indices < stop)
-            images[here] = array[indices[here] - start].reshape(-1, *self.shape)
-        return images
-
-
 def open_source(settings: DatasetSettings, display: Display) -> ImageDataset:
     """Open MedMNIST's file of a dataset's name and size, where it lies.
 
@@ -99,10 +68,16 @@ def open_source(settings: DatasetSettings, display: Display) -> ImageDataset:
     return open_medmnist(path, entry, settings, display)
 
 
+def is_medmnist(name: str) -> bool:
+    """Tell whether a name is one of MedMNIST's, whatever its case: then no other data have it."""
+    folded = name.casefold()
+    return any(folded in (entry.name, entry.flag) for entry in every_entry())
+
+
 def recognises(settings: DatasetSettings) -> bool:
     """Tell whether a MedMNIST file of that name, at whatever size, is meant by ``data_dir``."""
     data_dir = settings.data_dir
-    if data_dir is None:
+    if data_dir is None or not is_medmnist(settings.name):
         return False
     if data_dir.is_file():
         return data_dir.suffix == ".npz"
@@ -116,40 +91,24 @@ def open_medmnist(
 ) -> ImageDataset:
     """Open a MedMNIST file; image indices run through its train, val and test arrays in turn.
 
-    Members are identified by the CRC-32 that the archive keeps of each, so that twelve gigabytes
-    need not be read to tell whether they have changed.
-
     Raises:
         DataError: the file is damaged, pickled, or not what the dataset's files are.
     """
+    _check_name(path, entry)
     hint = f"remove it and fetch it again: pixguard data fetch {entry.name} --size {settings.size}"
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = {
-                f"{split}_{what}": _member(archive, f"{split}_{what}.npy")
-                for split in SPLITS
-                for what in ("images", "labels")
-            }
-            _check_images(path, entry, settings.size, members)
-            manifest = digest([[n, m.info.CRC, list(m.shape)] for n, m in members.items()])
-            labels = np.concatenate([_load(archive, members[f"{s}_labels"]) for s in SPLITS])
-            images = tuple(_images(archive, members, split, manifest, display) for split in SPLITS)
-    except _UNREADABLE as error:
-        raise DataError(f"{path} is not a readable MedMNIST file: {error}", hint) from error
-    all_labels = _labels(path, entry, labels, hint)
-    if len(all_labels) != sum(len(part) for part in images):
-        raise DataError(f"{path} has not as many labels as images", hint)
-    official = np.repeat(np.arange(3, dtype=np.uint8), [len(part) for part in images])
+    found = read_npz(path, lambda m: _check_images(path, entry, settings.size, m), hint, display)
+    _check_counts(path, entry, found.counts, display)
+    all_labels = _labels(path, entry, found.labels, hint)
     release = ".".join(version("medmnist").split(".")[:2])
     return ImageDataset(
         info=DatasetInfo(
             name=entry.name,
             source="medmnist",
             size=settings.size,
-            version=f"medmnist-{release}-{manifest[:12]}",
+            version=f"medmnist-{release}-{found.manifest[:12]}",
             split_scheme=settings.split,
             split_seed=settings.split_seed,
-            manifest_sha256=manifest,
+            manifest_sha256=found.manifest,
             task=entry.task,
             channels=entry.channels,
             classes=entry.classes,
@@ -159,37 +118,60 @@ def open_medmnist(
         ),
         labels=all_labels,
         splits=(
-            official
+            found.official_split
             if settings.split == "official"
             else paper_splits(all_labels, settings.split_seed)
         ),
-        read=_Parts(images, (settings.size, settings.size, entry.channels)),
+        read=Parts(found.images, (settings.size, settings.size, entry.channels)),
         attack_codes=entry.attack_codes,
     )
 
 
-def _member(archive: zipfile.ZipFile, name: str) -> _Member:
-    """Read a member's header, and see that its length is what the header declares."""
-    try:
-        info = archive.getinfo(name)
-    except KeyError:
-        raise ValueError(f"it holds no {name}") from None
-    with archive.open(info) as file:
-        major, _ = npy.read_magic(file)
-        read = npy.read_array_header_1_0 if major == 1 else npy.read_array_header_2_0
-        shape, fortran_order, dtype = read(file)
-        header_bytes = file.tell()
-    if dtype.hasobject:
-        raise ValueError(f"{name} holds pickled objects, which are never loaded")
-    if dtype != np.uint8 or fortran_order:
-        raise ValueError(f"{name} holds {dtype}, not uint8 in C order")
-    if info.file_size != header_bytes + math.prod(shape):
-        raise ValueError(f"the length of {name} is not what its header declares")
-    return _Member(info, shape)
+def _check_name(path: Path, entry: CatalogueEntry) -> None:
+    """Refuse a file that bears the name of another of MedMNIST's datasets.
+
+    Raises:
+        DataError: it does.
+    """
+    named = path.stem.rpartition("_")[0] or path.stem
+    if named != entry.flag and named in medmnist_info():
+        raise _another(path, entry, f"has the name of MedMNIST's {named}", find(named))
+
+
+def _check_counts(
+    path: Path, entry: CatalogueEntry, counts: tuple[int, ...], display: Display
+) -> None:
+    """Refuse a file that has exactly the images of another dataset; say where it has not its own.
+
+    Raises:
+        DataError: it is another dataset.
+    """
+    published = {
+        flag: tuple(int(info["n_samples"][split]) for split in SPLITS)
+        for flag, info in medmnist_info().items()
+    }
+    if counts == published[entry.flag]:
+        return
+    shown = " / ".join(f"{count:,}" for count in counts)
+    for flag, theirs in published.items():
+        if counts == theirs:
+            raise _another(path, entry, f"has the {shown} images of MedMNIST's {flag}", find(flag))
+    whole = " / ".join(f"{count:,}" for count in published[entry.flag])
+    display.say(
+        f"{path.name} holds {shown} images (train / val / test), not the {whole} that MedMNIST "
+        f"publishes as {entry.flag}"
+    )
+
+
+def _another(path: Path, entry: CatalogueEntry, what: str, other: CatalogueEntry) -> DataError:
+    return DataError(
+        f"{path} {what}; it was opened as {entry.name}",
+        f"`dataset={other.name}`; or another file",
+    )
 
 
 def _check_images(
-    path: Path, entry: CatalogueEntry, size: int, members: dict[str, _Member]
+    path: Path, entry: CatalogueEntry, size: int, members: Mapping[str, Member]
 ) -> None:
     expected = {1: (size, size), 3: (size, size, 3)}[entry.channels]
     for split in SPLITS:
@@ -204,62 +186,24 @@ def _check_images(
         )
 
 
-def _load(archive: zipfile.ZipFile, member: _Member) -> NDArray[np.uint8]:
-    with archive.open(member.info) as file:
-        array: NDArray[np.uint8] = npy.read_array(file, allow_pickle=False)
-        file.read()  # to the end, where the archive checks the member's CRC-32
-    return array
-
-
-def _images(
-    archive: zipfile.ZipFile,
-    members: dict[str, _Member],
-    split: str,
-    manifest: str,
-    display: Display,
-) -> NDArray[np.uint8]:
-    """Return a split's images: in memory where all are small, else mapped from the data folder."""
-    member = members[f"{split}_images"]
-    if sum(m.size_bytes for m in members.values()) <= _IN_MEMORY_BYTES:
-        return _load(archive, member)
-    unpacked = data_folder() / "unpacked" / manifest[:16] / f"{split}_images.npy"
-    if not unpacked.is_file():
-        ensure_space(unpacked.parent, member.info.file_size)
-        _unpack(archive, member.info, unpacked, display)
-    mapped: NDArray[np.uint8] = np.load(unpacked, mmap_mode="r", allow_pickle=False)
-    return mapped
-
-
-def _unpack(
-    archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, display: Display
-) -> None:
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    done = 0
-    try:
-        with (
-            archive.open(info) as source,
-            part.open("wb") as file,
-            display.track(f"unpack {info.filename}", info.file_size, "bytes") as progress,
-        ):
-            while chunk := source.read(_CHUNK_BYTES):
-                file.write(chunk)
-                done += len(chunk)
-                progress.update(done)
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def _labels(
-    path: Path, entry: CatalogueEntry, labels: NDArray[np.uint8], hint: str
+    path: Path, entry: CatalogueEntry, labels: NDArray[np.integer[Any]], hint: str
 ) -> NDArray[np.int64] | NDArray[np.uint8]:
     count = entry.class_count
+    least, most = labels.min(initial=0), labels.max(initial=0)
     if entry.task == "multi-label":
-        if labels.ndim != 2 or labels.shape[1] != count or labels.max(initial=0) > 1:
+        if labels.ndim != 2 or labels.shape[1] != count or least < 0 or most > 1:
             raise DataError(f"{path} does not hold {count} labels of 0 or 1 an image", hint)
-        return labels
-    if labels.size != len(labels) or labels.max(initial=0) >= count:
+        return labels.astype(np.uint8)
+    if labels.size != len(labels) or least < 0 or most >= count:
         raise DataError(f"{path} holds labels beyond the {count} classes of {entry.name}", hint)
+    present = set(np.unique(labels).tolist())
+    absent = [c.name for c in entry.classes if c.ordinal not in present]
+    if absent:
+        raise DataError(
+            f"{path} holds no image of {', '.join(absent)}: it is not {entry.name}",
+            "check `dataset=...`; a name that is none of MedMNIST's takes an npz of your own",
+        )
     return labels.reshape(-1).astype(np.int64)
 
 

@@ -27,6 +27,22 @@ def open_dataset(settings: DatasetSettings, display: Display) -> ImageDataset:
             "`data_dir=DIR`, whose images have sizes of their own",
         )
     dataset: ImageDataset = source.load()(settings, display)
+    wanted = {"gray": 1, "rgb": 3}.get(settings.channels, dataset.info.channels)
+    if dataset.info.channels != wanted:
+        raise UsageError(
+            f"{dataset.info.name} of the source {dataset.info.source} has "
+            f"{dataset.info.channels} channels, whatever is asked for",
+            "leave `channels=...` away: it is for images of your own",
+        )
+    held_out = dataset.class_counts("test")
+    untested = [
+        f"{name} ({n} in all)" for name, n in dataset.class_counts().items() if not held_out[name]
+    ]
+    if untested:
+        display.say(
+            "no test image of: " + ", ".join(untested) + ": the split leaves nothing there "
+            "to attack, and no rate says anything about it"
+        )
     return dataset
 
 

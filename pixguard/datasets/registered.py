@@ -28,7 +28,9 @@ def settings_of(info: DatasetInfo, data_dir: Path | None = None) -> DatasetSetti
         # Unreadable files that were left out then are left out again; the manifest is compared
         # afterwards, so nothing else can go missing unnoticed.
         skip_bad=True,
-        channels=("rgb" if info.channels == 3 else "gray") if info.source == "folder" else "auto",
+        channels=("rgb" if info.channels == 3 else "gray")
+        if info.source in ("folder", "npz")
+        else "auto",
     )
     if info.source != "phantom":
         return settings

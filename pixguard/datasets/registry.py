@@ -43,6 +43,12 @@ SOURCES = Registry(
             recogniser="pixguard.datasets.medmnist:recognises",
         ),
         SourceEntry(
+            "npz",
+            "pixguard.datasets.own_npz:open_npz",
+            "An npz file of your own, in MedMNIST's form.",
+            recogniser="pixguard.datasets.own_npz:recognises",
+        ),
+        SourceEntry(
             "originals",
             "pixguard.datasets.originals:open_originals",
             "The paper's datasets as their owners ship them.",

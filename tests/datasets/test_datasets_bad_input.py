@@ -121,7 +121,7 @@ class Trap:
         (table("path,label\ncat/0.png,wart\ncat/1.png,normal\n"), "does not have: wart"),
         (empty_class, "without a usable image: eel"),
         (npz(val_images=np.full((4, 28, 28), np.nan, np.float32)), "float32, not uint8"),
-        (npz(val_labels=np.full((4, 1), np.nan)), "float64, not uint8"),
+        (npz(val_labels=np.full((4, 1), np.nan)), "float64, not whole numbers"),
         (npz(train_labels=np.array([Trap()] * 4, dtype=object)), "pickled"),
     ],
 )

@@ -57,7 +57,7 @@ def test_formats(tmp_path, kind):
 def test_gray_and_coloured_images_are_not_mixed_unasked(tmp_path):
     fill(tmp_path)
     (tmp_path / "dog" / "0.png").write_bytes(encode(picture("RGB")))
-    with pytest.raises(DataError, match=r"dog/0\.png.* and 9 gray ones") as caught:
+    with pytest.raises(DataError, match=r"dog/0\.png.* and at least 9 gray ones") as caught:
         opened(tmp_path)
     assert "`channels=gray`" in caught.value.hint
     assert opened(tmp_path, channels="gray").info.channels == 1
@@ -66,6 +66,16 @@ def test_gray_and_coloured_images_are_not_mixed_unasked(tmp_path):
     gray, colour = dataset.images([0, 5])
     assert (gray[..., 0] == gray[..., 1]).all()
     assert (colour[..., 0] != colour[..., 1]).any()
+
+
+def test_gray_images_in_rgb_files_among_coloured_ones_are_found(tmp_path):
+    fill(tmp_path)
+    for file in sorted(tmp_path.glob("*/*.png")):
+        file.write_bytes(encode(Image.open(io.BytesIO(file.read_bytes())).convert("RGB")))
+    for file in sorted(tmp_path.glob("cat/*.png")):
+        file.write_bytes(encode(picture("RGB")))
+    with pytest.raises(DataError, match="at least 5 gray ones"):
+        opened(tmp_path)
 
 
 def test_three_equal_channels_are_gray(tmp_path):
@@ -295,7 +305,7 @@ def test_csv_of_several_labels(tmp_path):
         assert dataset.class_counts() == {"edema": 2, "mass": 2, "No finding": 1}
 
 
-@pytest.mark.parametrize("cell", ["", " ", "nan", "NaN", "a;", "a|b", "null"])
+@pytest.mark.parametrize("cell", ["", " ", "nan", "NaN", "NA", "a;", "a|b", "null"])
 def test_a_label_that_is_none_is_told_with_its_line(tmp_path, cell):
     """One blank cell of 24 made the task multi-label, and nan a class."""
     fill(tmp_path, ("images",), 4)
@@ -303,6 +313,58 @@ def test_a_label_that_is_none_is_told_with_its_line(tmp_path, cell):
     (tmp_path / "labels.csv").write_text("path,label\n" + "\n".join(rows) + "\n")
     with pytest.raises(DataError, match=r"labels\.csv, line 4: the label"):
         opened(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("labels", "is_refused"),
+    [
+        (("a,b", "b,a", "a"), True),
+        (("a/b", "a", "b"), True),
+        (("a+b", "b + a", "c"), True),
+        (("carcinoma, basal cell", "nevus", "T1/T2"), False),
+    ],
+)
+def test_several_labels_with_another_separator_are_no_class(tmp_path, labels, is_refused):
+    fill(tmp_path, ("images",), 3)
+    rows = "".join(f'images/{i}.png,"{label}"\n' for i, label in enumerate(labels))
+    (tmp_path / "labels.csv").write_text("path,label\n" + rows)
+    if not is_refused:
+        assert len(opened(tmp_path).info.classes) == 3
+        return
+    with pytest.raises(DataError, match="looks like several labels") as caught:
+        opened(tmp_path)
+    assert "';'" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("names", "ordered"),
+    [
+        (("10.0", "2.0", "0.0"), ["0.0", "2.0", "10.0"]),
+        (("-1", "-2", "1"), ["-2", "-1", "1"]),
+        (("1", "1.0", "2"), None),
+        (("1", "01", "2"), None),
+    ],
+)
+def test_numbers_are_classes_by_their_value(tmp_path, names, ordered):
+    fill(tmp_path, names, 2)
+    if ordered:
+        assert [c.name for c in opened(tmp_path).info.classes] == ordered
+        return
+    with pytest.raises(DataError, match="classes of one name"):
+        opened(tmp_path)
+
+
+def test_a_class_without_a_test_image_is_told(tmp_path):
+    fill(tmp_path, ("cat", "dog"), 20)
+    fill(tmp_path, ("eel",), 1)
+    listener = Listener()
+    assert opened(tmp_path, listener).class_counts("test")["eel"] == 0
+    assert any("no test image of: eel (1 in all)" in line for line in listener.said)
+
+
+def test_channels_are_for_images_of_ones_own():
+    with pytest.raises(UsageError, match="has 1 channels"):
+        opened(None, name="oct", source="phantom", size=28, channels="rgb", phantom_images=60)
 
 
 def test_whole_numbers_are_classes_in_their_order(tmp_path):
@@ -326,12 +388,18 @@ def test_a_class_that_is_no_text_is_refused(tmp_path):
         opened(tmp_path)
 
 
-SPLITS = ("Training", "Validation_set", "TESTING")
-
-
 @pytest.mark.parametrize("shape", ["{split}/{name}", "{name}/{split}"])
-def test_folders_of_splits_are_no_classes(tmp_path, shape):
-    for split in SPLITS:
+@pytest.mark.parametrize(
+    "splits",
+    [
+        ("Training", "Validation_set", "TESTING"),
+        ("seg_train", "seg_val", "seg_test"),
+        ("train2017", "val2017", "test2017"),
+        ("OctTrain", "OctVal", "OctTest"),
+    ],
+)
+def test_folders_of_splits_are_no_classes(tmp_path, shape, splits):
+    for split in splits:
         for name in ("cat", "dog"):
             fill(tmp_path, (shape.format(split=split, name=name),), 10)
     dataset = opened(tmp_path, split="official")
@@ -353,6 +421,14 @@ def test_folders_of_splits_are_no_classes(tmp_path, shape):
         (["images", "masks"], "folders of masks"),
         (["p1/cat", "p1/dog", "p2/cat", "p2/dog", "p3/cat"], "which of the two are the classes"),
         (["train/p1/cat", "train/p1/dog", "test/p2/cat", "test/p2/dog"], "which of the two"),
+        (["p1/cat", "p2/cat", "p3/dog", "p4/dog"], "which of the two are the classes"),
+        (["patient_1", "patient_2", "patient_03"], "look numbered"),
+        (["fold1/cat", "fold2/cat"], "look numbered"),
+        (["cat", "dog", "test"], "beside them cat, dog"),
+        (["seg_train/cat", "seg_train/dog", "seg_test/cat", "seg_test/dgo"], "split test.*: dgo"),
+        (["train1/cat", "train1/dog", "train2/cat", "train2/dog"], "two folders of one split"),
+        (["cat", "cat_masks", "dog"], "folders of masks"),
+        (["imagesTr", "labelsTr"], "folders of masks"),
     ],
 )  # fmt: skip
 def test_what_looks_like_something_else_is_no_class(tmp_path, folders, message):
@@ -371,7 +447,8 @@ def test_masks_beside_images_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "folders", [["cat/p1", "cat/p2", "dog/p3"], ["cat/images", "dog/images"], ["Test", "cat"]]
+    "folders",
+    [["cat/p1", "cat/p2", "dog/p3"], ["cat/images", "dog/images"], ["Stress test", "cat"]],
 )
 def test_classes_may_hold_folders(tmp_path, folders):
     fill(tmp_path, folders, 4)
@@ -380,9 +457,19 @@ def test_classes_may_hold_folders(tmp_path, folders):
 
 def test_what_pixguard_writes_is_no_class(tmp_path):
     fill(tmp_path)
-    fill(tmp_path, ("results-files/restored", "page/images"), 2)
+    fill(tmp_path, ("results-files/restored", "page/images", "page/tables"), 2)
     (tmp_path / "page" / "index.html").write_text("page")
+    (tmp_path / "results.db").write_text("")
     assert [c.name for c in opened(tmp_path).info.classes] == ["cat", "dog"]
+
+
+def test_a_class_that_is_only_called_like_output_stays_one(tmp_path):
+    fill(tmp_path, ("cat", "dog", "x-files"))
+    (tmp_path / "cat" / "index.html").write_text("left by a download")
+    with pytest.raises(DataError, match=r"cat/index\.html: is not"):
+        opened(tmp_path)
+    dataset = opened(tmp_path, skip_bad=True)
+    assert [c.name for c in dataset.info.classes] == ["cat", "dog", "x-files"]
 
 
 def test_csv_of_one_label_with_splits(tmp_path):

@@ -48,13 +48,13 @@ def test_chest_attacks_the_five_categories_of_table_10():
     assert typed == {"Normal", "Atelectasis", "Effusion", "Infiltration", "Nodule"}
 
 
-def arrays(size=28, count=20, channels=1, **changes):
+def arrays(size=28, count=20, channels=1, classes=4, **changes):
     rng = np.random.default_rng(0)
     shape = (count, size, size) if channels == 1 else (count, size, size, 3)
     made = {}
     for split in ("train", "val", "test"):
         made[f"{split}_images"] = rng.integers(0, 255, shape, dtype=np.uint8)
-        made[f"{split}_labels"] = rng.integers(0, 4, (count, 1), dtype=np.uint8)
+        made[f"{split}_labels"] = rng.integers(0, classes, (count, 1), dtype=np.uint8)
     return {key: value for key, value in (made | changes).items() if value is not None}
 
 
@@ -89,7 +89,7 @@ def test_multi_label_and_colour_files(tmp_path):
     chest = opened(tmp_path, name="chest", split="official")
     assert chest.label_set(15) == (1,)
     assert chest.class_counts("test")["Normal"] == 20
-    np.savez(tmp_path / "dermamnist.npz", **arrays(channels=3))
+    np.savez(tmp_path / "dermamnist.npz", **arrays(channels=3, classes=7))
     assert opened(tmp_path, name="derma").images([0]).shape == (1, 28, 28, 3)
 
 
@@ -102,6 +102,47 @@ def test_one_changed_pixel_changes_the_version(tmp_path):
     after = opened(tmp_path).info
     assert before.version != after.version
     assert before.manifest_sha256 != after.manifest_sha256
+
+
+def test_a_file_under_another_dataset_s_name_is_refused(tmp_path):
+    """The data of pneumoniamnist.npz were once taken for OCT images of two of the four classes."""
+    two = {
+        f"{s}_labels": np.arange(20, dtype=np.uint8)[:, None] % 2 for s in ("train", "val", "test")
+    }
+    np.savez(tmp_path / "pneumoniamnist.npz", **arrays(**two))
+    with pytest.raises(DataError, match="the name of MedMNIST's pneumoniamnist") as caught:
+        opened(tmp_path / "pneumoniamnist.npz")
+    assert caught.value.hint.startswith("`dataset=pneumoniamnist`")
+    np.savez(tmp_path / "mine.npz", **arrays(**two))
+    with pytest.raises(DataError, match="no image of Drusen, Normal: it is not oct"):
+        opened(tmp_path / "mine.npz")
+    with pytest.raises(UsageError, match="PneumoniaMNIST"):
+        opened(tmp_path / "pneumoniamnist.npz", name="PneumoniaMNIST")
+
+
+def test_a_file_with_the_images_of_another_dataset_is_refused(tmp_path):
+    labels = {}
+    for split, count in (("train", 546), ("val", 78), ("test", 156)):
+        labels[f"{split}_images"] = np.zeros((count, 28, 28), np.uint8)
+        labels[f"{split}_labels"] = np.arange(count, dtype=np.uint8)[:, None] % 2
+    np.savez(tmp_path / "x.npz", **labels)
+    with pytest.raises(DataError, match="546 / 78 / 156 images of MedMNIST's breastmnist"):
+        opened(tmp_path / "x.npz", name="pneumoniamnist")
+    assert len(opened(tmp_path / "x.npz", name="breastmnist")) == 780
+
+
+def test_part_of_a_dataset_is_said_to_be_one(tmp_path):
+    class Listener(Silent):
+        said = ""
+
+        def say(self, message):
+            self.said += message
+
+    listener = Listener()
+    np.savez(tmp_path / "octmnist.npz", **arrays())
+    open_dataset(DatasetSettings("oct", data_dir=tmp_path), listener)
+    assert "20 / 20 / 20 images" in listener.said
+    assert "97,477 / 10,832 / 1,000" in listener.said
 
 
 class Trap:

@@ -71,7 +71,7 @@ def test_pneumonia_npz_by_file_and_by_folder(real_data, place):
 def test_large_arrays_are_unpacked_once_and_mapped(real_data, tmp_path, monkeypatch):
     monkeypatch.setenv("PIXGUARD_DATA", str(tmp_path))
     in_memory = opened("pneumoniamnist", real_data)
-    monkeypatch.setattr("pixguard.datasets.medmnist._IN_MEMORY_BYTES", 1000)
+    monkeypatch.setattr("pixguard.datasets.npz._IN_MEMORY_BYTES", 1000)
     for _ in range(2):
         mapped = opened("pneumoniamnist", real_data)
         indices = np.array([5029, 0, 3882, 3881])

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from pixguard.errors import UsageError
 from pixguard.reports.build import build_table, list_tables
@@ -106,6 +107,21 @@ def test_table_16_counts_a_multi_label_image_in_every_class_it_carries(mini: Min
         ["Emphysema", 1, 100.0, 100.0, 100.0],
     ]
     assert [row.in_paper for row in table.rows] == [True] * 4 + [False] * 2
+
+
+def test_a_class_without_a_test_image_is_told_from_one_that_is_never_right(
+    mini: Miniature,
+) -> None:
+    with mini.engine.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE image SET split = 'train' WHERE dataset_id = "
+                "(SELECT id FROM dataset WHERE name = 'oct') AND label_set = '2'"
+            )
+        )
+    row = build(mini, 24).rows[3]
+    assert row.cells[0].value == "Drusen"
+    assert {cell.note for cell in row.cells[2:]} == {"no test image"}
 
 
 def test_table_24_attacks_by_class(mini: Miniature) -> None:

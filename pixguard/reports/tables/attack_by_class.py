@@ -20,6 +20,7 @@ COLUMNS = (
 )
 NOTES = (ATTEMPTS_NOTE, "test count: images attacked. " + INTERVAL_NOTE)
 NOTHING_TO_ATTACK = "none correct"
+NO_TEST_IMAGE = "no test image"
 NOTHING_NOTE = "none correct: the classifier gets no test image of the class right."
 
 
@@ -58,7 +59,8 @@ def _cells(request: TableRequest, topic: Topic, row: RowValues) -> tuple[Cell, .
         )
         return (*head, *counts, rate_cell(succeeded, attacked, paper[2]))
     if topic.study is not None and row["correct"] == 0:
-        gaps = (Cell(None, 0, published=value, note=NOTHING_TO_ATTACK) for value in paper)
+        note = NOTHING_TO_ATTACK if row["tested"] else NO_TEST_IMAGE
+        gaps = (Cell(None, 0, published=value, note=note) for value in paper)
     else:
         gaps = (Cell(None, published=value, not_run=topic.fill_command) for value in paper)
     return (*head, *gaps)

@@ -12,11 +12,11 @@ WITH attempted AS (
     GROUP BY i.label_set
 ),
 right_ones AS (
-    SELECT i.label_set, COUNT(*) AS correct
+    SELECT i.label_set, COUNT(*) AS tested,
+        SUM(CASE WHEN p.predicted = i.label_set THEN 1 ELSE 0 END) AS correct
     FROM prediction p
     JOIN image i ON i.id = p.image_id
     WHERE p.model_id = :classifier_id AND i.dataset_id = :dataset_id AND i.split = 'test'
-      AND p.predicted = i.label_set
     GROUP BY i.label_set
 )
 SELECT
@@ -24,6 +24,7 @@ SELECT
     c.name AS class,
     c.disease_type,
     COALESCE(r.correct, 0) AS correct,
+    COALESCE(r.tested, 0) AS tested,
     COALESCE(a.attacked, 0) AS attacked,
     COALESCE(a.succeeded, 0) AS succeeded
 FROM dataset_class c
@@ -35,6 +36,7 @@ SELECT
     (SELECT MAX(c.ordinal) + 1 FROM dataset_class c WHERE c.dataset_id = :dataset_id),
     'several labels',
     NULL,
+    0,
     0,
     s.attacked,
     s.succeeded
