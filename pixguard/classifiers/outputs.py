@@ -12,6 +12,10 @@ Outputs = Literal["logits", "probabilities"]
 _LEAST = torch.finfo(torch.float32).tiny
 _MOST = 1 - 2.0**-24
 """The least and the greatest probability that has a logit in float32."""
+SUM_TOLERANCE = 1e-3
+"""How far probabilities of all classes may be from 1 in sum."""
+LEAST_TO_TELL = 5
+"""Images from which logits that all lie between 0 and 1 are no coincidence."""
 
 
 class AsLogits(nn.Module):
@@ -58,9 +62,33 @@ def innermost(network: nn.Module) -> nn.Module:
     return network.network if isinstance(network, AsLogits) else network
 
 
-def look_like_probabilities(outputs: Tensor, task: Task) -> bool:
-    """Tell whether outputs (N, L) lie in [0, 1] and, of several classes, sum to 1."""
+def outputs_problem(outputs: Tensor, named: Outputs | None, task: Task) -> str | None:
+    """Return what speaks against taking outputs for what they are said to be, None where nothing.
+
+    Args:
+        outputs: (N, L), of some images.
+        named: what the user says they are; None: nothing, so they would be taken for logits.
+        task: multi-class probabilities sum to 1, multi-label ones stand alone.
+    """
+    if named == "logits":
+        return None
     wide = outputs.double()
-    inside = bool(((wide >= 0) & (wide <= 1)).all())
-    sums_to_one = wide.shape[1] > 1 and bool(((wide.sum(1) - 1).abs() < 1e-3).all())
-    return inside and (task == "multi-label" or wide.shape[1] == 1 or sums_to_one)
+    is_inside = bool(((wide >= 0) & (wide <= 1)).all())
+    is_whole = task == "multi-label" or wide.shape[1] == 1
+    is_whole = is_whole or bool(((wide.sum(1) - 1).abs() < SUM_TOLERANCE).all())
+    if named == "probabilities":
+        if is_inside and is_whole:
+            return None
+        found = "do not sum to 1" if is_inside else "do not lie between 0 and 1"
+        return f"outputs are no probabilities: they {found}"
+    if is_inside and is_whole:
+        return (
+            "outputs look like probabilities: taken for logits, its confidences and the gradients "
+            "of attacks would be wrong"
+        )
+    if is_inside and len(wide) >= LEAST_TO_TELL:
+        return (
+            "outputs lie between 0 and 1 and do not sum to 1, as those of a sigmoid for each "
+            "class: taken for logits, its confidences and the gradients of attacks would be wrong"
+        )
+    return None

@@ -319,6 +319,15 @@ def test_probabilities_are_refused_until_they_are_named_and_then_inverted() -> N
     assert attacked["made"] == 2
 
 
+def test_outputs_that_are_not_what_they_are_said_to_be_are_refused() -> None:
+    plain = run(f"models add {script(network())} --outputs probabilities {PHANTOMS}", code=2)
+    assert "are no probabilities: they do not lie between 0 and 1" in plain.output
+    alone = script(nn.Sequential(network(), nn.Sigmoid()), "sigmoid.pt")
+    for named in ("", "--outputs probabilities"):
+        assert "do not sum to 1" in run(f"models add {alone} {named} {PHANTOMS}", code=2).output
+    assert run_json(f"models add {alone} --outputs logits {PHANTOMS}")["model"] == 1
+
+
 def test_one_output_is_two_classes(tmp_path: Path) -> None:
     for number in range(60):
         name, level = ("dark", 40) if number % 2 else ("light", 200)

@@ -14,13 +14,14 @@ from pixguard.attacks.engine.jobs import Job
 from pixguard.attacks.engine.objectives import Objective
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import plain_float32
+from pixguard.classifiers.external import no_gradient
 from pixguard.models.inputs import to_unit_range
 
 TRIED = 8
 """Images that are looked at."""
 STEP = 0.05
 """Euclidean length of the step along the gradient, in units of the pixels' range."""
-_OTHERS = "attacks that see answers only, such as sparse-rs, or corner with `order=grid`, are not"
+_OTHERS = "attacks that see answers only, such as sparse-rs, are not"
 
 
 def gradient_remark(
@@ -33,6 +34,9 @@ def gradient_remark(
         objective: whose margin a search brings down.
         jobs: attempts on images of one shape; the first :data:`TRIED` are looked at.
         device: of the classifier.
+
+    Raises:
+        UsageError: there are none.
     """
     jobs = jobs[:TRIED]
     if not jobs:
@@ -46,7 +50,7 @@ def gradient_remark(
         leaf = images.clone().requires_grad_()
         margin = objective.margin(classifier, classifier(leaf), clean, focus)
         if not margin.requires_grad:
-            return f"the classifier gives no gradients: this attack is blind to it; {_OTHERS}"
+            raise no_gradient()
         (gradient,) = torch.autograd.grad(margin.sum(), leaf, allow_unused=True)
     gradient = torch.zeros_like(images) if gradient is None else gradient
     lengths = gradient.flatten(1).double().norm(dim=1)
