@@ -12,6 +12,8 @@ Outputs = Literal["logits", "probabilities"]
 _LEAST = torch.finfo(torch.float32).tiny
 _MOST = 1 - 2.0**-24
 """The least and the greatest probability that has a logit in float32."""
+_NEAR = 1e-3
+"""How near to the limit a logit is taken to stand at it; the next ones are further away."""
 SUM_TOLERANCE = 1e-3
 """How far probabilities of all classes may be from 1 in sum."""
 LEAST_TO_TELL = 5
@@ -23,7 +25,8 @@ class AsLogits(nn.Module):
 
     The softmax of the logarithms of probabilities is these probabilities, and the sigmoid of their
     logits: decisions and confidences are those of the network. Probabilities of 0 and 1 are taken
-    for the nearest that have a logit in float32. Of one output the second class is the positive
+    for the nearest that have a logit in float32; what the network knew beyond them is lost
+    (:meth:`is_lost`). Of one output the second class is the positive
     one: softmax(0, z) = sigmoid(z).
 
     Attributes:
@@ -48,6 +51,40 @@ class AsLogits(nn.Module):
             given = given.clamp(_LEAST, _MOST if alone else 1.0)
             given = given.logit() if alone else given.log()
         return torch.cat([torch.zeros_like(given), given], 1) if self.is_one else given
+
+    def is_lost(self, logits: Tensor) -> Tensor:
+        """Return, as bool (N,), which images' logits (N, L) stand at the limit of probabilities.
+
+        There every change of an image that leaves it at the limit looks the same to a search, and
+        the gradient is zero.
+        """
+        if self.outputs == "logits":
+            return torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
+        least, most = torch.tensor([_LEAST, _MOST], dtype=torch.float64).logit().tolist()
+        if self.task == "multi-class" and not self.is_one:
+            second: Tensor = logits.topk(2, dim=1).values[:, 1]
+            return second.le(least + _NEAR)
+        alone = logits[:, 1:] if self.is_one else logits
+        at_limit: Tensor = (alone <= least + _NEAR) | (alone >= most - _NEAR)
+        return at_limit.all(1)
+
+
+def lost_remark(module: nn.Module, logits: Tensor) -> str | None:
+    """Return what is to say where the probabilities of some images are those of no logit.
+
+    Args:
+        module: a classifier, perhaps around one.
+        logits: (N, L), its answers to images.
+    """
+    inverted = next((part for part in module.modules() if isinstance(part, AsLogits)), None)
+    count = 0 if inverted is None else int(inverted.is_lost(logits).sum())
+    if not count:
+        return None
+    return (
+        f"the classifier's probabilities are 0 or 1 to float32 on {count} of {len(logits)} images, "
+        "from which no logits come back: every attack is blind there, and its failure no sign of "
+        "robustness; a model that ends in its logits has no such limit"
+    )
 
 
 def as_logits(network: nn.Module, outputs: Outputs, task: Task, is_one: bool) -> nn.Module:

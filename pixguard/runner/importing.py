@@ -26,6 +26,7 @@ from pixguard.classifiers.outputs import (
     Outputs,
     as_logits,
     innermost,
+    lost_remark,
     outputs_problem,
 )
 from pixguard.datasets.base import ImageDataset
@@ -93,6 +94,10 @@ def add(session: Session, dataset: ImageDataset, model: ExternalModel) -> dict[s
     ]
     _take_outputs(session, classifier, model, samples)
     differentiable = all([check_fit(classifier, images, info) for images in samples])
+    with torch.no_grad():
+        lost = lost_remark(classifier, torch.cat([classifier(images) for images in samples]))
+    if lost:
+        session.display.say(lost)
     network = innermost(classifier.network)
     if isinstance(network, RecordedNetwork):
         network.differentiable = differentiable

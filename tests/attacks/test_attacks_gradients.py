@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pixguard.attacks import Corner, SigmaZero, SparseRS
+from pixguard.classifiers.outputs import AsLogits
 from pixguard.errors import UsageError
 
 
@@ -33,6 +34,8 @@ class Network(nn.Module):
         if self.flaw == "ascends":  # its gradient points the wrong way
             score = 2 * score.detach() - score
         logits = torch.stack([score, -score], 1)
+        if self.flaw == "saturates":
+            return (1e3 * logits).softmax(1)
         if self.flaw == "sigmoid":
             return logits.sigmoid() / 2  # no two classes of it sum to 1
         return logits.softmax(1) if self.flaw == "softmax" else logits
@@ -125,3 +128,29 @@ def test_a_torchscript_program_gives_the_answers_of_its_network_without_a_noise(
     assert str(said[0].message).startswith("delta evaluation is not possible")
     plain = SparseRS(network, 1, queries=20, evaluator="dense")(images()[0], labels)
     assert torch.equal(scripted.images, plain.images)
+
+
+@pytest.mark.parametrize("attack", [SigmaZero, SparseRS])
+def test_probabilities_at_the_limit_of_float32_are_told(attack: type) -> None:
+    """No logits come back from 0 and 1: every attack is blind, not those of gradients alone."""
+    with pytest.warns(RuntimeWarning, match=r"0 or 1 to float32 on [1-6] of 6 images"):
+        attack(Network("saturates"), 1, queries=20, outputs="probabilities")(*images())
+
+
+def test_logits_are_lost_where_the_probabilities_of_the_two_best_classes_are_no_longer_two() -> (
+    None
+):
+    given = torch.tensor([[0.0, 200.0, 150.0], [0.0, 10.0, -200.0], [1.0, 2.0, 3.0]])
+    softmax = AsLogits(nn.Softmax(1), "probabilities", "multi-class", is_one=False)
+    assert softmax.is_lost(softmax(given)).tolist() == [False, False, False]
+    given[1, 0] = -100
+    assert softmax.is_lost(softmax(given)).tolist() == [False, True, False]
+    sigmoid = AsLogits(nn.Sigmoid(), "probabilities", "multi-label", is_one=False)
+    assert sigmoid.is_lost(sigmoid(torch.tensor([[30.0, 1.0], [30.0, -100.0]]))).tolist() == [0, 1]
+    one = AsLogits(nn.Sigmoid(), "probabilities", "multi-class", is_one=True)
+    assert one.is_lost(one(torch.tensor([[30.0], [-100.0], [15.0], [-80.0]]))).tolist() == [
+        True,
+        True,
+        False,
+        False,
+    ]

@@ -1,4 +1,4 @@
-"""Do a classifier's gradients point anywhere? Asked before a search that follows them.
+"""What would mislead a search: answers at the limit of float32, gradients that point nowhere.
 
 A step without a slope inside (rounding, quantisation, a threshold) gives gradients of zero; so does
 a classifier whose confidence has saturated before its logits. A white-box search then stands still,
@@ -15,6 +15,7 @@ from pixguard.attacks.engine.objectives import Objective
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import plain_float32
 from pixguard.classifiers.external import no_gradient
+from pixguard.classifiers.outputs import lost_remark
 from pixguard.models.inputs import to_unit_range
 
 TRIED = 8
@@ -24,16 +25,22 @@ STEP = 0.05
 _OTHERS = "attacks that see answers only, such as sparse-rs, are not"
 
 
-def gradient_remark(
-    classifier: Classifier, objective: Objective, jobs: Sequence[Job], device: torch.device
+def search_remark(
+    classifier: Classifier,
+    objective: Objective,
+    jobs: Sequence[Job],
+    device: torch.device,
+    *,
+    uses_gradients: bool,
 ) -> str | None:
-    """Return what is wrong with the gradients on some images, None where nothing is.
+    """Return what would mislead a search on some images, None where nothing would.
 
     Args:
         classifier: in evaluation mode, on the device.
         objective: whose margin a search brings down.
         jobs: attempts on images of one shape; the first :data:`TRIED` are looked at.
         device: of the classifier.
+        uses_gradients: whether the search follows the classifier's gradients.
 
     Raises:
         UsageError: there are none.
@@ -42,6 +49,10 @@ def gradient_remark(
     if not jobs:
         return None
     images = torch.cat([to_unit_range(job.image[None], device) for job in jobs])
+    with torch.no_grad(), plain_float32(device):
+        lost = lost_remark(classifier, classifier(images))
+    if lost or not uses_gradients:
+        return lost
     clean = torch.zeros(len(jobs), classifier.label_count, dtype=torch.bool, device=device)
     for row, job in zip(clean, jobs, strict=True):
         row[list(job.clean)] = True
