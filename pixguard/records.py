@@ -161,6 +161,11 @@ class ModelRecord:
     train_accuracy: float | None = None
 
     @property
+    def content_sha256(self) -> str:
+        """SHA-256 of the tensors in the file, which models of two datasets may share."""
+        return str(self.hyperparameters.get("content_sha256", self.weights_sha256))
+
+    @property
     def is_plain(self) -> bool:
         """Whether ``latest`` may mean it: trained by pixguard, and no certified vote."""
         return self.architecture != POLYPHASE_VOTE and "added_from" not in self.hyperparameters

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pixguard.attacks.engine.gradients import TRIED, gradient_remark
+from pixguard.attacks.engine.gradients import TRIED, search_remark
 from pixguard.attacks.engine.jobs import Job
 from pixguard.attacks.engine.objectives import Objective, choose_objective
 from pixguard.attacks.engine.packing import pack, search_precision
@@ -144,11 +144,15 @@ class Attack:
             draft = Draft(classifier, stored, truth, self.pixels, search.entry.revisits)
             jobs = self._jobs(search, draft, None if targets is None else targets.tolist())
             objective = choose_objective(classifier.task, targeted=targets is not None)
-            if search.uses_gradients:
-                some = [job for job, _ in jobs.values()][:TRIED]
-                device = classifier.mean.device
-                if remark := gradient_remark(classifier, objective, some, device):
-                    warnings.warn(remark, RuntimeWarning, stacklevel=2)
+            remark = search_remark(
+                classifier,
+                objective,
+                [job for job, _ in jobs.values()][:TRIED],
+                classifier.mean.device,
+                uses_gradients=search.uses_gradients,
+            )
+            if remark:
+                warnings.warn(remark, RuntimeWarning, stacklevel=2)
             scheduler = self._scheduler(classifier, search, objective, len(jobs), stored)
             for outcome in scheduler.run((job for job, _ in jobs.values()), Silent()):
                 for index in jobs[outcome.job.key][1]:

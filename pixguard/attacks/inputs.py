@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pixguard.classifiers.classifier import Classifier
+from pixguard.classifiers.external import RecordedNetwork
 from pixguard.classifiers.fitting import check_answers
-from pixguard.classifiers.outputs import Outputs, as_logits, look_like_probabilities
+from pixguard.classifiers.outputs import Outputs, as_logits, outputs_problem
+from pixguard.errors import reason
 from pixguard.records import Task
 
 TRIED = 5
@@ -40,7 +42,9 @@ def stored_bytes(images: Tensor) -> NDArray[np.uint8]:
         scaled = last.double() * 255
         last = scaled.round()
         if not ((last >= 0) & (last <= 255)).all():
-            raise ValueError("float images must lie in [0, 1]")
+            raise ValueError(
+                "float images must lie in [0, 1]; those in 0 to 255 are images.to(torch.uint8)"
+            )
         if ((scaled - last).abs() > 255 * TOLERANCE).any():
             raise ValueError(
                 "pixguard attacks images as they are stored, in 8 bits, and these lie between the "
@@ -70,7 +74,8 @@ def as_classifier(
 
     Raises:
         TypeError: the module is not in float32.
-        ValueError: it does not give logits (N, L), or what looks like probabilities.
+        ValueError: it does not run on the images, it does not give logits (N, L), or its outputs
+            are not what ``outputs`` says; None: they look like probabilities.
         UsageError: its answers depend on chance, or on the images beside one.
     """
     channels = images.shape[1]
@@ -85,8 +90,18 @@ def as_classifier(
         raise TypeError(f"the classifier must be float32, not {wrong.pop()}: call .float() on it")
     some = images[:TRIED].to(device)
     some = some.float() / 255 if some.dtype == torch.uint8 else some.float()
-    with torch.no_grad():
-        logits = module(some if len(some) else torch.zeros(1, *images.shape[1:], device=device))
+    if isinstance(module, torch.jit.ScriptModule):
+        module = RecordedNetwork(module, "torchscript", differentiable=True)
+    try:
+        with torch.no_grad():
+            logits = module(some if len(some) else torch.zeros(1, *images.shape[1:], device=device))
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # it is the user's code
+        raise ValueError(
+            f"the classifier does not run on float32 images {tuple(some.shape)} (N, C, H, W): "
+            f"{reason(error)}"
+        ) from error
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != max(1, len(some)):
         shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise ValueError(
@@ -94,10 +109,10 @@ def as_classifier(
             f"{shape}"
         )
     task, labels = task or "multi-class", logits.shape[1]
-    if outputs is None and len(some) and look_like_probabilities(logits, task):
+    if len(some) and (problem := outputs_problem(logits, outputs, task)):
         raise ValueError(
-            "the classifier's outputs look like probabilities, and pixguard takes logits: give "
-            "outputs='probabilities' to invert them, or outputs='logits' if they are logits"
+            f"the classifier's {problem}; pixguard takes logits, or probabilities with "
+            "outputs='probabilities', which inverts them; outputs='logits' if they are logits"
         )
     is_one = task == "multi-class" and labels == 1
     network = as_logits(module, outputs or "logits", task, is_one)
@@ -126,6 +141,14 @@ def true_indicators(classifier: Classifier, labels: Tensor, count: int) -> Tenso
 
 def check_classes(name: str, classes: Tensor, classifier: Classifier, count: int) -> None:
     """Raise unless ``classes`` holds a class ordinal, int64 (N,), for each of ``count`` images."""
+    is_integer = isinstance(classes, Tensor) and not (
+        classes.is_floating_point() or classes.is_complex() or classes.dtype == torch.bool
+    )
+    if is_integer and (classes.dtype != torch.int64 or classes.shape == (count, 1)):
+        # As MedMNIST has them.
+        wrong = f"got {classes.dtype} {tuple(classes.shape)}; {name}.flatten().long() is that"
+        kind = TypeError if classes.dtype != torch.int64 else ValueError
+        raise kind(f"{name} must be torch.int64 ({count},), {wrong}")
     check_tensor(name, classes, torch.int64)
     if classes.shape != (count,):
         raise ValueError(f"{name} must be ({count},), got {tuple(classes.shape)}")

@@ -70,15 +70,20 @@ class RecordedNetwork(nn.Module):
             UsageError: a gradient is wanted, and the recorded operations have none.
         """
         if images.requires_grad and not self.differentiable:
-            raise UsageError(
-                "this classifier gives no gradient with respect to its images",
-                "`attack=corner` with `order=grid`, or another attack that sees answers only",
-            )
+            raise no_gradient()
         # Recorded views hold for the plain layout only. And a TorchScript program is optimised
         # after its first runs, from where on its answers would differ in the last bits.
         with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
             logits: Tensor = self.network(images.contiguous())
         return logits
+
+
+def no_gradient() -> UsageError:
+    """Return the error for a gradient that is wanted of a classifier that has none."""
+    return UsageError(
+        "this classifier gives no gradient with respect to its images",
+        "`attack=corner` with `order=grid`, or another attack that sees answers only",
+    )
 
 
 def file_sha256(content: bytes) -> str:

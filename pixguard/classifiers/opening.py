@@ -41,7 +41,7 @@ def open_classifier(
         classifier = _open_external(record, info, weights, device)
     else:
         classifier = build_classifier(record.architecture, info)
-        load_weights(classifier, weights / record.weights_file, record.weights_sha256)
+        load_weights(classifier, weights / record.weights_file, record.content_sha256)
     return classifier.to(device).eval()
 
 

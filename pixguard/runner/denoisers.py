@@ -39,9 +39,10 @@ def load_denoiser(session: Session, stored: StoredModel, channels: int) -> nn.Mo
     record = stored.record
     denoiser = build_registered(record, channels)
     if record.weights_file:
-        bare, sha256 = denoiser, record.weights_sha256
+        bare, sha256 = denoiser, record.content_sha256
         if isinstance(denoiser, PatchSelect):
-            bare, sha256 = denoiser.denoiser, record.parameters["base_sha256"]
+            bare = denoiser.denoiser
+            sha256 = record.hyperparameters.get("content_sha256", record.parameters["base_sha256"])
         load_weights(bare, session.weights / record.weights_file, sha256)
     return denoiser.to(session.device).eval()
 

@@ -28,7 +28,7 @@ def load_detector(session: Session, stored: StoredModel, channels: int) -> nn.Mo
     """Return a registered detector on the session's device, in evaluation mode."""
     record = stored.record
     detector = build_registered_detector(record, channels)
-    load_weights(detector, session.weights / record.weights_file, record.weights_sha256)
+    load_weights(detector, session.weights / record.weights_file, record.content_sha256)
     return detector.to(session.device).eval()
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pixguard.attacks.engine.gradients import TRIED, gradient_remark
+from pixguard.attacks.engine.gradients import TRIED, search_remark
 from pixguard.attacks.engine.jobs import Job, Outcome
 from pixguard.attacks.engine.objectives import Objective, choose_objective
 from pixguard.attacks.engine.packing import pack, search_precision
@@ -130,17 +130,19 @@ def _jobs(
         yield Job(attempt.key, image, clean, focus)
 
 
-def _gradient_remark(
+def _search_remark(
     session: Session, subject: Subject, plan: Plan, settings: AttackSettings, search: Search
 ) -> str | None:
-    """Return what is wrong with the gradients that a search would follow, if anything is."""
-    if not search.uses_gradients or not plan.todo:
+    """Return what would mislead a search, if anything would."""
+    if not plan.todo:
         return None
     part = by_shape(plan, subject.dataset)[0].todo
     few = part[:: max(1, len(part) // TRIED)][:TRIED]
     jobs = list(_jobs(session, subject, few, settings, plan.predictions))
     objective = _objective(subject, settings)
-    return gradient_remark(subject.classifier, objective, jobs, session.device)
+    return search_remark(
+        subject.classifier, objective, jobs, session.device, uses_gradients=search.uses_gradients
+    )
 
 
 def _objective(subject: Subject, settings: AttackSettings) -> Objective:
@@ -256,7 +258,7 @@ def carry_out(
     through_id = None if subject.defence is None else store_defence(writer, subject, plan.clean)
     writer.flush()
     attack_id = writer.attack(plan.record)
-    remark = _gradient_remark(session, subject, plan, settings, search)
+    remark = _search_remark(session, subject, plan, settings, search)
     if remark:
         session.display.say(remark)
     plan_id = writer.plan(

@@ -26,7 +26,8 @@ from pixguard.classifiers.outputs import (
     Outputs,
     as_logits,
     innermost,
-    look_like_probabilities,
+    lost_remark,
+    outputs_problem,
 )
 from pixguard.datasets.base import ImageDataset
 from pixguard.errors import DataError, UsageError
@@ -93,6 +94,10 @@ def add(session: Session, dataset: ImageDataset, model: ExternalModel) -> dict[s
     ]
     _take_outputs(session, classifier, model, samples)
     differentiable = all([check_fit(classifier, images, info) for images in samples])
+    with torch.no_grad():
+        lost = lost_remark(classifier, torch.cat([classifier(images) for images in samples]))
+    if lost:
+        session.display.say(lost)
     network = innermost(classifier.network)
     if isinstance(network, RecordedNetwork):
         network.differentiable = differentiable
@@ -134,7 +139,8 @@ def _take_outputs(
     """Make a classifier of what a network gives: probabilities inverted, one logit made two.
 
     Raises:
-        UsageError: outputs look like probabilities, and the user has not said what they are.
+        UsageError: outputs look like probabilities, and the user has not said what they are; or
+            they are not what the user said.
     """
     network, task = classifier.network, classifier.task
     try:
@@ -145,15 +151,20 @@ def _take_outputs(
     if not all(isinstance(outputs, Tensor) and outputs.ndim == 2 for outputs in found):
         return
     is_one = task == "multi-class" and classifier.label_count == 2 and found[0].shape[1] == 1
-    if model.outputs is None and all(look_like_probabilities(o, task) for o in found):
-        raise UsageError(
-            "the model's outputs look like probabilities: taken for logits, its confidences and "
-            "the gradients of attacks would be wrong",
-            "`outputs=probabilities` to invert them, or `outputs=logits` if they are logits",
-        )
+    if problem := outputs_problem(torch.cat(found), model.outputs, task):
+        raise UsageError(f"the model's {problem}", _other_outputs(model.outputs, problem))
     if is_one:
         session.display.say("its one output is taken for the second class's, against the first's")
     classifier.network = as_logits(network, model.outputs or "logits", task, is_one)
+
+
+def _other_outputs(named: Outputs | None, problem: str) -> str:
+    """Return what to do where outputs are not what they are said, or taken, to be."""
+    if named is not None:
+        return "`outputs=logits` if they are logits; or a model that ends in its logits"
+    if "look like" in problem:
+        return "`outputs=probabilities` to invert them, or `outputs=logits` if they are logits"
+    return "a model without its last sigmoid, or `outputs=logits` if they are logits"
 
 
 def _to_try(dataset: ImageDataset, tested: list[int]) -> list[int]:

@@ -65,6 +65,7 @@ def _selecting(
         if is_patch_select(model.record) and model.record.parameters["base_sha256"] == sha256:
             return model
     images, tau = _calibrate(session, subject, base)
+    content = base.record.content_sha256
     record = ModelRecord(
         kind="denoiser",
         architecture=f"{base.record.architecture}{SUFFIX}",
@@ -81,6 +82,7 @@ def _selecting(
             "only_class": base.record.hyperparameters.get("only_class"),
             "percentile": PERCENTILE,
             "calibration_images": images,
+            **({} if content == sha256 else {"content_sha256": content}),
         },
         trainable_parameters=base.record.trainable_parameters,
         frozen_parameters=base.record.frozen_parameters,

@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
+from sqlalchemy import Engine
+
 from pixguard.config import DenoiserSettings, DetectorSettings, TrainSettings
 from pixguard.datasets.base import ImageDataset
-from pixguard.errors import DatabaseBusyError, UsageError
+from pixguard.errors import DatabaseBusyError, DataError, UsageError
 from pixguard.models.seeding import seeded
 from pixguard.models.training_loop import Made, Workplace
 from pixguard.models.weights import parameter_counts, save_weights
@@ -127,7 +129,7 @@ def train_each(
 
     Raises:
         UsageError: one was finished or begun before, and ``resume`` was not asked for.
-        PixguardError: the database could not take the result.
+        DataError: the database could not take the result.
         InterruptedRunError: a stop was requested; the finished epochs and models are kept.
         DatabaseBusyError: at the end; the finished training is kept.
     """
@@ -140,6 +142,9 @@ def train_each(
         )
         trainings = [type(t)(t.dataset, replace(t.settings, seed=seed)) for t in trainings]
     # All are checked before hours are spent on the first.
+    with reading(session.database) as engine:
+        for training in trainings:
+            _check_registrable(session, engine, training.dataset.info)
     for training in trainings:
         if not resume:
             _refuse_to_go_on(session, training.key, finished.get(training.key))
@@ -156,6 +161,19 @@ def finished_trainings(session: Session) -> dict[str, StoredModel]:
 def begun(session: Session, finished: Mapping[str, StoredModel], key: str) -> bool:
     """Say whether a training was finished or begun before."""
     return key in finished or session.checkpoint(key).exists()
+
+
+def _check_registrable(session: Session, engine: Engine, info: DatasetInfo) -> None:
+    """Raise where the database would not take a dataset, or the command."""
+    for text in (info.location, session.command):
+        try:
+            (text or "").encode()
+        except UnicodeEncodeError:
+            raise DataError(
+                f"{text!a} is not text in UTF-8, which is what the database holds",
+                "rename the file or folder",
+            ) from None
+    reader.check_dataset(engine, info)
 
 
 def _refuse_to_go_on(session: Session, key: str, done: StoredModel | None) -> None:
@@ -218,19 +236,28 @@ def _register(
     session: Session, writer: Writer, training: Training[SettingsT], made: Made
 ) -> StoredModel:
     """Save a trained module's weights and register it with its training curve."""
-    module, fit = made.module, made.fit
-    weights_file, weights_sha256 = save_weights(module, session.weights)
+    module, fit, info = made.module, made.fit, training.dataset.info
+    weights_file, content_sha256 = save_weights(module, session.weights)
+    dataset_id = writer.dataset(info)
+    # The same images under another name give the same weights, which are another model.
+    taken = any(
+        model.record.weights_sha256 == content_sha256 and model.dataset_id != dataset_id
+        for model in reader.models(writer.engine)
+    )
+    images = [info.name, info.source, info.size, info.version, info.manifest_sha256]
+    identity = [content_sha256, *images, info.split_scheme, info.split_seed]
     trainable, frozen = parameter_counts(module)
     record = ModelRecord(
         kind=training.kind,
         architecture=training.architecture,
-        weights_sha256=weights_sha256,
+        weights_sha256=digest(identity) if taken else content_sha256,
         weights_file=weights_file,
         parameters=dict(made.parameters),
         hyperparameters={
             **training.identity,
             KEY: training.key,
             "training_images": fit.train_size,
+            **({"content_sha256": content_sha256} if taken else {}),
         },
         trainable_parameters=trainable,
         frozen_parameters=frozen,
@@ -238,7 +265,6 @@ def _register(
         epochs=len(fit.epochs),
         train_accuracy=fit.epochs[-1].train_accuracy if fit.epochs else None,
     )
-    dataset_id = writer.dataset(training.dataset.info)
     return reader.model(writer.engine, writer.model(record, dataset_id, fit.epochs))
 
 

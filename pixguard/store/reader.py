@@ -16,6 +16,7 @@ from pixguard.records import (
     decode_label_set,
 )
 from pixguard.registry import near
+from pixguard.store import registry
 from pixguard.store.rows import dataset_info, model_record
 from pixguard.store.tables import Attempt, Dataset, DatasetClass, Image, Model, Prediction
 
@@ -59,6 +60,16 @@ def datasets(
         ):
             classes[one.dataset_id].append(one)
     return [StoredDataset(row.id, dataset_info(row, classes[row.id])) for row in rows]
+
+
+def check_dataset(engine: Engine, info: DatasetInfo) -> None:
+    """Raise where a dataset could not be registered.
+
+    Raises:
+        DataError: it is registered with other content.
+    """
+    with engine.connect() as connection:
+        registry.check_dataset(connection, info)
 
 
 def models(

@@ -77,6 +77,25 @@ def environment_id(connection: Connection, environment: Mapping[str, Any]) -> in
     return _find_or_insert(connection, Environment, key, values)[0]
 
 
+def check_dataset(connection: Connection, info: DatasetInfo) -> None:
+    """Raise where a dataset is registered with other content.
+
+    Raises:
+        DataError: it is.
+    """
+    key = dataset_key(info)
+    columns = Dataset.__table__.c
+    query = select(columns.manifest_sha256).where(
+        *(columns[n] == value for n, value in key.items())
+    )
+    if connection.scalar(query) not in (None, info.manifest_sha256):
+        raise DataError(
+            f"dataset {info.name} ({info.source}, size {info.size}, version {info.version}) has "
+            "changed since it was registered: its manifest is another",
+            "give the changed images another name, or use a fresh database (`database=...`)",
+        )
+
+
 def dataset_id(connection: Connection, info: DatasetInfo) -> int:
     """Register a dataset with its classes. A new place of the same content is noted.
 
@@ -88,15 +107,8 @@ def dataset_id(connection: Connection, info: DatasetInfo) -> int:
         rows = [class_values(one, found) for one in info.classes]
         connection.execute(insert(DatasetClass), rows)
         return found
-    stored = connection.execute(
-        select(Dataset.manifest_sha256, Dataset.location).where(Dataset.id == found)
-    ).one()
-    if stored.manifest_sha256 != info.manifest_sha256:
-        raise DataError(
-            f"dataset {info.name} ({info.source}, size {info.size}, version {info.version}) has "
-            "changed since it was registered: its manifest is another",
-            "give the changed images another name, or use a fresh database (`database=...`)",
-        )
+    stored = connection.execute(select(Dataset.location).where(Dataset.id == found)).one()
+    check_dataset(connection, info)
     if stored.location != info.location:
         connection.execute(
             update(Dataset).where(Dataset.id == found).values(location=info.location)

@@ -319,6 +319,32 @@ def test_probabilities_are_refused_until_they_are_named_and_then_inverted() -> N
     assert attacked["made"] == 2
 
 
+def test_outputs_that_are_not_what_they_are_said_to_be_are_refused() -> None:
+    plain = run(f"models add {script(network())} --outputs probabilities {PHANTOMS}", code=2)
+    assert "are no probabilities: they do not lie between 0 and 1" in plain.output
+    alone = script(nn.Sequential(network(), nn.Sigmoid()), "sigmoid.pt")
+    for named in ("", "--outputs probabilities"):
+        assert "do not sum to 1" in run(f"models add {alone} {named} {PHANTOMS}", code=2).output
+    assert run_json(f"models add {alone} --outputs logits {PHANTOMS}")["model"] == 1
+
+
+class Saturated(nn.Module):
+    """Probabilities of 0 and 1, whatever image is given."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return (
+            images.mean((1, 2, 3))[:, None] * 1e5 * torch.tensor([[1.0, 0.0, 0.0, 0.0]])
+        ).softmax(1)
+
+
+def test_probabilities_at_the_limit_of_float32_are_told_and_stored_with_the_plan() -> None:
+    added = run(f"models add {script(Saturated())} --outputs probabilities {PHANTOMS}").output
+    assert "0 or 1 to float32 on 5 of 5 images" in added
+    attacked = run_json("attack --dataset oct --model 1 --attack random --queries 4 --limit 2")
+    assert "0 or 1 to float32 on 2 of 2 images" in attacked["remark"]
+    assert attacked["remark"] in select("SELECT remarks FROM plan")[0][0]
+
+
 def test_one_output_is_two_classes(tmp_path: Path) -> None:
     for number in range(60):
         name, level = ("dark", 40) if number % 2 else ("light", 200)

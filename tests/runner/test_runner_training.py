@@ -1,5 +1,6 @@
 """The one verb that trains: keys that databases hold, from whoever asks; what is begun goes on."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,19 +19,21 @@ from pixguard.config import (
 from pixguard.datasets.base import ImageDataset
 from pixguard.defences.denoisers.registry import DAEOptions
 from pixguard.defences.detectors.registry import DETECTORS, DetectorEntry, OneClassSVMOptions
-from pixguard.errors import UsageError
+from pixguard.errors import DataError, UsageError
 from pixguard.models.training_loop import Fit, Made, Workplace
 from pixguard.progress import Silent
 from pixguard.records import NATIVE_SIZE, ClassInfo, DatasetInfo
 from pixguard.runner.classifier_training import ClassifierTraining, VoteTraining
 from pixguard.runner.denoiser_training import DenoiserTraining
-from pixguard.runner.denoisers import is_default
+from pixguard.runner.denoisers import is_default, load_denoiser
 from pixguard.runner.detector_training import detector_trainings, train_detectors
 from pixguard.runner.detectors import find_detectors, label, load_detector
 from pixguard.runner.session import Session
+from pixguard.runner.subject import open_stored
 from pixguard.runner.training import Training, train
 from pixguard.store import reader
 from pixguard.store.engine import reading
+from pixguard.store.reader import StoredModel
 
 CLASSES = (ClassInfo(0, "flat"), ClassInfo(1, "round"))
 INFO = DatasetInfo("shapes", "folder", 28, "v", "paper", 0, "m" * 64, "multi-class", 1, CLASSES)
@@ -131,6 +134,61 @@ def test_a_fresh_seed_is_one_that_no_training_has(session: Session, dataset: Ima
     with reading(session.database) as engine:
         seeds = {m.id: m.record.hyperparameters["seed"] for m in reader.models(engine)}
     assert [seeds[one["model"]] for one in (first, second, third)] == [0, 1, 3]
+
+
+@pytest.mark.parametrize("kind", ["classifier", "vote", "denoiser", "detector"])
+def test_the_same_images_under_a_second_name_make_a_model_of_their_own(
+    session: Session, kind: str
+) -> None:
+    """Their weights are the same, and a finished training was lost for that."""
+
+    def trained(dataset: ImageDataset) -> StoredModel:
+        if kind == "detector":
+            made = train_detectors(session, dataset, DetectorSettings("flat", epochs=1, limit=12))
+            told = made["detectors"]["flat"]
+        else:
+            vote = VoteSettings(stride=2, epochs=1, limit=8)
+            training: Training[Any] = {
+                "classifier": lambda: ClassifierTraining(
+                    dataset, TrainSettings("small-cnn", epochs=1, limit=8)
+                ),
+                "vote": lambda: VoteTraining(dataset, vote),
+                "denoiser": lambda: DenoiserTraining(
+                    dataset, DenoiserSettings("autoencoder", epochs=1, limit=8)
+                ),
+            }[kind]()
+            told = train(session, training)
+        with reading(session.database) as engine:
+            return reader.model(engine, told["model"])
+
+    other = make_dataset(replace(INFO, name="forms"))
+    first, second = trained(DATASET), trained(other)
+    assert (first.dataset_name, second.dataset_name) == ("shapes", "forms")
+    assert first.record.weights_file == second.record.weights_file
+    assert first.record.weights_sha256 != second.record.weights_sha256
+    assert first.record.weights_sha256 == first.record.content_sha256
+    assert first.record.content_sha256 == second.record.content_sha256
+    if kind == "detector":
+        load_detector(session, second, 1)
+    elif kind == "denoiser":
+        load_denoiser(session, second, 1)
+    else:
+        open_stored(session, second, other.info)
+
+
+def test_what_could_not_be_registered_is_refused_before_the_work(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def training(**other: Any) -> Training[Any]:
+        dataset = make_dataset(replace(INFO, **other))
+        return DenoiserTraining(dataset, DenoiserSettings("autoencoder", epochs=1, limit=2))
+
+    train(session, training())
+    monkeypatch.setattr(DenoiserTraining, "make", lambda *_: pytest.fail("it was trained"))
+    with pytest.raises(DataError, match="changed since it was registered"):
+        train(session, training(manifest_sha256="n" * 64))
+    with pytest.raises(DataError, match="not text in UTF-8"):
+        train(session, training(name="b", location=os.fsdecode(b"/images/na\xefve")))
 
 
 def test_a_default_denoiser_goes_by_its_name_and_a_variant_by_its_id(session: Session) -> None:

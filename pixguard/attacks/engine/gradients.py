@@ -1,4 +1,4 @@
-"""Do a classifier's gradients point anywhere? Asked before a search that follows them.
+"""What would mislead a search: answers at the limit of float32, gradients that point nowhere.
 
 A step without a slope inside (rounding, quantisation, a threshold) gives gradients of zero; so does
 a classifier whose confidence has saturated before its logits. A white-box search then stands still,
@@ -14,30 +14,45 @@ from pixguard.attacks.engine.jobs import Job
 from pixguard.attacks.engine.objectives import Objective
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import plain_float32
+from pixguard.classifiers.external import no_gradient
+from pixguard.classifiers.outputs import lost_remark
 from pixguard.models.inputs import to_unit_range
 
 TRIED = 8
 """Images that are looked at."""
 STEP = 0.05
 """Euclidean length of the step along the gradient, in units of the pixels' range."""
-_OTHERS = "attacks that see answers only, such as sparse-rs, or corner with `order=grid`, are not"
+_OTHERS = "attacks that see answers only, such as sparse-rs, are not"
 
 
-def gradient_remark(
-    classifier: Classifier, objective: Objective, jobs: Sequence[Job], device: torch.device
+def search_remark(
+    classifier: Classifier,
+    objective: Objective,
+    jobs: Sequence[Job],
+    device: torch.device,
+    *,
+    uses_gradients: bool,
 ) -> str | None:
-    """Return what is wrong with the gradients on some images, None where nothing is.
+    """Return what would mislead a search on some images, None where nothing would.
 
     Args:
         classifier: in evaluation mode, on the device.
         objective: whose margin a search brings down.
         jobs: attempts on images of one shape; the first :data:`TRIED` are looked at.
         device: of the classifier.
+        uses_gradients: whether the search follows the classifier's gradients.
+
+    Raises:
+        UsageError: there are none.
     """
     jobs = jobs[:TRIED]
     if not jobs:
         return None
     images = torch.cat([to_unit_range(job.image[None], device) for job in jobs])
+    with torch.no_grad(), plain_float32(device):
+        lost = lost_remark(classifier, classifier(images))
+    if lost or not uses_gradients:
+        return lost
     clean = torch.zeros(len(jobs), classifier.label_count, dtype=torch.bool, device=device)
     for row, job in zip(clean, jobs, strict=True):
         row[list(job.clean)] = True
@@ -46,7 +61,7 @@ def gradient_remark(
         leaf = images.clone().requires_grad_()
         margin = objective.margin(classifier, classifier(leaf), clean, focus)
         if not margin.requires_grad:
-            return f"the classifier gives no gradients: this attack is blind to it; {_OTHERS}"
+            raise no_gradient()
         (gradient,) = torch.autograd.grad(margin.sum(), leaf, allow_unused=True)
     gradient = torch.zeros_like(images) if gradient is None else gradient
     lengths = gradient.flatten(1).double().norm(dim=1)

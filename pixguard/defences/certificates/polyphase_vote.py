@@ -226,7 +226,7 @@ def open_vote(
         PixguardError: its weights are missing, damaged or not those of the record.
     """
     classifier = as_classifier(*registered_voter(record, info))
-    load_weights(classifier, weights / record.weights_file, record.weights_sha256)
+    load_weights(classifier, weights / record.weights_file, record.content_sha256)
     return classifier.to(device).eval()
 
 
