@@ -366,8 +366,8 @@ CREATE TABLE "plan" (
  STRICT
 
 ;
-INSERT INTO "plan" VALUES(1,1,1,1,NULL,1,1,NULL,1,'plan settings 1','plan command 1','plan remarks 1',1,1);
-INSERT INTO "plan" VALUES(2,1,2,1,NULL,1,2,NULL,2,'plan settings 2','plan command 2','plan remarks 2',2,2);
+INSERT INTO "plan" VALUES(1,1,1,1,NULL,1,1,NULL,1,'plan settings 1','plan command 1','[]',1,1);
+INSERT INTO "plan" VALUES(2,1,2,1,NULL,1,2,NULL,2,'plan settings 2','plan command 2','["gradients of zero"]',2,2);
 CREATE TABLE planned_attempt (
 	id INTEGER NOT NULL, 
 	plan_id INTEGER NOT NULL, 
