@@ -303,7 +303,9 @@ class AnySize(nn.Module):
 def test_an_added_model_of_any_size_is_attacked_at_native_size(trained: Path) -> None:
     torch.manual_seed(0)
     torch.jit.script(AnySize().eval()).save("any.pt")
-    added = run_json("models add any.pt --dataset mine --data-dir mine --size native")
+    added = run_json(
+        "models add any.pt --dataset mine --data-dir mine --size native --outputs logits"
+    )
     assert added["size"] == "native"
     result = run_json(f"attack --dataset mine --size native --model any --limit 4 {PLAN}")
     assert result["made"] == 4

@@ -35,6 +35,7 @@ CERTIFICATES: dict[str, dict[str, Any]] = {"polyphase-vote": {"stride": 2}}
 SOURCES: dict[str, str] = {
     "medmnist": "pneumoniamnist",
     "originals": "derma",
+    "npz": "ours",
     "folder": "cells",
     "phantom": "oct",
 }

@@ -74,7 +74,7 @@ def test_the_interval_of_an_interrupted_attack_covers_the_finished_rate(
     attempts, successes = one(whole, "SELECT COUNT(*), SUM(success) FROM attempt")
     true_rate = successes / attempts
     assert 0.2 < true_rate < 0.8, "the case needs successes and failures"
-    misled = 0
+    misled = covered = told = 0
     for looks in range(7, 80, 8):
         folder = tmp_path / str(looks)
         shutil.copytree(trained, folder)
@@ -82,8 +82,15 @@ def test_the_interval_of_an_interrupted_attack_covers_the_finished_rate(
             attack(folder, looks)
         made, succeeded = one(folder, "SELECT COUNT(*), SUM(success) FROM attempt")
         counted, fooled = one(folder, "SELECT COUNT(*), SUM(success) FROM attempts_that_count")
-        assert 0 < counted < made < attempts
-        assert f"the first {counted} of the plan {fooled} succeeded" in caught.value.message
+        assert counted <= made < attempts
+        said = f"the first {counted} of the plan {fooled or 0} succeeded"
+        assert said in caught.value.message
+        committed = wilson_interval(succeeded, made)
+        assert committed is not None
+        misled += not committed[0] <= true_rate <= committed[1]
+        if not counted:  # the first of the plan is still at work
+            assert not any(row.cells[3].value for row in overview(folder).rows)
+            continue
         shown = overview(folder)
         (note,) = (note for note in shown.notes if note.startswith("Incomplete"))
         assert f"{made} of {attempts} planned" in note
@@ -92,10 +99,10 @@ def test_the_interval_of_an_interrupted_attack_covers_the_finished_rate(
         assert (rate.denominator, rate.value) == (counted, 100 * fooled / counted)
         assert rate.interval is not None
         low, high = rate.interval
-        assert low <= 100 * true_rate <= high
-        stated = wilson_interval(succeeded, made)
-        assert stated is not None
-        misled += not stated[0] <= true_rate <= stated[1]
+        covered += low <= 100 * true_rate <= high
+        told += 1
+    assert told >= 7
+    assert covered >= told - 1  # intervals of 95 %, and weights differ between machines
     assert misled, "what was committed must have misled, else this shows nothing"
 
 
