@@ -40,7 +40,7 @@ def train(
     output: OutputOptions,
 ) -> None:
     """Train a polyphase vote: one classifier, asked about each sub-image of every s-th pixel."""
-    with open_session(output.database, run.device) as session:
+    with open_session(output.database, run.device, data) as session:
         from pixguard.runner.classifier_training import VoteTraining
         from pixguard.runner.subject import open_for_training
         from pixguard.runner.training import train as run_training
@@ -59,7 +59,7 @@ def apply(
 
     What the database holds already is left out, so that a run that was interrupted goes on.
     """
-    with open_session(output.database, run.device) as session:
+    with open_session(output.database, run.device, data) as session:
         from pixguard.runner.certifying import certify
         from pixguard.runner.subject import open_subject
 

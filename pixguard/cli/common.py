@@ -16,6 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 from pixguard.cli.mistakes import told_of
 from pixguard.cli.speech import one_command, speech
 from pixguard.cli.wording import as_flags, with_database
+from pixguard.config import DatasetRequest, TrainingRequest
 from pixguard.errors import EXIT_SOME_FAILED, PixguardError, UsageError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -104,8 +105,15 @@ def exit_with_failures(failed: int) -> None:
 
 
 @contextmanager
-def open_session(database: str, device: str) -> Iterator["Session"]:
-    """Yield a session that shows progress on stderr and stops gracefully on Ctrl-C."""
+def open_session(
+    database: str, device: str, data: DatasetRequest | None = None
+) -> Iterator["Session"]:
+    """Yield a session that shows progress on stderr and stops gracefully on Ctrl-C.
+
+    What can be told of ``data`` and the database before torch is loaded is told before.
+    """
+    if data is not None:
+        _look_first(database, data)
     from pixguard.cli.display import TerminalDisplay
     from pixguard.cli.signals import graceful_stop
 
@@ -116,6 +124,31 @@ def open_session(database: str, device: str) -> Iterator["Session"]:
 
         with graceful_stop(display.say) as stop:
             yield Session.of(database, device, display, stop, command)
+
+
+def _look_first(database: str, data: DatasetRequest) -> None:
+    """Raise where there is no such database to work with, or no dataset of that name.
+
+    Raises:
+        PixguardError: the database is missing; a training makes one.
+        UsageError: neither pixguard nor the database knows the dataset.
+    """
+    from pixguard.datasets.catalogue import is_named, unknown_dataset
+    from pixguard.store import reader
+    from pixguard.store.engine import check_place, reading
+    from pixguard.store.location import locate
+
+    location = locate(database)
+    if location.path is not None and not isinstance(data, TrainingRequest):
+        check_place(location)
+    if data.source is not None or data.data_dir is not None or is_named(data.name):
+        return
+    names: list[str] = []
+    if location.path is None or location.path.exists():
+        with reading(database) as engine:
+            names = [stored.info.name for stored in reader.datasets(engine)]
+    if data.name not in names:
+        raise unknown_dataset(data.name, names)
 
 
 class PixguardGroup(TyperGroup):

@@ -44,7 +44,7 @@ def train(
 ) -> None:
     """Train a denoiser on a dataset's training images with noise, and register it."""
     settings = replace(settings, options=own_options(ctx, DENOISERS, settings.name, own))
-    with open_session(output.database, run.device) as session:
+    with open_session(output.database, run.device, data) as session:
         from pixguard.runner.denoiser_training import DenoiserTraining
         from pixguard.runner.subject import open_for_training
         from pixguard.runner.training import train as run_training
@@ -64,7 +64,7 @@ def apply(
     output: OutputOptions,
 ) -> None:
     """Restore attacked images and their clean ones, and let the classifier judge them again."""
-    with open_session(output.database, run.device) as session:
+    with open_session(output.database, run.device, data) as session:
         from pixguard.runner.restoring import apply as restore
         from pixguard.runner.subject import open_subject
 

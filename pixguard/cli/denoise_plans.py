@@ -59,7 +59,7 @@ def _command(plan: str) -> Callable[..., None]:
         run: Annotated[RunOptions, Without("fresh_seed")],
         output: OutputOptions,
     ) -> None:
-        with open_session(output.database, run.device) as session:
+        with open_session(output.database, run.device, data) as session:
             from pixguard.runner.ablation import run_plan
             from pixguard.runner.subject import open_for_training
 

@@ -46,7 +46,7 @@ def train(
 ) -> None:
     """Train a detector on the images of a class, and register it."""
     settings = replace(settings, options=own_options(ctx, DETECTORS, settings.name, own))
-    with open_session(output.database, run.device) as session:
+    with open_session(output.database, run.device, data) as session:
         from pixguard.runner.detector_training import train_detectors
         from pixguard.runner.subject import open_for_training
 
@@ -63,7 +63,7 @@ def apply(
     data: DatasetRequest, scored: ScoredImages, run: DeviceOptions, output: OutputOptions
 ) -> None:
     """Score test images, clean and successfully attacked, with detectors."""
-    with open_session(output.database, run.device) as session:
+    with open_session(output.database, run.device, data) as session:
         from pixguard.runner.detecting import apply as score
 
         result = score(session, data, scored.detector or [], scored.model)

@@ -60,7 +60,7 @@ def add(
             "pixguard models add --builder module:function --weights FILE --dataset ...",
         )
     own_name = given.name.partition(".")[0] if builder is None else builder.split(":")[-1]
-    with open_session(output.database, run.device) as session:
+    with open_session(output.database, run.device, data) as session:
         from pixguard.runner import importing
         from pixguard.runner.subject import open_for_training
 

@@ -31,7 +31,7 @@ def score(
 ) -> None:
     """Score every restoration that has no score yet, with the data range [0, 1]."""
     names = [METRICS[name].name for name in metrics.metric or METRICS.names]
-    with open_session(output.database, run.device) as session:
+    with open_session(output.database, run.device, data) as session:
         from pixguard.runner import scoring
         from pixguard.runner.subject import open_subject
 

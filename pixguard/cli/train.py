@@ -11,7 +11,7 @@ def train(
     data: TrainingRequest, settings: TrainSettings, run: RunOptions, output: OutputOptions
 ) -> None:
     """Train a classifier as the paper did, judge it on the test images, and register it."""
-    with open_session(output.database, run.device) as session:
+    with open_session(output.database, run.device, data) as session:
         from pixguard.runner.classifier_training import ClassifierTraining
         from pixguard.runner.subject import open_for_training
         from pixguard.runner.training import train as run_training

@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -188,3 +190,24 @@ def test_no_command_that_is_suggested_would_fail_for_want_of_an_option(
     monkeypatch.chdir(with_a_classifier.parent)
     hint = json.loads(run("data fetch octt --json", code=2).stdout)["error"]["hint"]
     assert "did you mean oct?" in hint and "pixguard train --dataset octt --data-dir" in hint
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("train --dataset octt", "did you mean oct?"),
+        ("attack --dataset oct", "there is no database"),
+        ("denoise apply --dataset oct", "there is no database"),
+        ("detect train --dataset octt", "did you mean oct?"),
+    ],
+)
+def test_mistakes_are_told_before_torch_is_loaded(command: str, told: str) -> None:
+    code = (
+        "import sys; from pixguard.cli.app import app\n"
+        f"try: app({command.split()!r})\n"
+        "except SystemExit as end: print(end.code, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told in done.stderr
+    code_, loaded = done.stdout.split()
+    assert (int(code_) > 0, loaded) == (True, "False")
