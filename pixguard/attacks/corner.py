@@ -151,6 +151,21 @@ class CornerSearch(Search):
             self._combine(slot)
             self._combined_from[slot] = after[slot]
 
+    def state(self) -> dict[str, Tensor]:
+        """Return the lists, the answers to singles and the best."""
+        return {
+            "keys": self._keys,
+            "step": self._step,
+            "singles": self._singles,
+            "single_count": self._single_count,
+            "grid_count": self._grid_count,
+            "combined": self._combined,
+            "combined_count": self._combined_count,
+            "combined_from": self._combined_from,
+            "margins": self._margins,
+            **self._incumbents.state(),
+        }
+
     def best(self, slot: int) -> tuple[Tensor, Tensor]:
         """Return the candidate of lowest margin that is no single, unless k is 1."""
         return self._incumbents.best(slot)

@@ -80,6 +80,16 @@ class DifferentialEvolutionSearch(Search):
         self._generation += 1
         self._children = self._breed()
 
+    def state(self) -> dict[str, Tensor]:
+        """Return the individuals, with the children that are next."""
+        return {
+            "keys": self._keys,
+            "generation": self._generation,
+            "population": self._population,
+            "fitness": self._fitness,
+            "children": self._children,
+        }
+
     def best(self, slot: int) -> tuple[Tensor, Tensor]:
         """Return the pixels of the fittest individual; the lowest index where several are."""
         genes = self._population[slot, int(self._fitness[slot].argmin())]

@@ -123,6 +123,13 @@ class ExhaustiveSearch(Search):
             )
             self._rank(asked & (self._step * self.candidates_per_step >= self._total))
 
+    def state(self) -> dict[str, Tensor]:
+        """Return the steps made and the best and, for corners, what to refine."""
+        state = {"step": self._step, **self._incumbents.state()}
+        if self.space == "corners":
+            state |= {"margins": self._margins, "refined": self._refined}
+        return state
+
     def best(self, slot: int) -> tuple[Tensor, Tensor]:
         """Return the candidate of lowest margin."""
         return self._incumbents.best(slot)

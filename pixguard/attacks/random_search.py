@@ -49,6 +49,14 @@ class RandomSearch(Search):
         self._incumbents.update(self._last, fitness)
         self._step += 1
 
+    def state(self) -> dict[str, Tensor]:
+        """Return the steps made and the best."""
+        return {
+            "keys": self._keys,
+            "step": self._step,
+            **self._incumbents.state(),
+        }
+
     def best(self, slot: int) -> tuple[Tensor, Tensor]:
         """Return the candidate of lowest margin."""
         return self._incumbents.best(slot)

@@ -44,6 +44,9 @@ class SigmaZeroSearch(Search):
 
     options: BudgetOptions
     candidates_per_step = 1
+    most_slots = 32
+    """Gradients are most of the work, eight at a time whatever the number of slots: measured on two
+    cores, 96 slots take 3 % less time than 32 (ResNet18, 64 x 64), or 17 % (small CNN, 28 x 28)."""
 
     def parameters(self) -> Mapping[str, Any]:
         """Return the options and the constants of the method."""
@@ -98,6 +101,18 @@ class SigmaZeroSearch(Search):
         self._incumbents.update(self._last, fitness)
         self._iteration += 1
         self._due = fitness[:, 0].isfinite() & (self._iteration < self.options.queries)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return changes, moments, tau and the best."""
+        return {
+            "change": self._change,
+            "first": self._first,
+            "second": self._second,
+            "tau": self._tau,
+            "iteration": self._iteration,
+            "due": self._due,
+            **self._incumbents.state(),
+        }
 
     def best(self, slot: int) -> tuple[Tensor, Tensor]:
         """Return the candidate of lowest margin."""

@@ -97,6 +97,15 @@ class SparseRSSearch(Search):
         self._incumbents.update(self._last, fitness)
         self._query += 1
 
+    def state(self) -> dict[str, Tensor]:
+        """Return the queries made, the words drawn ahead and the best."""
+        return {
+            "keys": self._keys,
+            "query": self._query,
+            "words": self._words,
+            **self._incumbents.state(),
+        }
+
     def best(self, slot: int) -> tuple[Tensor, Tensor]:
         """Return the last candidate accepted."""
         return self._incumbents.best(slot)

@@ -59,7 +59,6 @@ class Checkpoint:
         if self.path is None:
             return
         scheduler = trainee.scheduler
-        buffer = io.BytesIO()
         state = {
             "format": CHECKPOINT_FORMAT,
             "fingerprint": self.fingerprint,
@@ -69,8 +68,7 @@ class Checkpoint:
             "optimizer": trainee.optimizer.state_dict(),
             "scheduler": None if scheduler is None else scheduler.state_dict(),
         }
-        torch.save(state, buffer)
-        write_atomically(self.path, buffer.getbuffer())
+        write_state(self.path, state)
 
     def restore(self, trainee: Trained) -> tuple[list[EpochRecord], bool]:
         """Give the trainee its saved state; return the finished epochs, and whether all are.
@@ -80,7 +78,7 @@ class Checkpoint:
         """
         if self.path is None or not self.path.exists():
             return [], False
-        state = self._read(self.path, next(trainee.module.parameters()).device)
+        state = read_state(self.path, next(trainee.module.parameters()).device)
         try:
             if state["format"] != CHECKPOINT_FORMAT or state["fingerprint"] != self.fingerprint:
                 raise ValueError("its settings differ")
@@ -95,18 +93,34 @@ class Checkpoint:
                 f"train with the settings it was made with, or start over: rm {self.path}",
             ) from error
 
-    @staticmethod
-    def _read(path: Path, device: torch.device) -> Mapping[str, Any]:
-        # A damaged pickle may raise anything; torch itself does not look at the checksums.
-        try:
-            with zipfile.ZipFile(path) as archive:
-                if (damaged := archive.testzip()) is not None:
-                    raise ValueError(f"checksum mismatch in {damaged}")
-            state = torch.load(path, map_location=device, weights_only=True)
-            if not isinstance(state, dict):
-                raise ValueError("it holds no training state")
-            return state
-        except Exception as error:
-            raise PixguardError(
-                f"{path} cannot be read as a checkpoint: {error}", f"start over: rm {path}"
-            ) from error
+
+def write_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write plain values and tensors, whole or not at all.
+
+    Raises:
+        PixguardError: the file cannot be written; the one that was there is kept.
+    """
+    buffer = io.BytesIO()
+    torch.save(dict(state), buffer)
+    write_atomically(path, buffer.getbuffer())
+
+
+def read_state(path: Path, device: torch.device) -> dict[str, Any]:
+    """Return what :func:`write_state` wrote, its tensors on a device.
+
+    Raises:
+        PixguardError: the file cannot be read, or is not as it was written.
+    """
+    # A damaged pickle may raise anything; torch itself does not look at the checksums.
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if (damaged := archive.testzip()) is not None:
+                raise ValueError(f"checksum mismatch in {damaged}")
+        state = torch.load(path, map_location=device, weights_only=True)
+        if not isinstance(state, dict):
+            raise ValueError("it holds no state")
+        return state
+    except Exception as error:
+        raise PixguardError(
+            f"{path} cannot be read as a checkpoint: {error}", f"start over: rm {path}"
+        ) from error

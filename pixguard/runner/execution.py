@@ -7,12 +7,10 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from pixguard.attacks.engine.gradients import TRIED, search_remark
-from pixguard.attacks.engine.jobs import Job, Outcome
+from pixguard.attacks.engine.jobs import Job
 from pixguard.attacks.engine.objectives import Objective, choose_objective
 from pixguard.attacks.engine.packing import pack, search_precision
 from pixguard.attacks.engine.scheduler import Scheduler
@@ -24,18 +22,16 @@ from pixguard.inference.base import Evaluator
 from pixguard.inference.choice import choose_evaluator
 from pixguard.models.inputs import to_unit_range
 from pixguard.records import (
-    AttemptRecord,
-    FailureRecord,
-    PixelRecord,
     PlannedAttempt,
     PlanRecord,
     PredictionRecord,
 )
 from pixguard.runner.defence import store_defence
-from pixguard.runner.plan import Beginning, Plan, by_shape
+from pixguard.runner.in_flight import InFlight
+from pixguard.runner.outcomes import Budget, Results
+from pixguard.runner.plan import Plan, by_shape
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
-from pixguard.store import reader
 from pixguard.store.writer import Writer
 
 MEASURED_STEPS = 2
@@ -173,75 +169,6 @@ def _scheduler(
     )
 
 
-class _Budget:
-    """How many candidates are left at most: an attempt that succeeds gives back what it spared."""
-
-    def __init__(self, search: Search, subject: Subject, todo: Sequence[PlannedAttempt]) -> None:
-        shape = subject.dataset.shape
-        self._most = {a.key: search.most_queries(*shape(a.image_index)) for a in todo}
-        self._step = search.candidates_per_step
-        self._left = sum(self._most.values())
-
-    def end(self, outcome: Outcome) -> None:
-        """Take the end of an attempt; the step in which it ended was asked whole."""
-        most = self._most[outcome.job.key]
-        self._left -= most - min(most, -(-outcome.queries // self._step) * self._step)
-
-    def left(self, asked: int) -> int:
-        """Return how many may still be asked for, of which ``asked`` were."""
-        return max(0, self._left - asked)
-
-
-class _Results:
-    """Stores outcomes as they come, and counts them."""
-
-    def __init__(
-        self,
-        writer: Writer,
-        subject: Subject,
-        plan: Plan,
-        settings: AttackSettings,
-        attack_id: int,
-        through_id: int | None,
-    ) -> None:
-        self.counts = {"made": 0, "succeeded": 0, "failed": 0, "queries": 0}
-        self.beginning = Beginning(plan)
-        self._writer, self._plan, self._settings = writer, plan, settings
-        self._attempts = {attempt.key: attempt for attempt in plan.todo}
-        self._attack_id, self._model_id = attack_id, subject.model.id
-        self._through_id = through_id
-        self._image_ids = reader.image_ids(writer.engine, subject.dataset_id)
-
-    @property
-    def ended(self) -> int:
-        """How many attempts have ended, well or not."""
-        return self.counts["made"] + self.counts["failed"]
-
-    def take(self, outcome: Outcome, evaluator: Evaluator) -> None:
-        """Store one outcome, and how it was come by."""
-        attempt = self._attempts[outcome.job.key]
-        self.counts["queries"] += outcome.queries
-        if outcome.distinct_queries is not None:
-            distinct = self.counts.get("distinct_queries", 0) + outcome.distinct_queries
-            self.counts["distinct_queries"] = distinct
-        if outcome.error is not None:
-            self.counts["failed"] += 1
-            self.beginning.end(attempt.key, None)
-            self._writer.failure(FailureRecord(attempt.key, "NonFiniteLogits", outcome.error))
-            return
-        self.counts["made"] += 1
-        self.counts["succeeded"] += outcome.success
-        self.beginning.end(attempt.key, outcome.success)
-        record = _record(outcome, attempt, self._settings, self._plan.predictions, evaluator)
-        self._writer.attempt(
-            record,
-            attack_id=self._attack_id,
-            model_id=self._model_id,
-            image_id=self._image_ids[attempt.image_index],
-            through_model_id=self._through_id,
-        )
-
-
 def carry_out(
     session: Session,
     writer: Writer,
@@ -275,11 +202,11 @@ def carry_out(
         dataset_id=subject.dataset_id,
         through_model_id=through_id,
     )
-    results = _Results(writer, subject, plan, settings, attack_id, through_id)
+    results = Results(writer, subject, plan, settings, attack_id, through_id)
     say, used, asked_before = _once(session.display.say), dict[str, str](), 0
     title = f"attacking, {settings.pixels} pixel{'s' if settings.pixels > 1 else ''}"
     started, done = time.monotonic(), len(plan.done)
-    budget = _Budget(search, subject, plan.todo)
+    budget = Budget(search, subject, plan.todo)
     with session.display.track(title, len(plan.attempts), "attempts") as progress:
         asked = 0
 
@@ -292,6 +219,7 @@ def carry_out(
             most_s = budget.left(asked) / rate if rate else None
             progress.update(done + results.ended, f"{note}{rate:,.0f} candidates/s", most_s)
             writer.flush_if_due()
+            in_flight.save_if_due(scheduler)
 
         progress.update(done)
         for part in by_shape(plan, subject.dataset):
@@ -302,11 +230,15 @@ def carry_out(
                 say(describe(evaluator))
             used[evaluator.name], asked_before = evaluator.precision, asked
             scheduler = _scheduler(session, subject, settings, search, evaluator, slots, say)
+            in_flight = InFlight(session.in_flight(plan_id), evaluator, session.device, say)
+            saved = in_flight.read()
+            budget.begin(saved)
             jobs = _jobs(session, subject, part.todo, settings, plan.predictions)
             with memory_hint(evaluator):
-                for outcome in scheduler.run(jobs, session.stop, tell):
+                for outcome in scheduler.run(jobs, session.stop, tell, saved):
                     results.take(outcome, evaluator)
                     budget.end(outcome)
+            in_flight.close(scheduler)
     writer.close_plan(plan_id)
     return {
         **results.counts,
@@ -349,42 +281,3 @@ def memory_hint(evaluator: Evaluator) -> Iterator[None]:
             if evaluator.batch > 1
             else "`resume=True`, on a device with more memory or with `device=cpu`",
         ) from error
-
-
-def _record(
-    outcome: Outcome,
-    attempt: PlannedAttempt,
-    settings: AttackSettings,
-    predictions: Mapping[int, PredictionRecord],
-    evaluator: Evaluator,
-) -> AttemptRecord:
-    clean = predictions[attempt.image_index]
-    image = outcome.job.image
-    pixels = tuple(
-        PixelRecord(int(r), int(c), _colour(image[r, c]), _colour(after))
-        for (r, c), after in zip(outcome.positions, outcome.colours, strict=True)
-    )
-    return AttemptRecord(
-        attempt_key=attempt.key,
-        image_index=attempt.image_index,
-        target=attempt.target,
-        repeat=attempt.repeat,
-        seed=settings.seed,
-        success=outcome.success,
-        predicted_before=clean.predicted,
-        predicted_after=outcome.decision.label_set,
-        confidence_before=clean.confidence,
-        confidence_after=outcome.decision.confidence,
-        true_confidence_after=outcome.true_confidence,
-        queries=outcome.queries,
-        generations=outcome.generations,
-        elapsed_ms=outcome.elapsed_ms,
-        evaluator=evaluator.name,
-        precision=evaluator.precision,
-        distinct_queries=outcome.distinct_queries,
-        pixels=pixels,
-    )
-
-
-def _colour(values: NDArray[np.uint8]) -> tuple[int, ...]:
-    return tuple(int(v) for v in values)

@@ -52,6 +52,10 @@ class Session:
         """Return where a training's checkpoint lies."""
         return self.files / "checkpoints" / f"{key[:16]}.pt"
 
+    def in_flight(self, plan_id: int) -> Path:
+        """Return where the attempts that a plan has in flight lie."""
+        return self.files / "in-flight" / f"plan-{plan_id}.pt"
+
     def writer(self, config: Mapping[str, Any], seed: int) -> Writer:
         """Return the database's one writer, for a run with this configuration."""
         return Writer(

@@ -12,7 +12,7 @@ ATTACKS: dict[str, dict[str, Any]] = {
     "corner": {"queries": 150},
     "sparse-rs": {"queries": 150},
     "sigma-zero": {"queries": 100},
-    "random": {"queries": 300},
+    "random": {"queries": 900},
 }
 """Options of the attack."""
 

@@ -1,6 +1,7 @@
 """Every attack through the same checks; more on its results in tests/attacks/test_attacks_api."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +11,16 @@ from torch import Tensor, nn
 import pixguard.attacks
 from conformance import rows
 from pixguard.attacks import ATTACKS
+from pixguard.attacks.engine.jobs import Job, Outcome
+from pixguard.attacks.engine.objectives import misclassify
+from pixguard.attacks.engine.scheduler import Scheduler
 from pixguard.attacks.engine.search import make_search
+from pixguard.classifiers.classifier import Classifier
 from pixguard.errors import UsageError
+from pixguard.inference.dense import DenseEvaluator
+from pixguard.progress import Silent
+from pixguard.records import digest
+from support import StopAfter
 
 SIDE = 9
 every_attack = pytest.mark.parametrize("name", ATTACKS.names)
@@ -20,13 +29,13 @@ every_attack = pytest.mark.parametrize("name", ATTACKS.names)
 class Spots(nn.Module):
     """Class 1 when the brightest pixel stands out from the mean; half of the images are near it."""
 
-    def __init__(self, differentiable: bool = True) -> None:
+    def __init__(self, differentiable: bool = True, bar: float = 0.45) -> None:
         super().__init__()
-        self.differentiable = differentiable
+        self.differentiable, self.bar = differentiable, bar
 
     def forward(self, images: Tensor) -> Tensor:
         images = images if self.differentiable else images.detach()
-        score = images.amax((1, 2, 3)) - images.mean((1, 2, 3)) - 0.45
+        score = images.amax((1, 2, 3)) - images.mean((1, 2, 3)) - self.bar
         return torch.stack([-score, score], 1) * 20
 
 
@@ -68,6 +77,45 @@ def test_the_same_seed_gives_the_same_result_in_any_order_and_company(name: str)
     again = make(name, Spots(), seed=4)(images[order], labels(images)[order])
     for field in ("success", "queries", "pixels", "colours"):
         assert torch.equal(getattr(once, field)[order], getattr(again, field))
+
+
+def timeless(outcome: Outcome) -> list[Any]:
+    """All but the time that it took."""
+    told = replace(outcome, elapsed_ms=0.0)
+    arrays = (told.positions.tolist(), told.colours.tolist())
+    return [*arrays, told.success, told.decision, told.queries, told.distinct_queries,
+            told.generations, told.true_confidence]  # fmt: skip
+
+
+@every_attack
+@pytest.mark.parametrize("steps", [1, 3, 6])
+def test_an_attempt_goes_on_elsewhere_where_it_was(name: str, steps: int) -> None:
+    """Whatever a search's state leaves out, it does not need: another search has never had it."""
+    options = ATTACKS[name].options(**rows.ATTACKS[name])  # type: ignore[misc]
+    pixels = min(2, ATTACKS[name].most_pixels or 2)
+    classifier = Classifier(Spots(bar=0.77), "multi-class", 2, (0.0,), (1.0,)).eval()
+    images = pictures(1).permute(0, 2, 3, 1).numpy()
+    work = [Job(digest(i), images[i], (0,), 0) for i in range(len(images))]
+
+    def scheduler(slots: int) -> Scheduler:
+        search = make_search(name, options, pixels=pixels)
+        evaluator = DenseEvaluator(classifier, batch=16)
+        return Scheduler(
+            classifier, evaluator, search, misclassify, slots=slots, device=torch.device("cpu")
+        )
+
+    whole = {o.job.key: o for o in scheduler(2).run(work, Silent())}
+    stopped, stop = scheduler(4), StopAfter(steps)
+    ended = {o.job.key: o for o in stopped.run(work, stop)}
+    saved = stopped.in_flight()
+    assert len(saved), "nothing was under way"
+    left = [job for job in work if job.key not in ended]
+    resumed, asked = scheduler(5), list[int]()
+    ended |= {o.job.key: o for o in resumed.run(left, Silent(), asked.append, saved)}
+    assert set(ended) == set(whole)
+    for key, outcome in ended.items():
+        assert timeless(outcome) == timeless(whole[key])
+    assert not len(resumed.in_flight())
 
 
 @every_attack

@@ -34,6 +34,7 @@ class Asking:
 
     candidates_per_step: int
     revisits: bool
+    most_slots: int | None = None
 
     @property
     def entry(self) -> AttackEntry:
@@ -92,6 +93,14 @@ def test_no_more_images_are_kept_than_the_evaluator_has_room_for(
     settings = AttackSettings(batch=240, evaluator="dense")
     evaluator, slots = open_evaluator(SESSION, subject(), settings, Asking(100, True), plan(50, 0))
     assert (evaluator.batch, slots) == (200, 4)
+
+
+def test_a_search_that_says_how_many_it_wants_at_a_time_gets_no_more() -> None:
+    settings = AttackSettings(batch=240, evaluator="dense")
+    evaluator, slots = open_evaluator(
+        SESSION, subject(), settings, Asking(1, False, most_slots=32), plan(500, 0)
+    )
+    assert (evaluator.batch, slots) == (32, 32)
 
 
 def test_a_resumed_plan_is_evaluated_in_batches_of_the_same_shape() -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from pixguard.attacks.registry import DifferentialEvolutionOptions
 from pixguard.config import AttackSettings, DatasetRequest
 from pixguard.errors import InterruptedRunError
-from pixguard.progress import SILENT
+from pixguard.progress import SILENT, Silent
 from pixguard.reports import table
 from pixguard.runner import attacking, restoring
 from pixguard.runner.session import Session
@@ -28,13 +29,30 @@ SETTINGS = AttackSettings(
 COMMAND = "pixguard attack --dataset oct --pixels 1 --per-class 20 --population 20 --generations 15"
 
 
-def session(folder: Path, looks: int | None) -> Session:
+class Said(Silent):
+    """Remembers what the user is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.lines.append(message)
+
+
+def session(folder: Path, looks: int | None, display: Silent = SILENT) -> Session:
     stop = SILENT if looks is None else StopAfter(looks)
-    return Session.of(str(folder / "pixguard.db"), "cpu", stop=stop, command=COMMAND)
+    return Session.of(
+        str(folder / "pixguard.db"), "cpu", display=display, stop=stop, command=COMMAND
+    )
 
 
-def attack(folder: Path, looks: int | None = None, settings: AttackSettings = SETTINGS) -> Any:
-    own = session(folder, looks)
+def attack(
+    folder: Path,
+    looks: int | None = None,
+    settings: AttackSettings = SETTINGS,
+    display: Silent = SILENT,
+) -> Any:
+    own = session(folder, looks, display)
     subject = open_subject(session(folder, None), DatasetRequest("oct"), "latest")
     return attacking.attack(own, subject, settings, resume=True, fresh_seed=False)
 
@@ -42,6 +60,17 @@ def attack(folder: Path, looks: int | None = None, settings: AttackSettings = SE
 def one(folder: Path, query: str) -> Any:
     with sqlite3.connect(folder / "pixguard.db") as database:
         return database.execute(query).fetchone()
+
+
+def every(folder: Path, query: str) -> Any:
+    with sqlite3.connect(folder / "pixguard.db") as database:
+        return sorted(database.execute(query).fetchall())
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
 
 
 def overview(folder: Path) -> Any:
@@ -156,3 +185,44 @@ def test_an_attack_that_was_interrupted_before_plans_were_stored_counts_once_res
     assert any("was interrupted before plans were recorded" in note for note in shown.notes)
     attack(cut)
     assert overview(cut).rows == overview(whole).rows
+
+
+ROWS = """SELECT attempt_key, success, queries, distinct_queries, generations, predicted_after
+FROM attempt"""
+
+
+def test_what_was_in_flight_at_a_stop_is_gone_on_with(cut: Path, whole: Path) -> None:
+    """Searches whose attempts end together would lose all of their work at every stop."""
+    (saved,) = (cut / "pixguard-files/in-flight").iterdir()
+    assert saved.stat().st_size < 1_000_000
+    display = Said()
+    attack(cut, display=display)
+    assert any(line.startswith("going on with ") for line in display.lines)
+    assert every(cut, ROWS) == every(whole, ROWS)
+    assert not saved.exists()
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-200]), "cannot be read"),
+        (lambda path: path.write_bytes(b""), "cannot be read"),
+        (flip, "cannot be read"),
+    ],
+)
+def test_a_damaged_state_costs_the_work_in_flight_and_no_more(
+    cut: Path, whole: Path, damage: Callable[[Path], None], words: str
+) -> None:
+    (saved,) = (cut / "pixguard-files/in-flight").iterdir()
+    damage(saved)
+    display = Said()
+    attack(cut, display=display)
+    assert any("begun again" in line and words in line for line in display.lines)
+    assert every(cut, ROWS) == every(whole, ROWS)
+
+
+def test_what_was_evaluated_otherwise_is_begun_again(cut: Path) -> None:
+    """Half an attempt with one kernel, half with another, would be the attempt of neither."""
+    display = Said()
+    attack(cut, settings=replace(SETTINGS, batch=20), display=display)
+    assert any("begun again: batch 10, now 20" in line for line in display.lines)

@@ -4,6 +4,7 @@ import random
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -12,16 +13,23 @@ import pytest
 from support import pixguard_command
 
 ATTACK = (
-    "attack --dataset oct --pixels 2 --limit 40 --population 100 --generations 25 --resume"
+    "attack --dataset oct --pixels 2 --limit 40 --population 100 --generations 60 --resume"
 ).split()
 ATTEMPTS = 40
+SAVING_OFTEN = """
+from pixguard.cli.app import main
+from pixguard.runner import in_flight
+in_flight.PERIOD_S = 0.2
+main()
+"""
+"""The command, which saves what is in flight every fifth of a second, and not every 30 seconds."""
 AFTER_A_COMMIT = [True] * 3 + [False] * 7
 """Ten kills: some soon after results were committed, the others at any moment before that."""
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*pixguard_command(), *ATTACK],
+        [sys.executable, "-c", SAVING_OFTEN, *ATTACK],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -81,7 +89,7 @@ def test_ten_kills_change_no_row(workplace: Path, trained: Path, tmp_path: Path)
         while after_a_commit and len(rows(workplace)) == found:
             assert process.poll() is None
             time.sleep(0.05)
-        time.sleep(moments.uniform(0.0, 1.5))
+        time.sleep(moments.uniform(0.0, 1.0))
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stderr.close()
@@ -89,7 +97,10 @@ def test_ten_kills_change_no_row(workplace: Path, trained: Path, tmp_path: Path)
             assert len(rows(workplace)) > found
         found = len(rows(workplace))
     assert 3 <= found < ATTEMPTS, "the kills must fall into the work, and leave some of it"
-    assert f"found {found} of {ATTEMPTS} attempts" in finish(workplace)
+    told = finish(workplace)
+    assert f"found {found} of {ATTEMPTS} attempts" in told
+    assert "attempts that were in flight" in told, "no kill fell after one was saved"
+    assert not list((workplace / "pixguard-files/in-flight").iterdir())
 
     resumed = rows(workplace)
     assert resumed.keys() == expected.keys()

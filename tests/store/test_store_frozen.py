@@ -22,6 +22,10 @@ def old(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return path
 
 
+NEVER_WRITTEN = {"attempt_state"}
+"""Tables of 0007 that 0008 dropped: no release wrote to them."""
+
+
 def contents(path: Path) -> dict[str, list[dict[str, object]]]:
     """Every table's rows, each by column."""
     with sqlite3.connect(path) as database:
@@ -52,7 +56,8 @@ def test_no_row_is_lost_and_no_value_is_changed(old: Path) -> None:
     assert all(len(rows) == 2 for rows in before.values())
     maintenance.upgrade(str(old))
     after = contents(old)
-    assert before.keys() <= after.keys()
+    assert before.keys() - after.keys() <= NEVER_WRITTEN
+    before = {name: rows for name, rows in before.items() if name not in NEVER_WRITTEN}
     for name, rows in before.items():
         kept = after[name] if name != "run" else after[name][: len(rows)]
         assert [{key: row[key] for key in was} for was, row in zip(rows, kept, strict=True)] == rows

@@ -15,7 +15,7 @@ from pixguard.store import maintenance, schema
 from pixguard.store.engine import open_engine
 from pixguard.store.tables import Base
 
-HEAD = "0007"
+HEAD = "0008"
 
 
 def _sql(path: Path) -> dict[str, str]:

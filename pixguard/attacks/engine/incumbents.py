@@ -20,6 +20,14 @@ class Incumbents:
         self.colours = torch.zeros(slots, pixels, channels, dtype=torch.uint8, device=device)
         self.fitness = torch.full((slots,), torch.inf, dtype=torch.float64, device=device)
 
+    def state(self) -> dict[str, Tensor]:
+        """Return all there is to a slot's candidate; see :meth:`Search.state`."""
+        return {
+            "best_positions": self.positions,
+            "best_colours": self.colours,
+            "best_fitness": self.fitness,
+        }
+
     def forget(self, slots: Tensor) -> None:
         """Take whatever comes next in slots int64 (n,)."""
         self.fitness[slots] = torch.inf

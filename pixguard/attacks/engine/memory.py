@@ -4,8 +4,11 @@ Late in an evolution most children decode to a candidate that was evaluated befo
 queries at 28 x 28 in grayscale, 1,000 to 3,700 are distinct.
 """
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from pixguard.attacks.engine.search import Candidates
 
@@ -56,6 +59,28 @@ class Memory:
     def forget(self, slot: int) -> None:
         """Empty a slot."""
         self._keys[slot] = _NONE
+
+    def state(self, slots: Tensor) -> dict[str, Tensor]:
+        """Return what slots int64 (n,) remember, each (n, longest)."""
+        longest = int((self._keys[slots] != _NONE).sum(1).max()) + 1
+        return {
+            "memory_keys": self._keys[slots, :longest],
+            "memory_fitness": self._fitness[slots, :longest],
+            "memory_success": self._success[slots, :longest],
+        }
+
+    def restore(self, slot: int, state: Mapping[str, Tensor]) -> None:
+        """Let a slot remember a row of what :meth:`state` returned."""
+        keys = state["memory_keys"]
+        if (missing := len(keys) - self._keys.shape[1]) > 0:
+            none = self._keys.new_full((len(self._keys), missing), _NONE)
+            self._keys = torch.cat([self._keys, none], dim=1)
+            self._fitness = pad(self._fitness, (0, missing))
+            self._success = pad(self._success, (0, missing))
+        self._keys[slot] = _NONE
+        self._keys[slot, : len(keys)] = keys
+        self._fitness[slot, : len(keys)] = state["memory_fitness"]
+        self._success[slot, : len(keys)] = state["memory_success"]
 
     def new(self, keys: Tensor) -> Tensor:
         """Return bool (S, P): which keys (S, P) are unknown, and the first of their value."""

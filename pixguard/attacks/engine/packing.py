@@ -27,7 +27,8 @@ def pack(evaluator: Evaluator, search: Search, attempts: int, waiting: int) -> i
     """
     step = search.candidates_per_step
     wanted = evaluator.batch * (REVISITING_SHARE if search.entry.revisits else 1)
-    slots = max(1, min(attempts, evaluator.most_slots, math.ceil(wanted / step)))
+    most = min(attempts, evaluator.most_slots, search.most_slots or attempts)
+    slots = max(1, min(most, math.ceil(wanted / step)))
     asked = slots * step
     evaluator.batch = math.ceil(asked / math.ceil(asked / evaluator.batch))
     return max(1, min(waiting, slots))

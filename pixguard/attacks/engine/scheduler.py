@@ -20,6 +20,7 @@ from pixguard.attacks.engine.memory import Memory, candidate_keys
 from pixguard.attacks.engine.objectives import Objective
 from pixguard.attacks.engine.philox import key_words
 from pixguard.attacks.engine.search import Arena, Candidates, Search
+from pixguard.attacks.engine.snapshot import EMPTY, Snapshot
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import canonical_logits, plain_float32
 from pixguard.inference.base import Evaluator
@@ -36,9 +37,10 @@ GRADIENT_BATCH = 8
 
 @dataclass(slots=True)
 class _Attempt:
-    """An attempt under way: what it has cost so far."""
+    """An attempt under way: when it took its slot, and what it has cost so far."""
 
     job: Job
+    begun_s: float
     steps: int = 0
     queries: int = 0
     distinct: int = 0
@@ -74,19 +76,39 @@ class Scheduler:
         jobs: Iterable[Job],
         stop: StopSignal,
         after_step: Callable[[int], None] = lambda queries: None,
+        saved: Snapshot = EMPTY,
     ) -> Iterator[Outcome]:
         """Yield the outcomes of jobs as they end; images must be of one shape.
 
-        After a stop request the attempts in flight are dropped: they are redone on resume, with
-        the same result. ``after_step`` is told, after every step, how many candidates were asked
-        for so far.
+        After a stop request the attempts in flight stay unfinished: :meth:`in_flight` has them.
+        Redone from the start or gone on with, they end in the same way.
+
+        Args:
+            jobs: in the order in which they take slots.
+            stop: looked at before every step.
+            after_step: told, after every step, how many candidates were asked for in this run.
+            saved: jobs among these go on where they were. It must come from the same search,
+                classifier, evaluator and batch.
         """
-        waiting, self._asked = iter(jobs), 0
+        waiting, self._asked, self._saved = iter(jobs), 0, saved
         while not stop.requested and self._refill(waiting):
             yield from self._step()
             after_step(self._asked)
-        if dropped := sum(attempt is not None for attempt in self._attempts):
-            self._say(f"{dropped} attempts in flight were dropped; they are made again on resume")
+
+    def in_flight(self, least_s: float = 0.0) -> Snapshot:
+        """Return the attempts that have been under way for so many seconds; between steps only."""
+        since = time.perf_counter() - least_s
+        busy = {s: a for s, a in enumerate(self._attempts) if a is not None and a.begun_s <= since}
+        if not busy:
+            return EMPTY
+        slots = torch.tensor(list(busy), device=self._device)
+        costs = [(a.steps, a.queries, a.distinct, a.elapsed_ms) for a in busy.values()]
+        return Snapshot(
+            keys={attempt.job.key: row for row, attempt in enumerate(busy.values())},
+            costs=torch.tensor(costs, dtype=torch.float64),
+            search={name: rows[slots].cpu() for name, rows in self._search.state().items()},
+            memory={name: rows.cpu() for name, rows in self._memory.state(slots).items()},
+        )
 
     def _refill(self, waiting: Iterator[Job]) -> bool:
         """Fill empty slots with waiting jobs; return whether any slot is busy."""
@@ -95,6 +117,9 @@ class Scheduler:
         for slot, attempt in enumerate(self._attempts):
             if attempt is None and (job := next(waiting, None)) is not None:
                 self._load(slot, job)
+                if job.key in self._saved.keys:
+                    self._restore(slot, self._saved.keys[job.key])
+                    continue
                 started.append(slot)
                 words.append(key_words(job.key))
         if started:
@@ -111,7 +136,7 @@ class Scheduler:
         if not self._allocated:
             self._allocate(job.image)
             self._allocated = True
-        self._attempts[slot] = _Attempt(job)
+        self._attempts[slot] = _Attempt(job, time.perf_counter())
         self._memory.forget(slot)
         self._bytes[slot] = torch.from_numpy(np.ascontiguousarray(job.image))
         self._images[slot] = to_unit_range(job.image[None], self._device)[0]
@@ -120,6 +145,16 @@ class Scheduler:
         clean[list(job.clean)] = True
         self._clean[slot] = clean
         self._focus[slot] = job.focus
+
+    def _restore(self, slot: int, row: int) -> None:
+        """Let the attempt that a slot holds go on where it was when it was saved."""
+        attempt = self._attempt(slot)
+        steps, queries, distinct, attempt.elapsed_ms = self._saved.costs[row].tolist()
+        attempt.steps, attempt.queries, attempt.distinct = int(steps), int(queries), int(distinct)
+        for name, rows in self._search.state().items():
+            rows[slot] = self._saved.search[name][row].to(self._device)
+        memory = {name: rows[row].to(self._device) for name, rows in self._saved.memory.items()}
+        self._memory.restore(slot, memory)
 
     def _allocate(self, image: NDArray[np.uint8]) -> None:
         slots, (height, width, channels) = len(self._attempts), image.shape
@@ -138,6 +173,8 @@ class Scheduler:
         pixels = self._search.record.pixels
         self._with_room(lambda: self._evaluator.allocate(slots, height, width, pixels))
         self._search.allocate(Arena(self._bytes, self._gradient))
+        if not self._saved.fits(self._search.state()):
+            self._saved = EMPTY
 
     def _attempt(self, slot: int) -> _Attempt:
         attempt = self._attempts[slot]

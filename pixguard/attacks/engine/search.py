@@ -64,12 +64,15 @@ class Search(ABC):
         record: what the database holds of it.
         candidates_per_step: P, how many candidates a slot asks for at a time, at most.
         fitness: what it minimises, see :class:`pixguard.attacks.engine.objectives.Objective`.
+        most_slots: how many attempts to run at a time at most, where more would hardly be faster
+            and all end late; None: as many as fill the batches.
 
     Raises:
         UsageError: it cannot change that many pixels, or these options do not fit the images.
     """
 
     fitness: ClassVar[Fitness] = "margin"
+    most_slots: ClassVar[int | None] = None
     candidates_per_step: int
 
     def __init__(self, entry: AttackEntry, options: Any, pixels: int, channels: int) -> None:
@@ -126,6 +129,14 @@ class Search(ABC):
         """Take the fitness float64 (S, P) of the candidates asked for; smaller is better.
 
         It is infinite for candidates beyond a slot's count, and in idle slots.
+        """
+
+    @abstractmethod
+    def state(self) -> dict[str, Tensor]:
+        """Return what tells attempts apart between two steps, each (S, ...) by a name of its own.
+
+        With a slot's rows of these tensors written into those of another search of the same attack,
+        options and image, an attempt goes on there as if nothing had been: nothing else may matter.
         """
 
     @abstractmethod

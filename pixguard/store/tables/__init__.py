@@ -9,7 +9,7 @@ from pixguard.store.tables.attempts import Attack, Attempt, Pixel
 from pixguard.store.tables.base import Base
 from pixguard.store.tables.certificates import Certificate
 from pixguard.store.tables.detections import Detection
-from pixguard.store.tables.plans import AttemptState, Plan, PlannedAttempt
+from pixguard.store.tables.plans import Plan, PlannedAttempt
 from pixguard.store.tables.restorations import Denoising, DenoisingScore, Metric, Restoration, Score
 from pixguard.store.tables.runs import Environment, Failure, Run
 from pixguard.store.tables.subjects import (
@@ -28,7 +28,6 @@ __all__ = [
     "VIEWS",
     "Attack",
     "Attempt",
-    "AttemptState",
     "Base",
     "Certificate",
     "Dataset",

@@ -1,4 +1,4 @@
-"""What was planned, in which order, and the state of what is being worked on."""
+"""What was planned, and in which order."""
 
 from sqlalchemy import Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -44,15 +44,3 @@ class PlannedAttempt(Base):
     place: Mapped[int]
     dataset_index: Mapped[int]
     attempt_key: Mapped[str]
-
-
-class AttemptState(Base):
-    """How far an attempt in flight had come when it was last saved; gone when it ends."""
-
-    __tablename__ = "attempt_state"
-    __table_args__ = strict()
-    id: Mapped[int] = mapped_column(primary_key=True)
-    attempt_key: Mapped[str] = mapped_column(unique=True)
-    run_id: Mapped[int] = reference("run")
-    state: Mapped[bytes]
-    saved_ms: Mapped[int]
