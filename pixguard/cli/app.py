@@ -1,7 +1,8 @@
 """The command line's root: options for all commands, and the list of subcommands."""
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO, cast
 
 import typer
 
@@ -14,6 +15,7 @@ from pixguard.cli.demo import demo
 from pixguard.cli.doctor import doctor
 from pixguard.cli.report import report
 from pixguard.cli.score import score
+from pixguard.cli.speech import Unbreakable
 from pixguard.cli.train import train
 
 app = CommandGroup(
@@ -67,4 +69,5 @@ app.command()(doctor)
 
 def main() -> None:
     """Entry point of the ``pixguard`` command."""
+    sys.stderr = cast("TextIO", Unbreakable(sys.stderr))
     app()
