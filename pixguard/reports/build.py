@@ -68,12 +68,13 @@ def build_tables(
     Raises:
         UsageError: as there.
     """
-    evidence = Evidence(engine, selection)
-    require_attempts(evidence)
+    evidence, asked = Evidence(engine, selection), list(specs)
     several = model if isinstance(model, Sequence) and not isinstance(model, str) else [model]
-    for spec in specs:
+    for spec in asked:
         if error := refused(spec, selection, len(several)):
             raise error
+    require_attempts(evidence)
+    for spec in asked:
         yield _built(evidence, _selected(spec, selection), list(dict.fromkeys(several)), options)
 
 

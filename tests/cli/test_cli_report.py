@@ -225,7 +225,7 @@ def test_attempts_are_selected_and_classifiers_named(database: str) -> None:
     done = pixguard("--table", "cost", "--attack", "cornr", "--db", database)
     assert done.returncode == 2 and "did you mean corner" in done.stderr
     done = pixguard("--table", "6", "--seed", "1", "--db", database)
-    assert done.returncode == 2 and "no attempt" in done.stderr
+    assert done.returncode == 2 and "not made of attempts" in done.stderr
     done = pixguard("--list", "--seed", "1", "--db", database)
     assert done.returncode == 2 and "--table, --figure or --all" in done.stderr
     done = pixguard("--table", "24", "--model", "1,4", "--db", database)

@@ -43,9 +43,9 @@ def draw_figure(
         PixguardError: the images or the weights are not there.
     """
     kind, evidence = kind_of(spec), Evidence(engine, selection)
-    require_attempts(evidence)
     if error := refusal("figure", spec, selection, kind.of_attempts):
         raise error
+    require_attempts(evidence)
     request = FigureRequest(evidence, spec, dataset, model, size, images)
     with styled():
         return kind.draw(request)

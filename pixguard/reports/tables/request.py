@@ -136,7 +136,7 @@ class TableRequest(Request[TableSpec]):
         used, rows = list(used), list(rows)
         if self.size == NATIVE_SIZE:
             rows = [commands.at_native_size(row) for row in rows]
-        about = (*caption, *dict.fromkeys(c.describe() for c in used)) or ("no data yet",)
+        about = tuple(dict.fromkeys([*caption, *(c.describe() for c in used)])) or ("no data yet",)
         about = (*about, *self.selected())
         remarks = [self.about(note) for note in notes]
         if len(self.selection.attacks) > 1 and any(c.attack for c in used):

@@ -64,7 +64,7 @@ def build(request: TableRequest) -> ReportTable:
             "classifier_id": study.classifier_id,
             "dataset_id": study.dataset_id,
             "pixels": request.wanted_pixels,
-            "success": _success_pattern(attacked_with),
+            "success": success_pattern(json.loads(attacked_with).get("success")),
         }
         measured = request.fetch_all("truth", **parameters)
         (totals,) = request.fetch_all("truth_images", **parameters)
@@ -109,9 +109,8 @@ def _topic(request: TableRequest) -> tuple[Study | None, str]:
     return study, largest["parameters"]
 
 
-def _success_pattern(parameters: str) -> str:
+def success_pattern(success: str | None) -> str:
     """Return the pattern of attacks with one definition of success, as it is stored (JSON)."""
-    success = json.loads(parameters).get("success")
     return "%" if success is None else f'%"success":"{success}"%'
 
 
