@@ -129,9 +129,10 @@ def _groups(request: TableRequest, study: Study) -> Iterator[_Group]:
         threat = {**ids, "pixels": pixels, "success": success_pattern(success)}
         runs = request.fetch("attacks", **threat)
         other = _other(request, runs)
-        paired = request.fetch(
-            "attacks_paired", **threat, attack_id=other["attack_id"], seed=other["seed"]
-        )
+        paired = []
+        if len(runs) > 1 and runs[0]["images"]:
+            ids_of_other = {"attack_id": other["attack_id"], "seed": other["seed"]}
+            paired = request.fetch("attacks_paired", **threat, **ids_of_other)
         pairs = {
             (row["attack_id"], row["seed"]): (int(row["only_this"]), int(row["only_other"]))
             for row in paired
