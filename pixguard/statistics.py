@@ -102,6 +102,23 @@ def signed_rank(values: Sequence[tuple[float, float]]) -> SignedRank:
     return SignedRank(len(differences), ties, median_value, signed / float(ranks.sum()), p_value)
 
 
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Return the two-sided p-value of McNemar's exact test.
+
+    Of two treatments of the same subjects it asks whether they succeed equally often. The pairs on
+    which they agree say nothing of it; of the others a half goes to each if they do.
+    Source: Q. McNemar, Psychometrika 12 (1947), 153-157, with the binomial distribution itself.
+
+    Args:
+        only_first: subjects on which the first alone succeeds.
+        only_second: those on which the second alone does.
+    """
+    from scipy.stats import binomtest
+
+    apart = only_first + only_second
+    return float(binomtest(only_first, apart).pvalue) if apart else 1.0
+
+
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """Return p-values corrected for their number, in the same order; None stays and counts not.
 

@@ -4,7 +4,7 @@ From Python: :func:`table`, :func:`figure` and :func:`write_page`; whatever they
 when they are called.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +20,12 @@ def table(
     number: int | str,
     *,
     dataset: str | None = None,
-    model: int | str | None = None,
+    model: int | str | Sequence[int] | None = None,
     size: int | None = None,
     paper: bool = False,
+    attack: str | Sequence[str] | None = None,
+    seed: int | None = None,
+    pixels: int | None = None,
 ) -> "ReportTable":
     """Return a table, regenerated from a database.
 
@@ -31,19 +34,31 @@ def table(
         number: the paper's, or the name of a table that it lacks.
         dataset: shown in place of the paper's dataset, or of its four.
         model: id of the classifier to use, or its architecture; by default the newest that fits.
+            Several ids make a block of rows for each.
         size: side in pixels of the images; by default that of the chosen classifier.
         paper: put the published values beside the measured ones.
+        attack: of attempts only those of this attack, or of these.
+        seed: only those with this seed.
+        pixels: only those that change this many pixels.
 
     Raises:
-        UsageError: there is no such table; the database knows no such dataset or classifier.
+        UsageError: there is no such table; the database knows no such dataset, classifier or
+            attempt; the table is not made of attempts, or not about one classifier.
     """
     from pixguard.reports.build import build_table
+    from pixguard.reports.selection import selection
     from pixguard.reports.specs import table_spec
     from pixguard.store.engine import reading
 
     with reading(database) as engine:
         return build_table(
-            engine, table_spec(number), dataset=dataset, model=model, size=size, paper=paper
+            engine,
+            table_spec(number),
+            dataset=dataset,
+            model=model,
+            size=size,
+            paper=paper,
+            selection=selection(attack, seed, pixels),
         )
 
 
@@ -57,6 +72,9 @@ def figure(
     data_dirs: Mapping[str | None, Path] | None = None,
     count: int = 4,
     image: int | None = None,
+    attack: str | Sequence[str] | None = None,
+    seed: int | None = None,
+    pixels: int | None = None,
 ) -> "Drawing":
     """Return a figure, drawn from a database and, where it shows images, from the datasets.
 
@@ -69,15 +87,20 @@ def figure(
         data_dirs: dataset name -> where its files are now; None stands for any other.
         count: rows of a panel of images, at most.
         image: index of the image to map; None: the first that the classifier gets right.
+        attack: as in :func:`table`.
+        seed: likewise.
+        pixels: likewise.
 
     Raises:
         NotRunError: the database holds nothing that the figure could show.
-        UsageError: there is no such figure; the database knows no such dataset or classifier.
+        UsageError: there is no such figure; the database knows no such dataset, classifier or
+            attempt; the figure is not made of attempts.
         PixguardError: the images or the weights are not there.
     """
     from pixguard.reports.figures.build import draw_figure
     from pixguard.reports.figures.request import ImageChoices
     from pixguard.reports.figures.specs import figure_spec, kind_of
+    from pixguard.reports.selection import selection
     from pixguard.store.engine import reading
 
     spec, images = figure_spec(number), None
@@ -86,7 +109,15 @@ def figure(
 
         images = ImageChoices(Session.of(database), data_dirs or {}, count, image)
     with reading(database) as engine:
-        return draw_figure(engine, spec, dataset=dataset, model=model, size=size, images=images)
+        return draw_figure(
+            engine,
+            spec,
+            dataset=dataset,
+            model=model,
+            size=size,
+            images=images,
+            selection=selection(attack, seed, pixels),
+        )
 
 
 def write_page(database: str, folder: Path, **choices: Any) -> dict[str, Any]:

@@ -1,12 +1,17 @@
 """Builds tables: the door to this package."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pixguard.errors import UsageError
+from pixguard.reports.blocks import one_below_another
+from pixguard.reports.choosing import refusal, require_attempts
 from pixguard.reports.evidence import Evidence, Study, matching
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.request import paper_datasets
+from pixguard.reports.selection import EVERYTHING, Selection
 from pixguard.reports.specs import families, table_specs
 from pixguard.reports.tables.family import Family, Held
 from pixguard.reports.tables.request import TableRequest, TableSpec
@@ -14,15 +19,21 @@ from pixguard.reports.tables.request import TableRequest, TableSpec
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+Model = int | str | None
+"""The id of a classifier, an architecture, or None for the newest."""
+Models = Model | Sequence[int | str | None]
+"""One, or several by their ids."""
+
 
 def build_table(
     engine: "Engine",
     spec: TableSpec,
     *,
     dataset: str | None = None,
-    model: int | str | None = None,
+    model: Models = None,
     size: int | None = None,
     paper: bool = False,
+    selection: Selection = EVERYTHING,
 ) -> ReportTable:
     """Return a table, regenerated from a database.
 
@@ -31,29 +42,86 @@ def build_table(
         spec: which table (:func:`pixguard.reports.specs.table_spec`).
         dataset: shown in place of the paper's dataset, or of its four.
         model: id of the classifier to use, or its architecture; by default the newest that fits.
+            Several ids make a block of rows for each.
         size: side in pixels of the images; by default that of the chosen classifier.
         paper: put the published values beside the measured ones.
+        selection: of the attempts that count.
 
     Raises:
-        UsageError: the database knows no such dataset or classifier.
+        UsageError: the database knows no such dataset, classifier or attempt, or the table is not
+            made of attempts, or not about one classifier.
     """
-    options = {"dataset": dataset, "model": model, "size": size, "paper": paper}
-    return next(build_tables(engine, [spec], **options))
+    options = {"dataset": dataset, "size": size, "paper": paper}
+    return next(build_tables(engine, [spec], model=model, selection=selection, **options))
 
 
 def build_tables(
     engine: "Engine",
     specs: Iterable[TableSpec],
+    *,
+    model: Models = None,
+    selection: Selection = EVERYTHING,
     **options: Any,
 ) -> Iterator[ReportTable]:
     """Yield tables as :func:`build_table` returns them, with one look at what the database holds.
 
     Raises:
-        UsageError: the database knows no such dataset or classifier.
+        UsageError: as there.
     """
-    evidence = Evidence(engine)
-    for spec in specs:
-        yield families()[spec.family].build(TableRequest(evidence, spec, **options))
+    evidence, asked = Evidence(engine, selection), list(specs)
+    several = model if isinstance(model, Sequence) and not isinstance(model, str) else [model]
+    for spec in asked:
+        if error := refused(spec, selection, len(several)):
+            raise error
+    require_attempts(evidence)
+    for spec in asked:
+        yield _built(evidence, _selected(spec, selection), list(dict.fromkeys(several)), options)
+
+
+def _selected(spec: TableSpec, selection: Selection) -> TableSpec:
+    """Return a table with the number of pixels that was selected, where it has none of its own."""
+    is_free = isinstance(spec.number, str) and spec.pixels is not None and selection.pixels
+    return replace(spec, pixels=selection.pixels) if is_free else spec
+
+
+def _built(
+    evidence: Evidence, spec: TableSpec, models: Sequence[Model], options: Mapping[str, Any]
+) -> ReportTable:
+    build = families()[spec.family].build
+    if len(models) == 1:
+        return build(TableRequest(evidence, spec, model=models[0], **options))
+    ids = [model for model in models if isinstance(model, int)]
+    if len(ids) < len(models):
+        raise UsageError(
+            "several classifiers are named by their ids, not by an architecture or latest",
+            "pixguard models list",
+        )
+    names = [evidence.require_classifier(number).classifier for number in ids]
+    blocks = [
+        build(TableRequest(evidence, spec, model=number, beside=frozenset(ids), **options))
+        for number in ids
+    ]
+    return one_below_another(spec, blocks, names)
+
+
+def refused(spec: TableSpec, selection: Selection, classifiers: int = 1) -> UsageError | None:
+    """Return what speaks against a table of selected attempts, or of so many classifiers."""
+    family = families()[spec.family]
+    if classifiers > 1 and not family.of_one_classifier:
+        return UsageError(
+            f"table {spec.number} is not about one classifier, so that several make no blocks",
+            "leave `model=...` out, or name one",
+        )
+
+    def same(pixels: int) -> list[int | str]:
+        wanted = replace(spec, pixels=pixels)
+        return [
+            one.number
+            for one in table_specs().values()
+            if replace(wanted, number=one.number, title=one.title) == one
+        ]
+
+    return refusal("table", spec, selection, family.of_attempts, same)
 
 
 def with_data_first(tables: Iterable[ReportTable]) -> list[ReportTable]:

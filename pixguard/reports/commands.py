@@ -22,17 +22,18 @@ def attack(
     classifier_id: int | None,
     name: str | None = None,
     through: str | None = None,
+    seed: int | None = None,
 ) -> str:
     """Return the command that attacks a classifier; by default the newest of the dataset.
 
     ``name`` is the attack (None: the command's default), ``through`` the denoiser, by name or id,
-    that the classifier stands behind.
+    that the classifier stands behind, ``seed`` the seed where it is not the default.
     """
     chosen = f" --attack {quote(name)}" if name else ""
     defence = f" --through {quote(through)}" if through else ""
     return (
         f"pixguard attack --dataset {quote(dataset)}{chosen} --pixels {pixels}"
-        f"{_model(classifier_id)}{defence}"
+        f"{_model(classifier_id)}{defence}{f' --seed {seed}' if seed is not None else ''}"
     )
 
 

@@ -11,6 +11,7 @@ from pixguard.records import NATIVE_SIZE
 from pixguard.reports.contents import Content, content_of
 from pixguard.reports.noise_plans import SYNTHETIC_SOURCE, NoisePlan, noise_plans
 from pixguard.reports.querying import RowValues, fetch, make_query
+from pixguard.reports.selection import EVERYTHING, Selection
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -166,10 +167,25 @@ def _study(row: RowValues, standing: RowValues, counted: str = "") -> Study:
 
 
 class Evidence:
-    """The studies in a database, each kind read once when it is first asked for."""
+    """The studies in a database, each kind read once when it is first asked for.
 
-    def __init__(self, engine: "Engine") -> None:
+    Attacks count by the attempts that ``selection`` selects: those of the paper's attack, unless
+    it names others.
+    """
+
+    def __init__(self, engine: "Engine", selection: Selection = EVERYTHING) -> None:
         self.engine = engine
+        self.selection = selection
+
+    @property
+    def attacks(self) -> tuple[str, ...]:
+        """The attacks of tables that are about one: those selected, by default the paper's."""
+        return self.selection.attacks or (PAPER_ATTACK,)
+
+    def _plans(self, name: str, counted: str) -> list[Study]:
+        queries = (make_query(name, attack_name=attack) for attack in self.attacks)
+        found = (fetch(self.engine, self.selection.applied(query)) for query in queries)
+        return [self._study(row, counted) for rows in found for row in rows]
 
     @cached_property
     def _classifier_rows(self) -> list[RowValues]:
@@ -200,20 +216,20 @@ class Evidence:
 
     @cached_property
     def attacked(self) -> list[Study]:
-        """The classifiers that the paper's attack was run on, once an attack and seed."""
-        query = make_query("attack_plans", attack_name=PAPER_ATTACK)
-        return [self._study(row, "images attacked") for row in fetch(self.engine, query)]
+        """The classifiers that :attr:`attacks` were run on, once an attack and seed."""
+        return self._plans("attack_plans", "images attacked")
 
     @cached_property
     def denoised(self) -> list[Study]:
         """As :attr:`attacked`, where some successful attempts were denoised."""
-        query = make_query("denoised_plans", attack_name=PAPER_ATTACK)
-        counted = "successful attempts denoised"
-        return [self._study(row, counted) for row in fetch(self.engine, query)]
+        return self._plans("denoised_plans", "successful attempts denoised")
 
     @cached_property
     def searched(self) -> list[Study]:
-        """The classifiers that exhaustive search was run on, once a search and seed."""
+        """The classifiers that exhaustive search was run on, once a search and seed.
+
+        Whatever is selected: what a search proves is no attack's figure.
+        """
         query = make_query("attack_plans", attack_name=EXHAUSTIVE)
         return [self._study(row, "images attacked") for row in fetch(self.engine, query)]
 
@@ -224,7 +240,7 @@ class Evidence:
 
     @cached_property
     def _attacked_pairs(self) -> dict[tuple[int, int], RowValues]:
-        rows = fetch(self.engine, make_query("attacked_pairs"))
+        rows = fetch(self.engine, self.selection.applied(make_query("attacked_pairs")))
         return {(row["classifier_id"], row["dataset_id"]): row for row in rows}
 
     def _with_attacks(self, *names: str) -> list[Study]:
@@ -235,7 +251,7 @@ class Evidence:
 
     @cached_property
     def attempted(self) -> list[Study]:
-        """The classifiers that any attack was run on."""
+        """The classifiers that any selected attack was run on."""
         return self._with_attacks()
 
     @cached_property
@@ -254,15 +270,19 @@ class Evidence:
         rows = fetch(self.engine, make_query("denoisers"))
         return frozenset((row["dataset"], row["architecture"]) for row in rows)
 
+    def _selected(self, name: str) -> list[RowValues]:
+        rows = fetch(self.engine, make_query(name))
+        return [r for r in rows if self.selection.fits(r["attack"], r["pixels"], r["seed"])]
+
     @cached_property
     def incomplete(self) -> list[RowValues]:
-        """The row of the query ``incomplete_plans`` for each attack plan that is not finished."""
-        return fetch(self.engine, make_query("incomplete_plans"))
+        """The row of the query ``incomplete_plans`` for each selected plan that is not finished."""
+        return self._selected("incomplete_plans")
 
     @cached_property
     def remarks(self) -> list[RowValues]:
-        """The row of the query ``plan_remarks`` for each attack plan with something remarkable."""
-        return fetch(self.engine, make_query("plan_remarks"))
+        """The row of the query ``plan_remarks`` for each selected plan with a remark."""
+        return self._selected("plan_remarks")
 
     @cached_property
     def detectors(self) -> list[RowValues]:

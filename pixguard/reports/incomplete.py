@@ -41,6 +41,7 @@ def incomplete_notes(
             query = make_query(
                 "incomplete_restorations", classifier_id=classifier_id, dataset_id=dataset_id
             )
+            query = evidence.selection.applied(query)
             rows = filter(partial(_is_of, study=study), fetch(evidence.engine, query))
             yield from (_restoration_note(study, row) for row in rows)
 

@@ -1,7 +1,7 @@
 """A table as data: what a builder fills in and every output format renders."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Kind = Literal["text", "count", "percent", "decibel", "score", "error", "quantity"]
@@ -90,6 +90,7 @@ class ReportTable:
         queries: what was asked of the database, in order.
         origin: what it comes from, where that is no query.
         published: whether the paper's values stand beside the measured ones.
+        selection: what attempts were selected by: attack, seed, pixels; empty: all.
     """
 
     number: int | str
@@ -101,6 +102,7 @@ class ReportTable:
     queries: tuple[Query, ...] = ()
     origin: str = ""
     published: bool = False
+    selection: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for row in self.rows:

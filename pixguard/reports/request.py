@@ -12,6 +12,7 @@ from pixguard.reports.evidence import Evidence, Study, matching
 from pixguard.reports.published import published_tables
 from pixguard.reports.querying import RowValues, fetch, make_query
 from pixguard.reports.report_table import Query
+from pixguard.reports.selection import Selection
 
 
 class Spec(Protocol):
@@ -59,10 +60,46 @@ class Request(Generic[SpecT]):
         self.dataset = chosen_dataset(self.evidence, self.dataset, self.model)
 
     def fetch(self, name: str, **parameters: Any) -> list[RowValues]:
-        """Run a query and remember it for ``--sql``."""
-        query = make_query(name, **parameters)
+        """Run a query on the selected attempts and remember it for ``--sql``."""
+        return self._run(self.selection.applied(make_query(name, **parameters)))
+
+    def fetch_all(self, name: str, **parameters: Any) -> list[RowValues]:
+        """Run a query on all attempts, whatever is selected, and remember it for ``--sql``."""
+        return self._run(make_query(name, **parameters))
+
+    def _run(self, query: Query) -> list[RowValues]:
         self.queries.append(query)
         return fetch(self.evidence.engine, query)
+
+    @property
+    def selection(self) -> Selection:
+        """Which attempts it is made of."""
+        return self.evidence.selection
+
+    @property
+    def wanted_attack(self) -> str:
+        """The attack of what would fill a gap: the first that was selected, else the paper's."""
+        return self.evidence.attacks[0]
+
+    @property
+    def wanted_pixels(self) -> int:
+        """How many pixels the attack of what would fill a gap changes."""
+        return self.spec.pixels or self.selection.pixels or 1
+
+    def about(self, note: str) -> str:
+        """Return a note on the paper's attack as one on the attacks that were selected."""
+        return (
+            note.replace(
+                "Attempts: differential evolution,",
+                f"Attempts: {' or '.join(self.evidence.attacks)},",
+            )
+            if self.selection.attacks
+            else note
+        )
+
+    def selected(self) -> tuple[str, ...]:
+        """Return the line of a caption on what was selected, if anything was."""
+        return (f"Selected attempts: {self.selection.text}.",) if self.selection else ()
 
     def studies(self, pool: Sequence[Study], dataset: str | None = None) -> list[Study]:
         """Return those of a pool that fit the user's choices; the dataset may be named."""

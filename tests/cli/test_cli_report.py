@@ -42,6 +42,22 @@ INSERT INTO model (id, kind, architecture, dataset_id, weights_file, weights_sha
     VALUES (1, 'classifier', 'resnet50', 1, 'w', 's', 1, '{}', '{}', 1, 0, 125.0, 3, 0);
 """
 
+AN_ATTACK = """
+INSERT INTO attack (id, name, version, pixels, parameters, parameters_hash)
+    VALUES ({number}, '{name}', 1, 1, '{{}}', '{name}')
+"""
+AN_IMAGE = """
+INSERT INTO image (id, dataset_id, split, dataset_index, sha256, height, width, label_set)
+    VALUES (1, 1, 'test', 0, 's', 28, 28, '0')
+"""
+AN_ATTEMPT = """
+INSERT INTO attempt (id, attempt_key, attack_id, model_id, image_id, run_id, repeat, seed, success,
+    predicted_before, predicted_after, confidence_before, confidence_after, true_confidence_after,
+    queries, generations, elapsed_ms, evaluator, precision)
+    VALUES ({number}, 'key {number}', {number}, 1, 1, 1, 0, 0, 1, '0', '1', 0.9, 0.6, 0.4, 5, 0,
+    1.0, 'dense', 'float32')
+"""
+
 
 @pytest.fixture
 def database(tmp_path: Path) -> str:
@@ -201,3 +217,47 @@ def test_figures_that_can_be_drawn_are_and_the_others_are_told(
     sql = pixguard("--figure", "25", "--sql", "--db", database)
     sqlite3.connect(database).executescript(sql.stdout)
     assert "m.kind = 'classifier'" in sql.stdout
+
+
+def test_attempts_are_selected_and_classifiers_named(database: str) -> None:
+    pixguard_help = " ".join(pixguard("--help").stdout.split())
+    assert all(f"--{name}" in pixguard_help for name in ("attack", "seed", "pixels"))
+    done = pixguard("--table", "cost", "--attack", "cornr", "--db", database)
+    assert done.returncode == 2 and "did you mean corner" in done.stderr
+    done = pixguard("--table", "6", "--seed", "1", "--db", database)
+    assert done.returncode == 2 and "not made of attempts" in done.stderr
+    done = pixguard("--list", "--seed", "1", "--db", database)
+    assert done.returncode == 2 and "--table, --figure or --all" in done.stderr
+    done = pixguard("--table", "24", "--model", "1,4", "--db", database)
+    assert done.returncode == 2 and "1" in done.stderr
+    done = pixguard("--figure", "success", "--model", "1,4", "--db", database)
+    assert done.returncode == 2 and "about one classifier" in done.stderr
+
+
+def test_a_selection_reaches_the_files(tmp_path: Path) -> None:
+    path = str(tmp_path / "small.db")
+    engine = open_engine(path, create=True)
+    with engine.begin() as connection:
+        connection.execute(insert(t.Dataset), DATASET)
+        for statement in filter(str.strip, A_TRAINING.split(";")):
+            connection.exec_driver_sql(statement)
+        for number, name in enumerate(("differential-evolution", "corner"), 1):
+            connection.exec_driver_sql(AN_ATTACK.format(number=number, name=name))
+        connection.exec_driver_sql(AN_IMAGE)
+        for number in (1, 2):
+            connection.exec_driver_sql(AN_ATTEMPT.format(number=number))
+    engine.dispose()
+    done = pixguard("--table", "cost", "--attack", "corner", "--json", "--db", path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["selection"] == {"attack": ["corner"]}
+    assert [row["cells"][3]["value"] for row in found["rows"]] == ["corner"]
+    sql = pixguard("--table", "cost", "--attack", "corner", "--sql", "--db", path).stdout
+    assert [row[0] for row in sqlite3.connect(path).execute(sql.rstrip().rstrip(";"))] == ["corner"]
+    out = tmp_path / "tables"
+    done = pixguard("--all", "--pixels", "2", "--format", "csv", "--out", str(out), "--db", path)
+    assert done.returncode == 2 and "selected by 2 pixels" in done.stderr
+    done = pixguard("--all", "--pixels", "1", "--format", "csv", "--out", str(out), "--db", path)
+    assert done.returncode == 0, done.stderr
+    written = {file.stem.removeprefix("table-") for file in out.iterdir()}
+    assert {"24", "cost"} <= written and not {"6", "26", "certified"} & written

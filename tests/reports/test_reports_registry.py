@@ -19,7 +19,7 @@ QUERIES = Path(__file__).parents[2] / "pixguard" / "store" / "queries"
 
 def test_every_table_is_registered() -> None:
     ours = ["recovery", "paired", "truth", "adaptive", "classes", "pixels", "cost"]
-    ours.insert(ours.index("truth") + 1, "seeds")
+    ours[ours.index("truth") + 1 : ours.index("truth") + 1] = ["attacks", "seeds"]
     ours += ["certified", "detection"]
     assert list(table_specs()) == [*range(1, 52), *ours]
     owners = {number: spec.family for number, spec in table_specs().items()}

@@ -1,9 +1,11 @@
+from math import comb
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from pixguard.statistics import wilson_interval
+from pixguard.statistics import mcnemar, wilson_interval
 
 
 @given(st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
@@ -29,3 +31,16 @@ def test_wilson_interval_touches_the_ends_and_needs_a_trial() -> None:
 def test_wilson_interval_refuses_impossible_counts() -> None:
     with pytest.raises(ValueError, match="3 successes of 2"):
         wilson_interval(3, 2)
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_mcnemar_is_twice_the_smaller_tail(first: int, second: int) -> None:
+    apart = first + second
+    tail = sum(comb(apart, k) for k in range(min(first, second) + 1)) / 2**apart
+    assert mcnemar(first, second) == pytest.approx(min(1.0, 2 * tail))
+    assert mcnemar(first, second) == mcnemar(second, first)
+
+
+def test_mcnemar_by_hand() -> None:
+    assert mcnemar(5, 0) == pytest.approx(2 / 32)
+    assert mcnemar(0, 0) == 1.0

@@ -10,11 +10,13 @@ random                                                  -
 """
 
 import json
+from typing import Any
 
 import pytest
 
 from pixguard.reports.build import build_table, list_tables
 from pixguard.reports.report_table import Cell, ReportTable
+from pixguard.reports.selection import selection
 from pixguard.reports.specs import table_spec
 from reports.reports_miniature import Miniature
 
@@ -74,12 +76,12 @@ def add_what_must_not_count(db: Miniature) -> None:
     db.attempt(db.attack(2), CLASSIFIER, D, 1)
 
 
-def build(db: Miniature, **options: str) -> ReportTable:
+def build(db: Miniature, **options: Any) -> ReportTable:
     return build_table(db.engine, table_spec("truth"), **options)
 
 
 def figures(table: ReportTable) -> list[list[object]]:
-    return [[c.value for c in (row.cells[0], *row.cells[2:])] for row in table.rows]
+    return [[c.value for c in (row.cells[0], row.cells[2], *row.cells[4:])] for row in table.rows]
 
 
 def column(table: ReportTable, name: str) -> list[Cell]:
@@ -100,7 +102,8 @@ EXPECTED = [
     ["differential-evolution", 0, 4, 3, 2, 1, pytest.approx(200 / 3), 400.0, 5300.0, 2400.0, 2.0],
     ["differential-evolution", 7, 1, 0, 0, 0, None, None, 10_100.0, None, 0.001],
     ["exhaustive", 0, 2, 1, 1, 0, 100.0, 60.0, 3166.0, None, 0.001],
-    ["random", 0, 0, *[None] * 8],
+    # F was never searched: that differential evolution fooled it is a lower bound.
+    ["random", 0, 1, 1, 0, 1, 0.0, None, 10_100.0, None, 0.001],
 ]
 
 
@@ -120,6 +123,7 @@ def test_every_figure(searched: Miniature) -> None:
     assert share.interval == pytest.approx((20.766, 93.851), abs=1e-3)  # Wilson, 2 of 3
     distinct = column(table, "mean distinct queries")
     assert [c.denominator for c in distinct] == [0, 0, 3, 0, 0, 0]
+    assert [c.value for c in column(table, "truth")] == [*["known"] * 5, "lower bound"]
     assert distinct[0].note == "not counted"
     assert column(table, "median queries, found")[2].denominator == 2
     assert not table.commands
@@ -140,9 +144,10 @@ def test_the_footer_states_the_true_robustness(searched: Miniature) -> None:
     note = said(table, "True one-pixel robustness")
     assert "known for 5 of 6 images; 3 are vulnerable" in note
     assert "40.00 % (11.8–76.9)" in note  # Wilson, 2 of 5
-    # F was fooled and never searched: a row with it would flatter what found it.
-    assert said(table, "without a complete search").startswith("1 images")
-    assert "unknown: no image that the attack was run on" in said(table, "unknown: ")
+    # F was fooled and never searched: a row of truth with it would flatter what found it.
+    unsearched = said(table, "Without a complete search")
+    assert "1 of 6 images. At least 1 of them are vulnerable, 100.00 %" in unsearched
+    assert "no image that the attack was run on" in said(table, "lower bound: ")
 
 
 def test_a_success_on_an_image_called_robust_is_a_contradiction(searched: Miniature) -> None:
@@ -155,7 +160,7 @@ def test_a_success_on_an_image_called_robust_is_a_contradiction(searched: Miniat
     assert rows[1][2:6] == [4, 3, 3, 0]
     assert rows[3][2:6] == [1, 1, 0, 1]  # E is vulnerable for every attack
     notes = [c.note for c in column(table, "found")]
-    assert notes == ["", "1 against the search", "", "", "", "unknown"]
+    assert notes == ["", "1 against the search", "", "", "", ""]
     assert "20.00 %" in said(table, "True one-pixel robustness")
 
 
@@ -197,10 +202,12 @@ def test_corners_are_never_the_truth(empty: Miniature) -> None:
     corners = empty.attack(1, "exhaustive", parameters=CORNERS)
     run(empty, corners, {A: (1, 60), B: (0, 6272)})
     table = build(empty)
-    assert figures(table)[-1] == ["exhaustive", 0, 0, *[None] * 8]
-    assert {c.note for c in table.rows[-1].cells[4:]} == {"unknown"}
+    # B may be vulnerable as well, though the corners do not fool it: the union is a lower bound.
+    assert figures(table)[-1][:7] == ["exhaustive", 0, 2, 1, 1, 0, 100.0]
+    assert [c.note for c in table.rows[-1].cells[5:9]] == ["at least", "", "at least", "at most"]
+    assert "at least" in said(table, "lower bound: ")
     assert not any("robustness" in note for note in table.notes)
-    assert "space=corners) proves no image robust" in said(table, "unknown: ")
+    assert "space=corners) proves no image robust" in said(table, "lower bound: ")
     assert not any("--attack exhaustive" in c and "--space" not in c for c in table.commands)
 
 
@@ -239,13 +246,43 @@ def test_attacks_that_were_not_run_have_rows(empty: Miniature) -> None:
 
 
 def test_the_list_does_not_need_a_command(searched: Miniature) -> None:
-    # In colour truth stays unknown, and when every attack was run there is nothing to type.
+    # In colour truth stays unknown: the union of the attacks is all that there is.
     from sqlalchemy import text
 
     with searched.engine.begin() as connection:
         connection.execute(text("DELETE FROM attempt WHERE attack_id = 1"))
     (listed,) = [r for r in list_tables(searched.engine).rows if r.cells[0].value == "truth"]
-    assert (listed.cells[2].not_run, listed.cells[2].note) == (None, "none")
+    assert (listed.cells[2].value, listed.cells[2].not_run) == ("oct", None)
+
+
+def test_the_union_of_attacks_is_a_lower_bound_in_colour(empty: Miniature) -> None:
+    start(empty)
+    run(empty, empty.attack(1), {A: (1, 1), B: (1, 1), C: (0, 9), D: (0, 9)})
+    run(empty, empty.attack(1, "corner"), {B: (1, 1), C: (1, 1), D: (0, 9), E: (1, 1)})
+    run(empty, empty.attack(2, "corner"), {D: (1, 1)})  # two pixels say nothing of one
+    table = build(empty)
+    rows = {row[0]: row[2:7] for row in figures(table) if row[2] is not None}
+    # images, vulnerable by either, found, missed, share of the union: of each attack's own images
+    assert rows == {
+        "differential-evolution": [4, 3, 2, 1, pytest.approx(200 / 3)],
+        "corner": [4, 3, 3, 0, 100.0],
+    }
+    assert {c.value for c in column(table, "truth")} == {None, "lower bound"}
+    assert "At least 4 of them are vulnerable, 80.00 %" in said(table, "Without a complete search")
+
+
+def test_attacks_other_than_the_papers_are_enough(empty: Miniature) -> None:
+    start(empty)
+    run(empty, empty.attack(1, "corner"), {A: (1, 1), B: (0, 9)})
+    table = build(empty)
+    assert [r[:6] for r in figures(table) if r[2] is not None] == [["corner", 0, 2, 1, 1, 0]]
+
+
+def test_selected_rows_keep_the_truth_of_all_attempts(searched: Miniature) -> None:
+    table = build(searched, selection=selection("corner"))
+    assert figures(table) == EXPECTED[1:2]
+    assert "told by all attempts" in said(table, "The rows are selected")
+    assert build(searched, selection=selection(seed=7)).rows[-1].cells[2].value == 7
 
 
 def test_phantoms_are_named_and_real_images_come_first(searched: Miniature) -> None:

@@ -153,4 +153,5 @@ FIGURE = FigureKind(
     (FigureSpec("attack-overlap", "Which Attacks Fool the Same Images"),),
     draw,
     lambda request: request.told(_overlaps(request)[0].runs[0]),
+    of_attempts=True,
 )

@@ -153,4 +153,5 @@ FIGURE = FigureKind(
     (FigureSpec("class-changes", "Which Class Attacks Turn Into Which"),),
     draw,
     lambda request: request.told(attack_runs(request)[0]),
+    of_attempts=True,
 )

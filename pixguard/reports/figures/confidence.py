@@ -86,4 +86,5 @@ FIGURE = FigureKind(
     (FigureSpec("confidence", "Confidence Before and After Attacks"),),
     draw,
     lambda request: request.told(request.plans()[0]),
+    of_attempts=True,
 )

@@ -157,4 +157,5 @@ FIGURE = FigureKind(
     (FigureSpec("denoiser-scores", "Scores of Denoisers on Attacked Images"),),
     draw,
     lambda request: request.told(_groups(request)[0][0]),
+    of_attempts=True,
 )

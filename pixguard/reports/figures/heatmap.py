@@ -97,4 +97,5 @@ FIGURE = FigureKind(
     (FigureSpec("heatmap", "Where the Pixels of Successful Attacks Lie"),),
     draw,
     lambda request: request.told(request.plans(successfully=True)[0]),
+    of_attempts=True,
 )

@@ -17,6 +17,7 @@ class FigureKind:
         shown: returns in words what would be shown; raises as ``draw``.
         needs_images: whether it shows pixels of images, so that the request must bring along where
             they are.
+        of_attempts: whether it is made of attempts, which can be selected.
         on_page: whether a page has it; not where drawing takes minutes.
     """
 
@@ -24,4 +25,5 @@ class FigureKind:
     draw: Callable[[FigureRequest], Drawing]
     shown: Callable[[FigureRequest], str]
     needs_images: bool = False
+    of_attempts: bool = False
     on_page: bool = True

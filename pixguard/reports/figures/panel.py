@@ -193,5 +193,9 @@ PANELS = (
 )
 
 FIGURE = FigureKind(
-    PANELS, draw, lambda request: request.told(panel_subject(request)), needs_images=True
+    PANELS,
+    draw,
+    lambda request: request.told(panel_subject(request)),
+    needs_images=True,
+    of_attempts=True,
 )

@@ -137,9 +137,14 @@ class FigureRequest(Request[FigureSpec]):
         dataset = self.dataset or self.spec.dataset
         if classifier is not None:
             dataset, model = classifier.dataset, classifier.classifier_id
-            return commands.attack(dataset, self.spec.pixels or 1, model)
+            return self._attack(dataset, model)
         dataset = dataset or next(iter(paper_datasets()))
-        return f"{self.train_command()}; {commands.attack(dataset, self.spec.pixels or 1, None)}"
+        return f"{self.train_command()}; {self._attack(dataset, None)}"
+
+    def _attack(self, dataset: str, model: int | None) -> str:
+        name = self.wanted_attack if self.selection.attacks else None
+        pixels, seed = self.wanted_pixels, self.selection.seed
+        return commands.attack(dataset, pixels, model, name, seed=seed)
 
     def train_command(self) -> str:
         """Return the command that would train a classifier for the figure."""
@@ -151,7 +156,8 @@ class FigureRequest(Request[FigureSpec]):
         number = self.spec.number
         name = f"figure {number}" if isinstance(number, int) else f"figure {number!r}"
         chosen = {"dataset": self.dataset, "model": self.model, "size": self.size}
-        asked = ", ".join(f"{key} {value}" for key, value in chosen.items() if value is not None)
+        words = [f"{key} {value}" for key, value in chosen.items() if value is not None]
+        asked = ", ".join([*words, *([self.selection.text] if self.selection else [])])
         where = f" for {asked}" if asked else ""
         return NotRunError(f"{name}: not run: {reason}{where}", command)
 
@@ -200,11 +206,11 @@ class FigureRequest(Request[FigureSpec]):
         notes: Iterable[str],
     ) -> Drawing:
         """Return the finished figure with its title, a footer, and the notes that all have."""
-        remarks = (*notes, *([self.spec.remark] if self.spec.remark else []))
+        remarks = (*map(self.about, notes), *([self.spec.remark] if self.spec.remark else []))
         drawing = Drawing(
             number=self.spec.number,
             title=title,
-            caption=tuple(dict.fromkeys(caption)),
+            caption=tuple(dict.fromkeys((*caption, *self.selected()))),
             notes=tuple(dict.fromkeys(remarks)),
             queries=tuple(self.queries),
             figure=figure,

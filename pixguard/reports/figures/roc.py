@@ -187,4 +187,5 @@ FIGURE = FigureKind(
     (FigureSpec("roc", "ROC Curves of Detectors"),),
     draw,
     lambda request: str(_detectors(request)[0]["dataset"]),
+    of_attempts=True,
 )

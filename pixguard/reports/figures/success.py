@@ -114,4 +114,5 @@ FIGURE = FigureKind(
     (FigureSpec("success", "Success Rate of Attacks by Class"),),
     draw,
     lambda request: request.told(request.plans()[0]),
+    of_attempts=True,
 )

@@ -93,4 +93,5 @@ FIGURE = FigureKind(
     (FigureSpec("success-pixels", "Success Rate Against the Number of Changed Pixels"),),
     draw,
     lambda request: request.told(_runs(request)[0]),
+    of_attempts=True,
 )

@@ -114,4 +114,5 @@ FIGURE = FigureKind(
     (FigureSpec("success-queries", "Success Rate Against Queries"),),
     draw,
     lambda request: request.told(attack_runs(request)[0]),
+    of_attempts=True,
 )

@@ -11,7 +11,8 @@ from pixguard.reports.report_table import Cell, Column, ReportTable
 def render_csv(table: ReportTable) -> str:
     """Return a header and a line for each row.
 
-    The first columns say which table it is and whether the row is one of the paper's. A figure
+    The first columns say which table it is and whether the row is one of the paper's, and then by
+    what its attempts were selected, if by anything: ``selected seed``. A figure
     has further columns: ``NAME n`` (denominator), ``NAME low`` and ``NAME high`` (95 % interval),
     ``NAME paper`` and ``NAME difference``, ``NAME note``; each only where a row of the table has
     one. A cell without a value is empty, and its note says ``not run``, or why.
@@ -20,13 +21,19 @@ def render_csv(table: ReportTable) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     heads = [_heading(c, fact) for c, own in zip(table.columns, facts, strict=True) for fact in own]
-    writer.writerow(["table", "in paper", *heads])
+    chosen = {f"selected {name}": _words(value) for name, value in table.selection.items()}
+    writer.writerow(["table", "in paper", *chosen, *heads])
     for row in table.rows:
         values = [
             _fact(cell, fact) for cell, own in zip(row.cells, facts, strict=True) for fact in own
         ]
-        writer.writerow([table.number, "yes" if row.in_paper else "no", *values])
+        in_paper = "yes" if row.in_paper else "no"
+        writer.writerow([table.number, in_paper, *chosen.values(), *values])
     return stream.getvalue()
+
+
+def _words(value: object) -> object:
+    return " ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _facts(table: ReportTable, position: int) -> list[str]:

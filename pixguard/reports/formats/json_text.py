@@ -12,6 +12,7 @@ def json_value(table: ReportTable) -> dict[str, Any]:
     return {
         "table": table.number,
         "title": table.title,
+        **({"selection": dict(table.selection)} if table.selection else {}),
         "columns": [{"name": c.name, "kind": c.kind} for c in table.columns],
         "rows": [
             {

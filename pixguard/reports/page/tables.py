@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pixguard.reports.audit import audit_tables
 from pixguard.reports.build import build_tables
@@ -66,7 +66,7 @@ def report_tables(
         paper: likewise.
     """
     specs = list(table_specs().values())
-    shown = {"model": model, "size": size, "paper": paper}
+    shown: dict[str, Any] = {"model": model, "size": size, "paper": paper}
     built = build_tables(engine, specs, dataset=dataset, **shown)
     tables = [
         PageTable(f"table-{slug(spec.number)}", table)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from pixguard.reports import commands
-from pixguard.reports.evidence import PAPER_ATTACK, Study
+from pixguard.reports.evidence import Study
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.tables.family import Family
@@ -85,15 +85,16 @@ def _rows(
         yield _cells(request, study, row, label, selector)
     if not measured:
         # The median needs no training: it is the shortest way to a first row.
-        command = request.attack_command(study, PAPER_ATTACK, through="median")
+        command = request.attack_command(study, through="median")
         gaps = (Cell(None, not_run=command) for _ in COLUMNS[5:])
-        yield (Cell("median"), Cell(PAPER_ATTACK), Cell(None), Cell(1), Cell(None), *gaps)
+        head = (Cell(request.wanted_attack), Cell(None), Cell(request.wanted_pixels), Cell(None))
+        yield (Cell("median"), *head, *gaps)
 
 
 def _cells(
     request: TableRequest, study: Study | None, row: RowValues, label: str, selector: str
 ) -> tuple[Cell, ...]:
-    attack, pixels = row["attack"] or PAPER_ATTACK, row["pixels"] or 1
+    attack, pixels = row["attack"] or request.wanted_attack, row["pixels"]
     bare_command = request.attack_command(study, attack, pixels)
     adaptive_command = request.attack_command(study, attack, pixels, selector)
     is_bare = row["bare_images"] is not None
@@ -143,5 +144,8 @@ def _attempts(row: RowValues, kind: str, command: str) -> tuple[Cell, Cell]:
 
 
 FAMILY = Family(
-    build, title="Attacks Through the Defence, Beside Attacks Replayed at It", pool="defended"
+    build,
+    title="Attacks Through the Defence, Beside Attacks Replayed at It",
+    pool="defended",
+    of_attempts=True,
 )

@@ -66,4 +66,4 @@ def _cells(request: TableRequest, topic: Topic, row: RowValues) -> tuple[Cell, .
     return (*head, *gaps)
 
 
-FAMILY = Family(build, numbers=(17, 19, 21, 22, 24, 26, 28, 30, 35, 37, 39, 41))
+FAMILY = Family(build, numbers=(17, 19, 21, 22, 24, 26, 28, 30, 35, 37, 39, 41), of_attempts=True)

@@ -37,4 +37,4 @@ def _cells(request: TableRequest, entry: Entry) -> tuple[Cell, ...]:
     )
 
 
-FAMILY = Family(build, numbers=(32, 33))
+FAMILY = Family(build, numbers=(32, 33), of_attempts=True)

@@ -65,4 +65,4 @@ def _lines(request: TableRequest, entry: Entry) -> Iterator[tuple[Cell, ...]]:
         )
 
 
-FAMILY = Family(build, numbers=(46, 47))
+FAMILY = Family(build, numbers=(46, 47), of_attempts=True)

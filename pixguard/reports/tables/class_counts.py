@@ -61,4 +61,6 @@ def _cells(
     )
 
 
-FAMILY = Family(build, numbers=(7, 8, 9, 10), tells_gaps=True, held=held_contents)
+FAMILY = Family(
+    build, numbers=(7, 8, 9, 10), tells_gaps=True, held=held_contents, of_one_classifier=False
+)

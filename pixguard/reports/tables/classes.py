@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from pixguard.reports.evidence import PAPER_ATTACK, Study
+from pixguard.reports.evidence import Study
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.tables.family import Family
 from pixguard.reports.tables.request import INTERVAL_NOTE, TableRequest, rate_cell
@@ -32,7 +32,7 @@ def build(request: TableRequest) -> ReportTable:
     if plans and not rows:
         notes.append("No attempt succeeded.")
     if not plans:
-        command = request.attack_command(None, PAPER_ATTACK)
+        command = request.attack_command(None)
         rows = [Row(tuple(Cell(None, not_run=command) for _ in COLUMNS), in_paper=False)]
     return request.table(COLUMNS, rows, plans, notes, request.title_about(*plans[:1]))
 
@@ -58,4 +58,4 @@ def _name(names: dict[str, str], code: str) -> str:
     return names.get(code, SEVERAL if code else "no label")
 
 
-FAMILY = Family(build, title="Which Class Turns Into Which", pool="attacked")
+FAMILY = Family(build, title="Which Class Turns Into Which", pool="attacked", of_attempts=True)

@@ -119,4 +119,4 @@ def _fetch(request: TableRequest, pair: _Pair) -> RowValues:
     return row
 
 
-FAMILY = Family(build, numbers=(43,))
+FAMILY = Family(build, numbers=(43,), of_attempts=True, of_one_classifier=False)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pixguard.reports.evidence import PAPER_ATTACK, Study
+from pixguard.reports.evidence import Study
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.tables.family import Family
@@ -50,9 +50,10 @@ def build(request: TableRequest) -> ReportTable:
     if any(row.cells[position].note for row in rows):
         notes.append(NOT_COUNTED_NOTE)
     if not rows:
-        command = request.attack_command(None, PAPER_ATTACK)
+        command = request.attack_command(None)
         gaps = (Cell(None, not_run=command) for _ in COLUMNS[9:])
-        head = [Cell(request.dataset), Cell(None), Cell(None), Cell(PAPER_ATTACK), Cell(1)]
+        head = [Cell(request.dataset), Cell(None), Cell(None), Cell(request.wanted_attack)]
+        head += [Cell(request.wanted_pixels)]
         rows = [Row((*head, *[Cell(None)] * 4, *gaps), in_paper=False)]
     return request.table(COLUMNS, rows, studies, notes)
 
@@ -104,4 +105,4 @@ def _rate(count: int, seconds: float | None) -> float | None:
     return count / seconds if seconds else None
 
 
-FAMILY = Family(build, title="What the Attacks Cost", pool="attempted")
+FAMILY = Family(build, title="What the Attacks Cost", pool="attempted", of_attempts=True)

@@ -126,4 +126,6 @@ def _gaps(request: TableRequest, topic: Topic, name: str) -> tuple[Cell, ...]:
     return (Cell(name), *(Cell(None, published=value, not_run=command) for value in paper))
 
 
-FAMILY = Family(build, numbers=(18, 20, 23, 25, 27, 29, 31, 36, 38, 40, 42), pool="denoised")
+FAMILY = Family(
+    build, numbers=(18, 20, 23, 25, 27, 29, 31, 36, 38, 40, 42), pool="denoised", of_attempts=True
+)

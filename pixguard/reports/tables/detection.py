@@ -214,4 +214,10 @@ def _held(request: TableRequest) -> Held:
     return set(), {row["dataset"] for row in request.evidence.detectors if row["scored"]}
 
 
-FAMILY = Family(build, title="What Detectors Trained on One Class Tell from It", held=_held)
+FAMILY = Family(
+    build,
+    title="What Detectors Trained on One Class Tell from It",
+    held=_held,
+    of_attempts=True,
+    of_one_classifier=False,
+)

@@ -24,6 +24,8 @@ class Family:
         held: the datasets that there is data for, where that is not told by the pool.
         always: what it shows without any dataset, in words.
         tells_gaps: whether the gaps of its own rows say which command fills them.
+        of_attempts: whether it is made of attempts, which can be selected.
+        of_one_classifier: whether it is about one at a time, so that several make blocks.
     """
 
     build: Callable[[TableRequest], ReportTable]
@@ -34,3 +36,5 @@ class Family:
     held: Callable[[TableRequest], Held] | None = None
     always: str = ""
     tells_gaps: bool = False
+    of_attempts: bool = False
+    of_one_classifier: bool = True

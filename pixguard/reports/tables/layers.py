@@ -55,4 +55,4 @@ def build(request: TableRequest) -> ReportTable:
     return replace(table, origin=ORIGIN)
 
 
-FAMILY = Family(build, numbers=(1, 2), always="computed from the model")
+FAMILY = Family(build, numbers=(1, 2), always="computed from the model", of_one_classifier=False)

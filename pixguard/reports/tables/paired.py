@@ -7,7 +7,7 @@ from itertools import combinations
 
 from pixguard.metrics import METRICS
 from pixguard.reports import commands
-from pixguard.reports.evidence import PAPER_ATTACK, Study
+from pixguard.reports.evidence import Study
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.tables.family import Family
 from pixguard.reports.tables.request import TableRequest
@@ -62,7 +62,7 @@ def _command(request: TableRequest, plans: list[Study]) -> str:
     if waiting:
         return _command(request, waiting)
     dataset = request.dataset or request.default_dataset()
-    attack = request.attack_command(None, PAPER_ATTACK)
+    attack = request.attack_command(None)
     return f"{attack}; {commands.apply(dataset, None)}; {commands.score(dataset, None)}"
 
 
@@ -117,4 +117,9 @@ def _better(metric: str, test: SignedRank, p_holm: float | None, first: str, sec
     return first if (test.effect > 0) != (not METRICS[metric].higher_is_better) else second
 
 
-FAMILY = Family(build, title="Denoisers Compared Pair by Pair on the Same Images", pool="denoised")
+FAMILY = Family(
+    build,
+    title="Denoisers Compared Pair by Pair on the Same Images",
+    pool="denoised",
+    of_attempts=True,
+)

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pixguard.reports.evidence import PAPER_ATTACK, Study
+from pixguard.reports.evidence import Study
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.tables.family import Family
@@ -60,7 +60,7 @@ def build(request: TableRequest) -> ReportTable:
     if plans and not rows:
         notes.append("No pixel of a successful attempt is stored.")
     if not plans:
-        command = request.attack_command(None, PAPER_ATTACK)
+        command = request.attack_command(None)
         rows = [Row(tuple(Cell(None, not_run=command) for _ in COLUMNS), in_paper=False)]
     return request.table(COLUMNS, rows, plans, notes, request.title_about(*plans[:1]))
 
@@ -134,4 +134,9 @@ def _mean(spots: Sequence[_Spot], value: Callable[[_Spot], float]) -> float | No
     return sum(spot.pixels * value(spot) for spot in spots) / count if count else None
 
 
-FAMILY = Family(build, title="Where the Successful Pixels Are, and Their Colours", pool="attacked")
+FAMILY = Family(
+    build,
+    title="Where the Successful Pixels Are, and Their Colours",
+    pool="attacked",
+    of_attempts=True,
+)

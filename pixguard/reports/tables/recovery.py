@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from pixguard.reports import commands
-from pixguard.reports.evidence import PAPER_ATTACK, Study, choose
+from pixguard.reports.evidence import Study, choose
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.tables.adaptive import CLEAN_NOTE, CLEAN_UNKNOWN, clean_cell
 from pixguard.reports.tables.family import Family
@@ -97,7 +97,7 @@ def _command(request: TableRequest, studies: list[Study]) -> str:
     newest = choose(studies, None)
     if newest is not None:
         return commands.apply(newest.dataset, newest.classifier_id)
-    attack = request.attack_command(None, PAPER_ATTACK)
+    attack = request.attack_command(None)
     dataset = request.dataset or request.default_dataset()
     return f"{attack}; {commands.apply(dataset, None)}"
 
@@ -106,4 +106,5 @@ FAMILY = Family(
     build,
     title="Labels That Denoisers Give Back, and Clean Labels That They Break",
     pool="restored",
+    of_attempts=True,
 )

@@ -27,6 +27,7 @@ FAMILIES = Registry(
             "recovery",
             "paired",
             "truth",
+            "attacks",
             "seeds",
             "adaptive",
             "classes",

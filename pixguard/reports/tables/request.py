@@ -18,6 +18,10 @@ ATTEMPTS_NOTE = (
     "(repeat = 0), on correctly classified test images; one attack and one seed a table row."
 )
 INTERVAL_NOTE = "(low–high): 95 % Wilson interval."
+ONE_ATTACK_NOTE = (
+    "A row takes one attack: of those that were selected, the one with most images on the "
+    "classifier that is shown."
+)
 IMPLIED_SETTINGS = frozenset({"goal"})
 """Parameters that all rows of a table share: it shows non-targeted attacks alone."""
 
@@ -49,9 +53,11 @@ class TableRequest(Request[TableSpec]):
 
     Attributes:
         paper: put the paper's values beside the measured ones.
+        beside: ids of the classifiers whose tables stand beside this one.
     """
 
     paper: bool = False
+    beside: frozenset[int] = frozenset()
 
     @property
     def classifier_size(self) -> int | None:
@@ -59,8 +65,8 @@ class TableRequest(Request[TableSpec]):
         return None if self.size == NATIVE_SIZE else self.size
 
     def published(self, key: str, column: str, shown: bool = True) -> int | float | None:
-        """Return the paper's value, where it was asked for and is there."""
-        if not (self.paper and shown):
+        """Return the paper's value, where it was asked for and is there: of its own attack."""
+        if not (self.paper and shown) or self.evidence.attacks != (PAPER_ATTACK,):
             return None
         value = published_rows(self.spec.number).get(row_key(key), {}).get(column)
         return None if value is None else float(value) if isinstance(value, float) else int(value)
@@ -83,7 +89,7 @@ class TableRequest(Request[TableSpec]):
         has_phantoms = any(c.is_synthetic for c in registered)
         source_name = "medmnist" if real and has_phantoms else None
         train = commands.train(dataset, architecture, source_name)
-        pixels = self.spec.pixels or (1 if attack else None)
+        pixels = self.wanted_pixels if attack or self.spec.pixels else None
         if pixels is None:
             return train
         fitting = matching(
@@ -91,7 +97,9 @@ class TableRequest(Request[TableSpec]):
         )
         classifier = choose([c for c in fitting if not (real and c.is_synthetic)], architecture)
         model = None if classifier is None else classifier.classifier_id
-        command = commands.attack(dataset, pixels, model, attack, through)
+        name = attack or (self.wanted_attack if self.selection.attacks else None)
+        seed = self.selection.seed
+        command = commands.attack(dataset, pixels, model, name, through, seed)
         return f"{train}; {command}" if classifier is None else command
 
     def default_dataset(self) -> str:
@@ -128,8 +136,11 @@ class TableRequest(Request[TableSpec]):
         used, rows = list(used), list(rows)
         if self.size == NATIVE_SIZE:
             rows = [commands.at_native_size(row) for row in rows]
-        about = (*caption, *dict.fromkeys(c.describe() for c in used)) or ("no data yet",)
-        remarks = list(notes)
+        about = tuple(dict.fromkeys([*caption, *(c.describe() for c in used)])) or ("no data yet",)
+        about = (*about, *self.selected())
+        remarks = [self.about(note) for note in notes]
+        if len(self.selection.attacks) > 1 and any(c.attack for c in used):
+            remarks.append(ONE_ATTACK_NOTE)
         if not used and self.has_native_data():
             remarks.append("There is data for images attacked at native size: --size native.")
         remarks += self._others(used, remarks)
@@ -146,18 +157,21 @@ class TableRequest(Request[TableSpec]):
             printed = published_table(number)
             if "note" in printed:
                 remarks.append(f"On the published table: {printed['note']}.")
+            if self.evidence.attacks != (PAPER_ATTACK,):
+                remarks.append("The paper's values are not shown: its attack is another.")
             if self.spec.dataset and not any(self.is_papers(c) for c in used) and used:
                 remarks.append(
                     "The paper's values are not shown: this is not its dataset and classifier."
                 )
         table = ReportTable(
             number=number,
-            title=title or self.spec.title,
+            title=(title or self.spec.title) + (f" ({self.selection.text})" * bool(self.selection)),
             columns=tuple(columns),
             rows=tuple(rows),
             caption=about,
             queries=tuple(self.queries),
             published=self.paper and isinstance(number, int),
+            selection=self.selection.chosen,
         )
         remarks += [f"not run: {command}" for command in table.commands]
         return replace(table, notes=tuple(dict.fromkeys(remarks)))
@@ -182,7 +196,7 @@ class TableRequest(Request[TableSpec]):
         dataset = self.dataset or self.spec.dataset
         for row in self.evidence.incomplete if self.spec.pixels else ():
             fits = dataset in (None, row["dataset"]) and row["pixels"] == self.spec.pixels
-            if fits and not row["counted"] and row["attack"] == PAPER_ATTACK:
+            if fits and not row["counted"] and row["attack"] in self.evidence.attacks:
                 yield plan_note(row)
 
     def has_native_data(self) -> bool:
@@ -215,17 +229,19 @@ class TableRequest(Request[TableSpec]):
     def attack_command(
         self,
         study: Study | None,
-        attack: str,
-        pixels: int = 1,
+        attack: str | None = None,
+        pixels: int | None = None,
         through: str | None = None,
     ) -> str:
-        """Return the command that attacks the table's classifier.
+        """Return the command that attacks the table's classifier, by default as was selected.
 
         Without one it is of the user's dataset, or of one that a classifier was trained for.
         """
+        attack, pixels = attack or self.wanted_attack, pixels or self.wanted_pixels
         if study is not None:
             dataset, classifier_id = study.dataset, study.classifier_id
-            return commands.attack(dataset, pixels, classifier_id, attack, through)
+            seed = self.selection.seed
+            return commands.attack(dataset, pixels, classifier_id, attack, through, seed)
         dataset = self.dataset or self.default_dataset()
         return self.fill_command(dataset, None, real=False, attack=attack, through=through)
 
@@ -242,7 +258,7 @@ class TableRequest(Request[TableSpec]):
         others = {
             c.classifier_id: f"{c.dataset}, {c.classifier} (--model {c.classifier_id})"
             for c in self.studies(pool)
-            if c.classifier_id != shown.classifier_id
+            if c.classifier_id not in {shown.classifier_id, *self.beside}
         }
         if others:
             yield f"There is data for {'; '.join(others.values())} too."

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from statistics import fmean, stdev
 
-from pixguard.reports.evidence import PAPER_ATTACK
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.tables.family import Family
@@ -42,8 +41,9 @@ def build(request: TableRequest) -> ReportTable:
         )
         rows = [Row(cells, in_paper=False) for cells in _rows(measured)]
     if not rows:
-        command = request.attack_command(study, PAPER_ATTACK)
-        rows = [Row((Cell(PAPER_ATTACK), *(Cell(None, not_run=command) for _ in COLUMNS[1:])))]
+        command = request.attack_command(study)
+        gaps = (Cell(None, not_run=command) for _ in COLUMNS[1:])
+        rows = [Row((Cell(request.wanted_attack), *gaps))]
     used = [study] if study else []
     notes = [*NOTES, *(request.elsewhere(request.evidence.attempted, study) if study else ())]
     return request.table(COLUMNS, rows, used, notes, request.title_about(*used))
@@ -70,4 +70,4 @@ def _rows(measured: Sequence[RowValues]) -> Iterator[tuple[Cell, ...]]:
         )
 
 
-FAMILY = Family(build, title="Success over Seeds and Repeats", pool="attempted")
+FAMILY = Family(build, title="Success over Seeds and Repeats", pool="attempted", of_attempts=True)

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from pixguard.reports.evidence import EXHAUSTIVE, PAPER_ATTACK, Study
+from pixguard.reports.evidence import EXHAUSTIVE, PAPER_ATTACK, Study, choose, matching
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.tables.family import Family
+from pixguard.reports.tables.family import Family, Held
 from pixguard.reports.tables.request import (
     INTERVAL_NOTE,
     TableRequest,
@@ -21,6 +21,7 @@ COLUMNS = (
     Column("attack"),
     Column("settings"),
     Column("seed", "count", is_label=True),
+    Column("truth"),
     Column("images", "count"),
     Column("vulnerable", "count"),
     Column("found", "count"),
@@ -33,84 +34,121 @@ COLUMNS = (
 )
 COMPARED = (EXHAUSTIVE, PAPER_ATTACK, "corner", "random")
 """Attacks that always have a row, run or not."""
-UNKNOWN = "unknown"
+KNOWN, BOUND = "known", "lower bound"
 NOTES = (
-    "Truth: what a complete exhaustive search says, which tries every value of every pixel "
-    "(space=all-values). images: those that both it and the attack were run on. vulnerable: of "
-    "these, fooled by one pixel in any attempt; found: by this attack. " + INTERVAL_NOTE,
+    "truth known: a complete exhaustive search, which tries every value of every pixel "
+    "(space=all-values), saw the images. images: those that both it and the attack were run on. "
+    "vulnerable: of these, fooled in any attempt; found: by this attack. " + INTERVAL_NOTE,
     "median queries: over the attempts that succeeded, and over all; seconds: an attempt's share.",
-    "Attempts: one pixel, non-targeted, on the bare classifier, first repeat (repeat = 0), on "
-    "correctly classified test images; one attack and one seed a row.",
+    "Attempts: with one number of pixels, non-targeted, on the bare classifier, first repeat "
+    "(repeat = 0), on correctly classified test images; one attack and one seed a row.",
 )
-UNKNOWN_NOTE = (
-    "unknown: no image that the attack was run on was searched in full. A search of the "
-    "corners (space=corners) proves no image robust; in grayscale `--attack exhaustive --space "
-    "all-values` does, in colour nothing."
+BOUND_NOTE = (
+    "lower bound: no image that the attack was run on was searched in full. vulnerable is the "
+    "union of what all attacks found on its images, so there are at least as many; found % is the "
+    "attack's share of that union, and at most as high of the truth. A search of the corners "
+    "(space=corners) proves no image robust; in grayscale `--attack exhaustive --space all-values` "
+    "does, in colour nothing."
 )
+SELECTED_NOTE = "The rows are selected; what is vulnerable is told by all attempts."
 
 
 def build(request: TableRequest) -> ReportTable:
     """Return the table: one row an attack (with its settings and seed), the truth first."""
     evidence = request.evidence
-    study = request.find_study(evidence.fully_searched, evidence.searched, evidence.attacked)
+    study, attacked_with = _topic(request)
     measured: list[RowValues] = []
     notes: list[str] = [*NOTES]
-    if study is not None and study.attack is not None:
+    if study is not None:
         parameters = {
             "classifier_id": study.classifier_id,
             "dataset_id": study.dataset_id,
-            "success": _success_pattern(study.attack.parameters),
+            "pixels": request.wanted_pixels,
+            "success": success_pattern(json.loads(attacked_with).get("success")),
         }
-        measured = request.fetch("truth", **parameters)
-        (totals,) = request.fetch("truth_images", **parameters)
-        notes += _findings({name: int(count) for name, count in totals.items()})
+        measured = request.fetch_all("truth", **parameters)
+        (totals,) = request.fetch_all("truth_images", **parameters)
+        notes += _findings(
+            {name: int(count) for name, count in totals.items()}, request.wanted_pixels
+        )
         notes += request.elsewhere(evidence.fully_searched, study)
     rows = [Row(cells, in_paper=False) for cells in _rows(request, study, measured)]
-    if any(cell.note == UNKNOWN for row in rows for cell in row.cells):
-        notes.append(UNKNOWN_NOTE)
+    if any(row.cells[HEAD - 1].value == BOUND for row in rows):
+        notes.append(BOUND_NOTE)
+    if request.selection:
+        notes.append(SELECTED_NOTE)
     used = [replace(study, attack=None)] if study else []
     return request.table(
         COLUMNS, rows, used, notes, request.title_about(*([study] if study else []))
     )
 
 
-def _success_pattern(parameters: str) -> str:
+HEAD = [column.name for column in COLUMNS].index("images")
+
+
+def _topic(request: TableRequest) -> tuple[Study | None, str]:
+    """Return the classifier to show, and the parameters (JSON) of its search or largest attack."""
+    evidence, spec = request.evidence, request.spec
+    study = request.find_study(evidence.fully_searched, evidence.searched, evidence.attacked)
+    if study is not None and study.attack is not None:
+        return study, study.attack.parameters
+    pool = matching(
+        evidence.attempted,
+        dataset=request.dataset or spec.dataset,
+        size=request.size,
+        model=request.model,
+    )
+    study = choose(pool, None)
+    if study is None:
+        return None, "{}"
+    rows = request.fetch_all(
+        "attack_runs", classifier_id=study.classifier_id, dataset_id=study.dataset_id
+    )
+    own = [row for row in rows if row["pixels"] == spec.pixels]
+    largest = max(own, key=lambda row: int(row["images"]), default={"parameters": "{}"})
+    return study, largest["parameters"]
+
+
+def success_pattern(success: str | None) -> str:
     """Return the pattern of attacks with one definition of success, as it is stored (JSON)."""
-    success = json.loads(parameters).get("success")
     return "%" if success is None else f'%"success":"{success}"%'
 
 
 def _rows(
     request: TableRequest, study: Study | None, measured: Sequence[RowValues]
 ) -> Iterator[tuple[Cell, ...]]:
-    for row in measured:
+    selection = request.selection
+    shown = [r for r in measured if selection.fits(r["attack"], r["pixels"], r["seed"])]
+    for row in shown:
         if row["is_complete"]:
             yield _cells(row)
-    names = {row["attack"] for row in measured}
-    for name in COMPARED:
+    names = {row["attack"] for row in shown}
+    for name in selection.attacks or COMPARED:
         if name not in names:
             command = request.attack_command(study, name)
-            gaps = (Cell(None, not_run=command) for _ in COLUMNS[3:])
-            yield (Cell(name), Cell(None), Cell(None), *gaps)
-    for row in measured:
+            gaps = (Cell(None, not_run=command) for _ in COLUMNS[HEAD:])
+            yield (Cell(name), *(Cell(None) for _ in COLUMNS[1:HEAD]), *gaps)
+    for row in shown:
         if not row["is_complete"]:
             yield _cells(row)
 
 
 def _cells(row: RowValues) -> tuple[Cell, ...]:
-    head = (Cell(row["attack"]), Cell(settings_text(row["parameters"])), Cell(int(row["seed"])))
-    images = int(row["images"])
-    if images == 0:
-        return (*head, Cell(0), *(Cell(None, 0, note=UNKNOWN) for _ in COLUMNS[4:]))
-    vulnerable, found, refuted = (int(row[k]) for k in ("vulnerable", "found", "refuted"))
-    counted = int(row["distinct_counted"])
+    images, vulnerable, found, refuted = (
+        int(row[k]) for k in ("images", "vulnerable", "found", "refuted")
+    )
+    counted, is_truth = int(row["distinct_counted"]), bool(row["is_truth"])
+    share = rate_cell(found, vulnerable, None)
     return (
-        *head,
+        Cell(row["attack"]),
+        Cell(settings_text(row["parameters"])),
+        Cell(int(row["seed"])),
+        Cell(KNOWN if is_truth else BOUND),
         Cell(images),
-        Cell(vulnerable, images),
+        Cell(vulnerable, images, note="" if is_truth else "at least"),
         Cell(found, vulnerable, note=f"{refuted} against the search" if refuted else ""),
-        Cell(vulnerable - found, vulnerable),
-        rate_cell(found, vulnerable, None),
+        Cell(vulnerable - found, vulnerable, note="" if is_truth else "at least"),
+        share if is_truth or not vulnerable else replace(share, note="at most"),
         Cell(scaled(row["median_queries_found"]), found),
         Cell(scaled(row["median_queries"]), images),
         Cell(scaled(row["mean_distinct"]), counted, note="" if counted else "not counted"),
@@ -118,7 +156,7 @@ def _cells(row: RowValues) -> tuple[Cell, ...]:
     )
 
 
-def _findings(totals: dict[str, int]) -> Iterator[str]:
+def _findings(totals: dict[str, int], pixels: int) -> Iterator[str]:
     """Yield what the images tell: the true robustness, and what speaks against it."""
     searched, vulnerable = totals["searched"], totals["vulnerable"]
     interval = wilson_interval(searched - vulnerable, searched)
@@ -127,9 +165,9 @@ def _findings(totals: dict[str, int]) -> Iterator[str]:
         share = 100 * (searched - vulnerable) / searched
         yield (
             f"Truth is known for {searched} of {totals['tried']} images; {vulnerable} are "
-            f"vulnerable. True one-pixel robustness: {share:.2f} % "
-            f"({100 * low:.1f}–{100 * high:.1f}) of the searched images withstand every pixel "
-            "and colour."
+            f"vulnerable. True {'one' if pixels == 1 else pixels}-pixel robustness: {share:.2f} % "
+            f"({100 * low:.1f}–{100 * high:.1f}) of the searched images withstand every "
+            "pixel and colour."
         )
     if totals["contradicted"]:
         yield (
@@ -142,16 +180,27 @@ def _findings(totals: dict[str, int]) -> Iterator[str]:
             f"{totals['rounded']} images were searched in another precision than float32: what "
             "the search took for a failure was not checked in float32."
         )
-    if totals["beyond"]:
+    unsearched, beyond = totals["tried"] - searched, totals["beyond"]
+    interval = wilson_interval(beyond, unsearched)
+    if interval is not None:
+        low, high = interval
         yield (
-            f"{totals['beyond']} images without a complete search are vulnerable too, by the "
-            "success of an attack; they are in no row, because nobody knows what was missed there."
+            f"Without a complete search: {unsearched} of {totals['tried']} images. At least "
+            f"{beyond} of them are vulnerable, {100 * beyond / unsearched:.2f} % "
+            f"({100 * low:.1f}–{100 * high:.1f}): the union of what all attacks found. What no "
+            "attack found may be vulnerable still."
         )
+
+
+def _held(request: TableRequest) -> Held:
+    """Return the datasets of which an attack tells at least a lower bound."""
+    return set(), {study.dataset for study in request.evidence.attempted}
 
 
 FAMILY = Family(
     build,
     title="Vulnerable Images, and Which of Them Each Attack Finds",
     pixels=1,
-    pool="fully_searched",
+    held=_held,
+    of_attempts=True,
 )

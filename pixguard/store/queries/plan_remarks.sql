@@ -5,6 +5,7 @@ SELECT DISTINCT
     l.dataset_id,
     l.attack_id,
     a.name AS attack,
+    a.pixels,
     l.seed,
     l.remarks
 FROM plan l

@@ -1,10 +1,11 @@
--- Table truth: what each one-pixel attack finds of the images that one pixel can fool.
--- Parameters: classifier_id, dataset_id, success (a pattern that an attack's parameters match,
--- because several definitions of success can stand in one database).
+-- Table truth: what each attack finds of the images that its number of pixels can fool.
+-- Parameters: classifier_id, dataset_id, pixels, success (a pattern that an attack's parameters
+-- match, because several definitions of success can stand in one database).
 -- What counts: non-targeted attempts on the bare classifier, the first repeat of each.
 -- An image is known when a complete exhaustive search (all values of every pixel) saw it, and
 -- vulnerable when any attempt on it succeeded. Figures are over the known images that an attack
--- was tried on. refuted counts successes on images that a complete search called robust.
+-- was tried on; with none, over all that it was tried on, and then vulnerable is a lower bound
+-- (is_truth is 0). refuted counts successes on images that a complete search called robust.
 WITH tried AS (
     SELECT
         t.attack_id,
@@ -22,7 +23,7 @@ WITH tried AS (
     FROM attempts_that_count t
     JOIN attack a ON a.id = t.attack_id
     JOIN image i ON i.id = t.image_id
-    WHERE t.model_id = :classifier_id AND i.dataset_id = :dataset_id AND a.pixels = 1
+    WHERE t.model_id = :classifier_id AND i.dataset_id = :dataset_id AND a.pixels = :pixels
       AND REPLACE(a.parameters, ' ', '') LIKE :success
 ),
 judged AS (
@@ -44,6 +45,7 @@ judged AS (
 compared AS (
     SELECT
         j.*,
+        MAX(is_known) OVER (PARTITION BY attack_id, seed) AS is_truth,
         ROW_NUMBER() OVER (PARTITION BY attack_id, seed, is_known ORDER BY queries) AS place,
         COUNT(*) OVER (PARTITION BY attack_id, seed, is_known) AS places,
         ROW_NUMBER() OVER (
@@ -56,24 +58,26 @@ SELECT
     a.id AS attack_id,
     a.name AS attack,
     a.version AS attack_version,
+    a.pixels,
     a.parameters,
     c.seed,
     MAX(c.is_complete) AS is_complete,
-    SUM(c.is_known) AS images,
-    SUM(c.is_known * c.is_vulnerable) AS vulnerable,
-    SUM(c.is_known * c.success) AS found,
+    MAX(c.is_truth) AS is_truth,
+    COUNT(*) AS images,
+    SUM(c.is_vulnerable) AS vulnerable,
+    SUM(c.success) AS found,
     COALESCE(SUM(c.is_called_robust * c.success), 0) AS refuted,
     -- The middle value, or the middle two of an even number.
-    AVG(CASE WHEN c.is_known = 1 AND c.success = 1
+    AVG(CASE WHEN c.success = 1
         AND 2 * c.like_place BETWEEN c.like_places AND c.like_places + 2 THEN c.queries END)
         AS median_queries_found,
-    AVG(CASE WHEN c.is_known = 1
-        AND 2 * c.place BETWEEN c.places AND c.places + 2 THEN c.queries END)
+    AVG(CASE WHEN 2 * c.place BETWEEN c.places AND c.places + 2 THEN c.queries END)
         AS median_queries,
-    AVG(CASE WHEN c.is_known = 1 THEN c.distinct_queries END) AS mean_distinct,
-    COUNT(CASE WHEN c.is_known = 1 THEN c.distinct_queries END) AS distinct_counted,
-    AVG(CASE WHEN c.is_known = 1 THEN c.elapsed_ms END) AS mean_elapsed_ms
+    AVG(c.distinct_queries) AS mean_distinct,
+    COUNT(c.distinct_queries) AS distinct_counted,
+    AVG(c.elapsed_ms) AS mean_elapsed_ms
 FROM compared c
 JOIN attack a ON a.id = c.attack_id
-GROUP BY a.id, a.name, a.version, a.parameters, c.seed
+WHERE c.is_known = c.is_truth
+GROUP BY a.id, a.name, a.version, a.pixels, a.parameters, c.seed
 ORDER BY MAX(c.is_complete) DESC, a.name, a.version, a.id, c.seed

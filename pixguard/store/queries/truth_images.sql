@@ -16,7 +16,7 @@ WITH tried AS (
     FROM attempts_that_count t
     JOIN attack a ON a.id = t.attack_id
     JOIN image i ON i.id = t.image_id
-    WHERE t.model_id = :classifier_id AND i.dataset_id = :dataset_id AND a.pixels = 1
+    WHERE t.model_id = :classifier_id AND i.dataset_id = :dataset_id AND a.pixels = :pixels
       AND REPLACE(a.parameters, ' ', '') LIKE :success
 ),
 by_image AS (
