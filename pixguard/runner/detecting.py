@@ -92,7 +92,7 @@ def _attacked_classifier(
         UsageError: one was named that does not exist, or was not attacked.
     """
     known = reader.models(engine, kind="classifier", dataset_id=detector.dataset_id)
-    matching = [m for m in known if selector in (LATEST, str(m.id), m.record.architecture)]
+    matching = [m for m in known if m.is_called(selector)]
     attacked = [m for m in matching if reader.attempt_outcomes(engine, m.id, detector.dataset_id)]
     if attacked:
         return reader.meant(attacked, selector)

@@ -118,6 +118,7 @@ def add(session: Session, dataset: ImageDataset, model: ExternalModel) -> dict[s
         session.display.say(warning)
     return {
         "model": stored.id,
+        "name": stored.record.name,
         "architecture": stored.record.architecture,
         "format": form,
         "dataset": info.name,
@@ -243,6 +244,7 @@ def _record(
         frozen_parameters=frozen,
         training_seconds=0.0,
         epochs=0,
+        name=model.name,
     )
 
 
