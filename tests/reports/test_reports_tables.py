@@ -222,6 +222,26 @@ def test_another_dataset_takes_the_place_of_the_papers_and_says_so(mini: Miniatu
     assert [row[0] for row in values(one)] == ["pneumoniamnist"]
 
 
+def test_no_title_names_a_network_that_the_rows_are_not_of(mini: Miniature) -> None:
+    titles = {
+        (12, "pneumoniamnist"): "Classification Results: pneumoniamnist, small-cnn (form of Table "
+        "12)",
+        (34, "chest"): "Classification Results: chest, resnet50 (form of Table 34)",
+        (32, "pneumoniamnist"): "Successes of One-Pixel Attacks: pneumoniamnist, small-cnn (form "
+        "of Table 32)",
+        (46, "derma"): "One-Pixel Attack Required Time: derma, phantom data, resnet50 (form of "
+        "Table 46)",
+        # Rows of the paper's network, and of another one below them.
+        (12, None): "Classification Results of ResNet50; not in the paper: small-cnn",
+        (34, None): "Classification Results of DenseNet121; not in the paper: resnet50, small-cnn",
+        (12, "oct"): "Classification Results of ResNet50",
+    }
+    for (number, dataset), title in titles.items():
+        assert build(mini, number, dataset=dataset).title == title
+    dense = "Successes of Two-Pixel Attacks: oct, densenet121 (form of Table 33)"
+    assert build(mini, 33, model=3).title == dense
+
+
 def test_phantoms_are_never_shown_as_the_papers_dataset(mini: Miniature) -> None:
     table = build(mini, 17, paper=True)
     assert "phantom data" in table.title and "form of Table 17" in table.title

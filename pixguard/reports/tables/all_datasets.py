@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pixguard.reports.evidence import Study, choose, matching
 from pixguard.reports.report_table import Cell, Column
 from pixguard.reports.request import paper_datasets
-from pixguard.reports.tables.request import TableRequest
+from pixguard.reports.tables.request import TableRequest, about
 
 COLUMNS = (Column("dataset"), Column("data"), Column("classifier"))
 
@@ -59,3 +59,17 @@ def entries(request: TableRequest, pool: Sequence[Study]) -> Iterator[Entry]:
     for dataset in sorted({c.dataset for c in fitting} - filled):
         own = [c for c in fitting if c.dataset == dataset]
         yield Entry(dataset, dataset, choose(own, architecture), False)
+
+
+def title_over(request: TableRequest, form: str, found: Sequence[Entry]) -> str | None:
+    """Return None for the paper's own title, else one that says what the rows are of.
+
+    The paper's stays where a row stands for one of the paper's, or could; networks that it does
+    not name are told beside it.
+    """
+    others = [e.study for e in found if e.study and not e.in_paper]
+    if any(entry.in_paper for entry in found):
+        networks = dict.fromkeys(s.architecture for s in others)
+        own = ", ".join(name for name in networks if name != request.spec.classifier)
+        return f"{request.spec.title}; not in the paper: {own}" if own else None
+    return f"{about(form, found[0].dataset, *others)} (form of Table {request.spec.number})"

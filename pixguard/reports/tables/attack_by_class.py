@@ -37,13 +37,12 @@ def build(request: TableRequest) -> ReportTable:
         for row, in_paper in in_papers_order(request, topic, measured, "attacked")
     ]
     nothing = any(cell.note == NOTHING_TO_ATTACK for row in rows for cell in row.cells)
-    pixels = "One" if request.spec.pixels == 1 else "Two"
     return request.table(
         COLUMNS,
         rows,
         [study] if study else [],
         (*NOTES, NOTHING_NOTE) if nothing else NOTES,
-        topic.title(request, f"Results of {pixels}-Pixel Attacks"),
+        topic.title(request, f"Results of {request.pixels_word}-Pixel Attacks"),
     )
 
 

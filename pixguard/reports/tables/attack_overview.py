@@ -2,7 +2,7 @@
 
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.tables.all_datasets import COLUMNS as HEAD
-from pixguard.reports.tables.all_datasets import Entry, entries
+from pixguard.reports.tables.all_datasets import Entry, entries, title_over
 from pixguard.reports.tables.family import Family
 from pixguard.reports.tables.request import ATTEMPTS_NOTE, INTERVAL_NOTE, TableRequest, rate_cell
 
@@ -19,7 +19,8 @@ def build(request: TableRequest) -> ReportTable:
     found = list(entries(request, request.evidence.attacked))
     rows = [Row((*e.head(), *_cells(request, e)), e.in_paper) for e in found]
     used = [e.study for e in found if e.study]
-    return request.table(COLUMNS, rows, used, (ATTEMPTS_NOTE, INTERVAL_NOTE))
+    title = title_over(request, f"Successes of {request.pixels_word}-Pixel Attacks", found)
+    return request.table(COLUMNS, rows, used, (ATTEMPTS_NOTE, INTERVAL_NOTE), title)
 
 
 def _cells(request: TableRequest, entry: Entry) -> tuple[Cell, ...]:

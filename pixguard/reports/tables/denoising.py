@@ -51,8 +51,7 @@ def build(request: TableRequest) -> ReportTable:
     if study is not None and study.attack is not None:
         measured = request.fetch("denoising", **study.attempts)
     rows = list(_rows(request, topic, measured))
-    pixels = "One" if request.spec.pixels == 1 else "Two"
-    title = topic.title(request, f"Denoising of {pixels}-Pixel Attack Images")
+    title = topic.title(request, f"Denoising of {request.pixels_word}-Pixel Attack Images")
     nothing = any(cell.note == NO_SUCCESS for row in rows for cell in row.cells)
     notes = (*NOTES, NO_SUCCESS_NOTE) if nothing else NOTES
     return request.table(COLUMNS, rows, [study] if study else [], notes, title)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pixguard.reports.evidence import Study, choose, matching
 from pixguard.reports.published import published_rows, row_key
 from pixguard.reports.querying import RowValues
-from pixguard.reports.tables.request import TableRequest
+from pixguard.reports.tables.request import TableRequest, about
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,8 @@ class Topic:
         """Return None for the paper's own title, else one that says what is shown instead."""
         if self.is_papers:
             return None
-        name = self.dataset
-        if self.study is not None:
-            phantom = ", phantom data" if self.study.is_synthetic else ""
-            name = f"{name}{phantom}, {self.study.architecture}"
-        return f"{form}: {name} (form of Table {request.spec.number})"
+        shown = [self.study] if self.study else []
+        return f"{about(form, self.dataset, *shown)} (form of Table {request.spec.number})"
 
 
 def find_topic(request: TableRequest, pool: Sequence[Study]) -> Topic:

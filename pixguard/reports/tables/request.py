@@ -54,6 +54,11 @@ class TableRequest(Request[TableSpec]):
     paper: bool = False
 
     @property
+    def pixels_word(self) -> str:
+        """How the paper's titles tell its number of pixels."""
+        return "One" if self.spec.pixels == 1 else "Two"
+
+    @property
     def classifier_size(self) -> int | None:
         """Side in pixels that a classifier is trained at: any, where native images are shown."""
         return None if self.size == NATIVE_SIZE else self.size
@@ -128,7 +133,7 @@ class TableRequest(Request[TableSpec]):
         used, rows = list(used), list(rows)
         if self.size == NATIVE_SIZE:
             rows = [commands.at_native_size(row) for row in rows]
-        about = (*caption, *dict.fromkeys(c.describe() for c in used)) or ("no data yet",)
+        told = (*caption, *dict.fromkeys(c.describe() for c in used)) or ("no data yet",)
         remarks = list(notes)
         if not used and self.has_native_data():
             remarks.append("There is data for images attacked at native size: --size native.")
@@ -155,7 +160,7 @@ class TableRequest(Request[TableSpec]):
             title=title or self.spec.title,
             columns=tuple(columns),
             rows=tuple(rows),
-            caption=about,
+            caption=told,
             queries=tuple(self.queries),
             published=self.paper and isinstance(number, int),
         )
@@ -231,11 +236,7 @@ class TableRequest(Request[TableSpec]):
 
     def title_about(self, *shown: Study) -> str:
         """Return the table's title with what it is about: the first of what is shown, if any."""
-        about = [
-            f": {s.dataset}{', phantom data' if s.is_synthetic else ''}, {s.architecture}"
-            for s in shown[:1]
-        ]
-        return "".join([self.spec.title, *about])
+        return about(self.spec.title, shown[0].dataset, *shown) if shown else self.spec.title
 
     def elsewhere(self, pool: Sequence[Study], shown: Study) -> Iterator[str]:
         """Yield a note on the other classifiers that the table can be asked for."""
@@ -246,6 +247,13 @@ class TableRequest(Request[TableSpec]):
         }
         if others:
             yield f"There is data for {'; '.join(others.values())} too."
+
+
+def about(form: str, dataset: str, *shown: Study) -> str:
+    """Return a title with what a table is about: a dataset and the first study of it, if any."""
+    phantom = ", phantom data" if shown and shown[0].is_synthetic else ""
+    network = f", {shown[0].architecture}" if shown else ""
+    return f"{form}: {dataset}{phantom}{network}"
 
 
 def _names_others(note: str) -> bool:
