@@ -163,9 +163,14 @@ class TableRequest(Request[TableSpec]):
             caption=told,
             queries=tuple(self.queries),
             published=self.paper and isinstance(number, int),
+            datasets=tuple(dict.fromkeys(c.dataset for c in used)) or self._asked(),
         )
         remarks += [f"not run: {command}" for command in table.commands]
         return replace(table, notes=tuple(dict.fromkeys(remarks)))
+
+    def _asked(self) -> tuple[str, ...]:
+        dataset = self.dataset or self.spec.dataset
+        return (dataset,) if dataset else ()
 
     def _others(self, used: Sequence[Study], notes: Sequence[str]) -> Iterator[str]:
         """Yield the rule by which classifiers were taken, where there are others to take."""
