@@ -309,9 +309,11 @@ def carry_out(
                     budget.end(outcome)
     writer.close_plan(plan_id)
     return {
+        "run": writer.run_id,
         **results.counts,
         **({"remark": remark} if remark else {}),
         "success": results.beginning.rate(),
+        "classes": results.beginning.by_class(subject.dataset),
         "evaluator": ", ".join(used),
         "precision": ", ".join(sorted(set(used.values()))),
     }

@@ -117,6 +117,7 @@ def add(session: Session, dataset: ImageDataset, model: ExternalModel) -> dict[s
     if warning:
         session.display.say(warning)
     return {
+        "run": writer.run_id,
         "model": stored.id,
         "name": stored.record.name,
         "architecture": stored.record.architecture,

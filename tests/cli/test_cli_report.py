@@ -196,7 +196,7 @@ def test_figures_that_can_be_drawn_are_and_the_others_are_told(
     assert f"wrote {out / 'figure-25.svg'}" in done.stderr
     svg = tmp_path / "one.svg"
     one = pixguard("--figure", "25", "--out", str(svg), "--json", "--db", database)
-    result = json.loads(one.stdout)
+    (result,) = json.loads(one.stdout)["figures"]
     assert (result["figure"], result["files"]) == (25, [str(svg)])
     assert result["caption"] == ["oct (phantom 28, phantom data): resnet50 #1"]
     assert svg.read_bytes() == (out / "figure-25.svg").read_bytes()
