@@ -47,7 +47,9 @@ class WhichReports(Settings):
         names="figure",
     )
     list_tables: bool = setting(
-        False, "List the tables and figures, and for which there is data.", flag="--list"
+        False,
+        "List the tables and figures, and for which there is data; with --dataset, of that one.",
+        flag="--list",
     )
     everything: bool = setting(
         False, "Every table, those without data last and in short.", flag="--all"
@@ -225,15 +227,23 @@ def _build(
     """Return tables; ``names`` None: all of them."""
     from pixguard.reports import build
     from pixguard.reports.figures.listing import list_figures
+    from pixguard.reports.listing import lists_for, names_alone
     from pixguard.reports.specs import table_spec, table_specs
     from pixguard.store.engine import reading
+    from pixguard.store.location import locate
 
     specs = table_specs().values() if names is None else [table_spec(name) for name in names]
     options: dict[str, Any] = {"dataset": of.dataset, "model": of.chosen_model, "size": of.size}
+    place = locate(output.database)
+    if names == [] and place.path is not None and not place.path.exists():
+        return names_alone(place.name)
     with reading(output.database) as engine:
         tables = list(build.build_tables(engine, specs, paper=output.paper, **options))
-        lists = [build.list_tables(engine), list_figures(engine)] if list_them else []
-        return [*lists, *tables]
+        if list_them and of.dataset is not None:
+            tables = [*lists_for(engine, of.dataset), *tables]
+        elif list_them:
+            tables = [build.list_tables(engine), list_figures(engine), *tables]
+        return tables
 
 
 def _text(tables: "Sequence[ReportTable]", output: ReportOutput) -> str:

@@ -130,6 +130,21 @@ def test_the_sql_of_all_tables_is_a_script(database: str) -> None:
     sqlite3.connect(database).executescript(text)
 
 
+def test_the_list_needs_no_database(tmp_path: Path) -> None:
+    tables, figures = run_json(f"report --list --db {tmp_path / 'no.db'}")["tables"]
+    assert [row["number"] for row in tables["rows"]] == list(table_specs())
+    assert [row["figure"] for row in figures["rows"]] == list(figure_specs())
+    assert "no database" in tables["notes"][0] and not (tmp_path / "no.db").exists()
+    run(f"report --list --table 12 --db {tmp_path / 'no.db'}", code=1)
+
+
+def test_the_list_of_one_dataset(database: str) -> None:
+    tables, _ = run_json(f"report --list --dataset oct --db {database}")["tables"]
+    assert tables["title"] == "Tables of oct"
+    assert {row["number"] for row in tables["rows"]} >= {12, 24, "success"}
+    run(f"report --list --dataset octopuss --db {database}", code=2)
+
+
 def test_the_audit_needs_no_database(tmp_path: Path) -> None:
     audit = run_json(f"report --audit --db {tmp_path / 'no.db'}")
     findings, summary = audit["tables"]

@@ -23,6 +23,10 @@ from reports.reports_miniature import Miniature
 
 NAMES = [name for name in table_specs() if isinstance(name, str)]
 WORDS = {
+    "accuracy": "resnet50",
+    "by-class": "success rate",
+    "denoising": "recovered",
+    "success": "percentage",
     "certified": "polyphase",
     "recovery": "dae",
     "paired": "identity",

@@ -1,4 +1,4 @@
-"""Tables 12 and 34: accuracy of a classifier on each dataset."""
+"""Tables 12, 34 and ``accuracy``: accuracy of a classifier on each dataset."""
 
 import json
 
@@ -55,4 +55,4 @@ def _cells(request: TableRequest, entry: Entry) -> list[Cell]:
     ]
 
 
-FAMILY = Family(build, numbers=(12, 34))
+FAMILY = Family(build, numbers=(12, 34), own="accuracy", title="Accuracy of the Classifiers")

@@ -241,7 +241,7 @@ class TableRequest(Request[TableSpec]):
 
     def title_about(self, *shown: Study) -> str:
         """Return the table's title with what it is about: the first of what is shown, if any."""
-        return about(self.spec.title, shown[0].dataset, *shown) if shown else self.spec.title
+        return titled(self.spec.title, shown[0].dataset, *shown) if shown else self.spec.title
 
     def elsewhere(self, pool: Sequence[Study], shown: Study) -> Iterator[str]:
         """Yield a note on the other classifiers that the table can be asked for."""
@@ -254,7 +254,7 @@ class TableRequest(Request[TableSpec]):
             yield f"There is data for {'; '.join(others.values())} too."
 
 
-def about(form: str, dataset: str, *shown: Study) -> str:
+def titled(form: str, dataset: str, *shown: Study) -> str:
     """Return a title with what a table is about: a dataset and the first study of it, if any."""
     phantom = ", phantom data" if shown and shown[0].is_synthetic else ""
     network = f", {shown[0].architecture}" if shown else ""
