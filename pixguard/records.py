@@ -146,7 +146,12 @@ class ImageRecord:
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
-    """A trained model. ``parameters`` rebuilds the module (builder arguments)."""
+    """A trained model.
+
+    Attributes:
+        parameters: rebuild the module (builder arguments).
+        name: the user's, of a classifier of their own; its architecture is called so, too.
+    """
 
     kind: ModelKind
     architecture: str
@@ -159,6 +164,7 @@ class ModelRecord:
     training_seconds: float
     epochs: int
     train_accuracy: float | None = None
+    name: str | None = None
 
     @property
     def content_sha256(self) -> str:

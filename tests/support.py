@@ -28,6 +28,13 @@ def run_json(command: str) -> dict[str, Any]:
     return value
 
 
+def by_name(rows: list[dict[str, Any]], key: str = "name") -> dict[str, dict[str, Any]]:
+    """The objects of a list by what each is called, which no two share."""
+    found = {row[key]: row for row in rows}
+    assert len(found) == len(rows)
+    return found
+
+
 class StopAfter(Silent):
     """Asks to stop once it was looked at ``looks`` times."""
 

@@ -82,7 +82,11 @@ def print_result(result: Mapping[str, Any], as_json: bool) -> None:
         return
     width = max(len(key) for key in result)
     for key, value in result.items():
-        entries = list(value.items()) if isinstance(value, Mapping) else [("", value)]
+        entries = [("", value)]
+        if isinstance(value, Mapping):
+            entries = list(value.items())
+        elif isinstance(value, list) and value and all(isinstance(v, Mapping) for v in value):
+            entries = [("", entry) for entry in value]
         for number, (name, entry) in enumerate(entries):
             title = "" if number else key.replace("_", " ")
             inner = f"{name}: " if name != "" else ""

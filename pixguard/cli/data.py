@@ -122,7 +122,8 @@ def info(data: NamedDataset, output: JsonOptions) -> None:
     about = dataset.info
     summary = {
         "dataset": about.name,
-        "source": about.source + (" (synthetic)" if about.is_synthetic else ""),
+        "source": about.source,
+        "synthetic": about.is_synthetic,
         "version": about.version,
         "size": about.size_name,
         "channels": about.channels,
@@ -205,7 +206,7 @@ def convert(wanted: ConversionSettings, output: JsonOptions) -> None:
         {
             "folder": str(done.out),
             "images": sum(done.how.values()),
-            "how": dict(done.how),
+            "how": [{"how": how, "images": images} for how, images in done.how.items()],
             "values_from_to": windows,
             "no_images_left_out": done.left_out,
             "bad": bad if output.json else len(bad),

@@ -60,7 +60,7 @@ def report_figures(
             typer.echo(f"{drawing.text}\n")
         results.append(_result(drawing, files))
     if json:
-        print_json(results[0] if len(results) == 1 else results)
+        print_json({"figures": results})
     for error in missing:
         typer.echo(f"pixguard: {error.message}\n  next: {error.hint}", err=True)
     if missing:

@@ -10,13 +10,13 @@ from pixguard.cli.display import TerminalDisplay
 from pixguard.cli.groups import OutputOptions
 from pixguard.cli.models_add import add
 from pixguard.cli.options import command
-from pixguard.cli.tables import print_rows
+from pixguard.cli.tables import local_time, print_rows
 from pixguard.config.settings import Settings, required, setting
 from pixguard.datasets.catalogue import is_named, registered_name, unknown_dataset
 from pixguard.records import DatasetInfo, ModelKind
 
 if TYPE_CHECKING:
-    from pixguard.store.reader import StoredModel
+    from pixguard.store.reader import CleanScore, StoredModel
 
 app = new_app("The registry of trained classifiers, denoisers and detectors.")
 app.command()(add)
@@ -35,7 +35,7 @@ class ModelChoice(Settings):
     """One model."""
 
     model: str = required(
-        "An id, an architecture (its newest), or latest.", argument=True, names="model"
+        "An id, a name or an architecture (its newest), or latest.", argument=True, names="model"
     )
 
 
@@ -67,21 +67,12 @@ def list_models(wanted: ListOptions, output: OutputOptions) -> None:
             known = {stored.info.name for stored in reader.datasets(engine)}
             if name not in known:
                 raise unknown_dataset(name, sorted(known))
+        scores = reader.test_scores(engine)
+        data = {stored.id: stored.info for stored in reader.datasets(engine)}
     if output.json:
-        print_json([_flat(model) for model in found])
+        print_json([_with_score(m, data[m.dataset_id], scores.get(m.id)) for m in found])
         return
-    rows = [
-        {
-            "id": model.id,
-            "kind": model.record.kind,
-            "architecture": model.record.architecture,
-            "dataset": model.dataset_name,
-            "epochs": model.record.epochs,
-            "accuracy": _rounded(model.record.train_accuracy),
-            "parameters": model.record.trainable_parameters + model.record.frozen_parameters,
-        }
-        for model in found
-    ]
+    rows = [_line(m, data[m.dataset_id], scores.get(m.id)) for m in found]
     print_rows(rows, "no models; make one with `pixguard train --dataset ...`")
 
 
@@ -151,5 +142,35 @@ def _flat(model: "StoredModel") -> dict[str, Any]:
     return {"id": values.pop("id"), **values.pop("record"), **values}
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
+def _with_score(
+    model: "StoredModel", info: DatasetInfo, score: "CleanScore | None"
+) -> dict[str, Any]:
+    return {
+        **_flat(model),
+        "source": info.source,
+        "size": info.size_name,
+        "seed": model.record.hyperparameters.get("seed"),
+        "test_images": score.images if score else None,
+        "test_correct": score.correct if score else None,
+        "test_accuracy": score.accuracy if score else None,
+    }
+
+
+def _line(model: "StoredModel", info: DatasetInfo, score: "CleanScore | None") -> dict[str, Any]:
+    """Return the row of a table for people; what the user brought is known by its name alone."""
+    record = model.record
+    return {
+        "id": model.id,
+        "kind": record.kind,
+        "name": record.name,
+        "architecture": None if record.name else record.architecture,
+        "dataset": model.dataset_name,
+        "source": info.source,
+        "size": info.size_name,
+        "made": local_time(model.created_ms),
+        "seed": record.hyperparameters.get("seed"),
+        "epochs": record.epochs,
+        "test_accuracy": f"{score.accuracy:.4f}" if score else None,
+        "test_images": score.images if score else None,
+        "parameters": record.trainable_parameters + record.frozen_parameters,
+    }

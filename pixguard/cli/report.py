@@ -48,7 +48,9 @@ class WhichReports(Settings):
         names="figure",
     )
     list_tables: bool = setting(
-        False, "List the tables and figures, and for which there is data.", flag="--list"
+        False,
+        "List the tables and figures, and for which there is data; with --dataset, of that one.",
+        flag="--list",
     )
     everything: bool = setting(
         False, "Every table, those without data last and in short.", flag="--all"
@@ -256,8 +258,10 @@ def _build(
     """Return tables; ``names`` None: all of them that what is asked for applies to."""
     from pixguard.reports import build
     from pixguard.reports.figures.listing import list_figures
+    from pixguard.reports.listing import lists_for, names_alone
     from pixguard.reports.specs import table_spec, table_specs
     from pixguard.store.engine import reading
+    from pixguard.store.location import locate
 
     models = of.chosen_models
     if names is None:
@@ -267,10 +271,16 @@ def _build(
         specs = [table_spec(name) for name in names]
     options: dict[str, Any] = {"dataset": of.dataset, "size": of.size, "selection": selection}
     options["model"] = models if len(models) > 1 else models[0]
+    place = locate(output.database)
+    if names == [] and place.path is not None and not place.path.exists():
+        return names_alone(place.name)
     with reading(output.database) as engine:
         tables = list(build.build_tables(engine, specs, paper=output.paper, **options))
-        lists = [build.list_tables(engine), list_figures(engine)] if list_them else []
-        return [*lists, *tables]
+        if list_them and of.dataset is not None:
+            tables = [*lists_for(engine, of.dataset), *tables]
+        elif list_them:
+            tables = [build.list_tables(engine), list_figures(engine), *tables]
+        return tables
 
 
 def _text(tables: "Sequence[ReportTable]", output: ReportOutput) -> str:

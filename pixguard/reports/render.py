@@ -24,8 +24,8 @@ def render(
     """Return tables as text that ends with a line break.
 
     Args:
-        tables: at least one; an empty line parts them, in JSON they make an array, in HTML
-            one document.
+        tables: at least one; an empty line parts them, in JSON one object holds them, in
+            HTML one document.
         output_format: one of :data:`pixguard.reports.formats.FORMATS`.
         width: columns of the terminal, for ``table``.
         color: whether ``table`` may use bold and italic type.
@@ -45,7 +45,7 @@ def render(
         case "html":
             return render_document(tables)
         case "json":
-            return render_json(list(tables))
+            return render_json(tables)
         case _:
             raise UsageError(
                 f"there is no format {output_format!r}", f"one of: {', '.join(FORMATS)}"

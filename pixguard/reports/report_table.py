@@ -1,5 +1,6 @@
 """A table as data: what a builder fills in and every output format renders."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -14,7 +15,7 @@ class Column:
     """A column.
 
     Attributes:
-        name: heading, with the unit.
+        name: heading, with the unit; programs know the column by the :attr:`key` of it.
         kind: what its values are; decides digits and alignment.
         show_denominator: say in the cell what the figure was taken over, because no other
             column of the table says it.
@@ -25,6 +26,12 @@ class Column:
     kind: Kind = "text"
     show_denominator: bool = False
     is_label: bool = False
+
+    @property
+    def key(self) -> str:
+        """The name in JSON: ``success rate %`` is ``success_rate_percent``."""
+        words = self.name.casefold().replace("%", " percent ").replace("/", " per ")
+        return "_".join(re.findall(r"[a-z0-9]+", words)) or "name"
 
     @property
     def is_text(self) -> bool:
@@ -91,6 +98,7 @@ class ReportTable:
         origin: what it comes from, where that is no query.
         published: whether the paper's values stand beside the measured ones.
         selection: what attempts were selected by: attack, seed, pixels; empty: all.
+        datasets: those that its figures are of, or would be.
     """
 
     number: int | str
@@ -103,6 +111,7 @@ class ReportTable:
     origin: str = ""
     published: bool = False
     selection: Mapping[str, Any] = field(default_factory=dict)
+    datasets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for row in self.rows:

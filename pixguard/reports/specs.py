@@ -45,9 +45,9 @@ def table_specs() -> Mapping[int | str, TableSpec]:
         for table in published_tables()
     ]
     ours = [
-        TableSpec(name, family.title, name, pixels=family.pixels)
+        TableSpec(family.own or name, family.title, name, pixels=family.pixels)
         for name, family in families().items()
-        if not family.numbers
+        if family.own or not family.numbers
     ]
     return {spec.number: spec for spec in (*printed, *ours)}
 

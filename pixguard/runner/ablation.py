@@ -92,11 +92,12 @@ def run_plan(
     }
     if not resume:
         _refuse_to_go_on(session, list(trainings.values()))
-    done: dict[str, Any] = {}
+    done: list[dict[str, Any]] = []
 
     def judge(models: Mapping[str, StoredModel], writer: Writer) -> None:
         for label, stored in models.items():
-            done[label] = _judge(session, writer, dataset, stored, indices, settings)
+            judged = _judge(session, writer, dataset, stored, indices, settings)
+            done.append({"id": stored.id, "name": label, "run": writer.run_id, **judged})
 
     with session.writer(_config(plan, settings, test_limit), settings.seed) as writer:
         dataset_id = writer.dataset(dataset.info)

@@ -150,7 +150,7 @@ def dry_run(
         "precision": evaluator.precision,
         "queries_at_most": queries,
         "candidates_per_second": round(rate),
-        "seconds_if_all_fail": round(queries / rate) if plan.todo else 0,
+        "seconds_if_none_succeeds": round(queries / rate) if plan.todo else 0,
     }
 
 

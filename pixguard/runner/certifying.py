@@ -72,6 +72,7 @@ def certify(session: Session, subject: Subject, limit: int | None) -> dict[str, 
             certain += sum(record.radius > 0 for record in made)
             note(f"{100 * certain / done:.1f} % certain at 1 pixel")
     return {
+        "run": writer.run_id,
         "dataset": info.name,
         "source": info.source,
         "size": info.size,
@@ -104,9 +105,9 @@ def _summary(dataset: ImageDataset, records: Sequence[CertificateRecord]) -> dic
     return {
         "images": len(records),
         "right": len(right),
-        "right_and_certain": {
-            f"{pixels} pixel{'s' if pixels > 1 else ''}": sum(r.radius >= pixels for r in right)
+        "right_and_certain": [
+            {"pixels": pixels, "images": sum(r.radius >= pixels for r in right)}
             for pixels in REPORTED
-        },
+        ],
         "median_radius": statistics.median(r.radius for r in records),
     }

@@ -14,7 +14,7 @@ from pixguard.errors import UsageError
 from pixguard.records import DetectionRecord
 from pixguard.registry import suggestion
 from pixguard.runner.applying import Application, Source
-from pixguard.runner.detectors import find_detectors, label, load_detector, normal_class
+from pixguard.runner.detectors import find_detectors, load_detector, normal_class
 from pixguard.runner.images import indices_of_class
 from pixguard.runner.session import Session
 from pixguard.runner.subject import describe, open_registered
@@ -71,11 +71,17 @@ def apply(
             fooling = outcomes.successes(writer.engine, attacked.id, dataset_id=attacked.dataset_id)
         if attacked is None:
             session.display.say("no classifier was attacked: only clean images are scored")
-        results = {
-            label(stored): _Detection(session, writer, dataset, stored).run_on(fooling)
+        results = [
+            {
+                "id": stored.id,
+                "name": stored.record.architecture,
+                "normal_class": normal_class(stored),
+                **_Detection(session, writer, dataset, stored).run_on(fooling),
+            }
             for stored in chosen
-        }
+        ]
     return {
+        "run": writer.run_id,
         "dataset": dataset.info.name,
         "classifier": attacked and attacked.id,
         "attacked": len(fooling),
@@ -92,7 +98,7 @@ def _attacked_classifier(
         UsageError: one was named that does not exist, or was not attacked.
     """
     known = reader.models(engine, kind="classifier", dataset_id=detector.dataset_id)
-    matching = [m for m in known if selector in (LATEST, str(m.id), m.record.architecture)]
+    matching = [m for m in known if m.is_called(selector)]
     attacked = [m for m in matching if reader.attempt_outcomes(engine, m.id, detector.dataset_id)]
     if attacked:
         return reader.meant(attacked, selector)
@@ -177,7 +183,7 @@ class _Detection(Application):
             index = image.image_index
             name = "validation" if index not in test else "normal" if index in normal else "others"
             groups[name].append(self._found[None, image.image_id])
-        figures: dict[str, Any] = {}
+        figures: dict[str, Any] = {"thresholds": []}
         for name, group in groups.items():
             figures |= {name: len(group), f"{name}_flagged": sum(d.flagged for d in group)}
         for share in FALSE_ALARMS:
@@ -187,7 +193,8 @@ class _Detection(Application):
                     f"{name}_flagged": sum(d.score > threshold for d in groups[name])
                     for name in ("normal", "others")
                 }
-                figures[f"threshold_{share:g}"] = {"score": threshold, **counts}
+                found = {"false_alarms": share, "score": threshold, **counts}
+                figures["thresholds"].append(found)
         return figures
 
 

@@ -149,5 +149,8 @@ def train_detectors(
         "dataset": dataset.info.name,
         "source": dataset.info.source,
         "size": dataset.info.size,
-        "detectors": {str(t.settings.normal): own for t, own in zip(trainings, told, strict=True)},
+        "detectors": [
+            {"normal_class": t.settings.normal, **own}
+            for t, own in zip(trainings, told, strict=True)
+        ],
     }

@@ -241,9 +241,11 @@ def carry_out(
             in_flight.close(scheduler)
     writer.close_plan(plan_id)
     return {
+        "run": writer.run_id,
         **results.counts,
         **({"remark": remark} if remark else {}),
         "success": results.beginning.rate(),
+        "classes": results.beginning.by_class(subject.dataset),
         "evaluator": ", ".join(used),
         "precision": ", ".join(sorted(set(used.values()))),
     }

@@ -117,7 +117,9 @@ def add(session: Session, dataset: ImageDataset, model: ExternalModel) -> dict[s
     if warning:
         session.display.say(warning)
     return {
+        "run": writer.run_id,
         "model": stored.id,
+        "name": stored.record.name,
         "architecture": stored.record.architecture,
         "format": form,
         "dataset": info.name,
@@ -243,6 +245,7 @@ def _record(
         frozen_parameters=frozen,
         training_seconds=0.0,
         epochs=0,
+        name=model.name,
     )
 
 

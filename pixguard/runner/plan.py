@@ -68,7 +68,7 @@ class Beginning:
 
     def __init__(self, plan: Plan) -> None:
         self.attempts = self.successes = 0
-        self._order = [attempt.key for attempt in plan.attempts if attempt.repeat == 0]
+        self._order = [attempt for attempt in plan.attempts if attempt.repeat == 0]
         self._ended: dict[str, bool | None] = dict(plan.done)
         self._place = 0
         self._advance()
@@ -79,26 +79,44 @@ class Beginning:
         self._advance()
 
     def _advance(self) -> None:
-        while self._place < len(self._order) and self._order[self._place] in self._ended:
-            success = self._ended[self._order[self._place]]
+        while self._place < len(self._order) and self._order[self._place].key in self._ended:
+            success = self._ended[self._order[self._place].key]
             self.attempts += success is not None
             self.successes += bool(success)
             self._place += 1
 
     def rate(self) -> dict[str, Any]:
         """Return successes, attempts, and the rate with its 95 % Wilson interval, in [0, 1]."""
-        interval = wilson_interval(self.successes, self.attempts)
-        return {
-            "successes": self.successes,
-            "attempts": self.attempts,
-            "rate": self.successes / self.attempts if self.attempts else None,
-            "interval": interval,
-        }
+        return _rate(self.successes, self.attempts)
+
+    def by_class(self, dataset: ImageDataset) -> list[dict[str, Any]]:
+        """Return the rate of each true class; an image counts in every class that it carries."""
+        ended: dict[int, list[bool]] = {c.ordinal: [] for c in dataset.info.classes}
+        for attempt in self._order[: self._place]:
+            success = self._ended[attempt.key]
+            if success is None:
+                continue
+            for ordinal in dataset.label_set(attempt.image_index) or (NO_FINDING_ORDINAL,):
+                ended.setdefault(ordinal, []).append(success)
+        names = {c.ordinal: c.name for c in dataset.info.classes}
+        return [
+            {"class": names.get(ordinal, "no label"), **_rate(sum(own), len(own))}
+            for ordinal, own in ended.items()
+        ]
 
     def __str__(self) -> str:
         """``39.3 % of the first 28``."""
         share = 100 * self.successes / max(1, self.attempts)
         return f"{share:.1f} % of the first {self.attempts}"
+
+
+def _rate(successes: int, attempts: int) -> dict[str, Any]:
+    return {
+        "successes": successes,
+        "attempts": attempts,
+        "rate": successes / attempts if attempts else None,
+        "interval": wilson_interval(successes, attempts),
+    }
 
 
 def by_shape(plan: Plan, dataset: ImageDataset) -> list[Plan]:

@@ -11,7 +11,7 @@ from pixguard.defences.restoring import restore
 from pixguard.errors import UsageError
 from pixguard.records import NATIVE, RestorationRecord, decode_label_set
 from pixguard.runner.applying import Application, Source
-from pixguard.runner.denoisers import choose_denoisers, label, load_denoiser
+from pixguard.runner.denoisers import choose_denoisers, load_denoiser
 from pixguard.runner.images import CHUNK
 from pixguard.runner.patch_selection import with_patch_select
 from pixguard.runner.session import Session
@@ -22,7 +22,7 @@ from pixguard.store.writer import Writer
 
 
 def require_attempts(engine: Engine, subject: Subject) -> None:
-    """Raise if a classifier was never attacked so; attacks that all failed are a result.
+    """Raise if a classifier was never attacked so; attacks without a success are a result.
 
     Raises:
         UsageError: with the command that attacks it.
@@ -67,7 +67,7 @@ def apply(
         clean = outcomes.attacked_images(*of_subject, dataset_id=subject.dataset_id)
         if not attacked:
             session.display.say("no attempt succeeded: only clean images are restored")
-        results = {}
+        results = []
         chosen = choose_denoisers(writer, subject, selectors)
         if patch_select:
             chosen = with_patch_select(session, writer, subject, chosen)
@@ -77,14 +77,19 @@ def apply(
                 attacked, f"restoring attacked images with {name}", "recovered"
             )
             _, judged, kept = own.apply(clean, f"restoring clean images with {name}", "kept")
-            results[label(stored)] = {
-                "found": found,
-                "restored": restored,
-                "recovered": recovered,
-                "clean_restored": judged,
-                "clean_broken": judged - kept,
-            }
+            results.append(
+                {
+                    "id": stored.id,
+                    "name": name,
+                    "found": found,
+                    "restored": restored,
+                    "recovered": recovered,
+                    "clean_restored": judged,
+                    "clean_broken": judged - kept,
+                }
+            )
     return {
+        "run": writer.run_id,
         "dataset": subject.dataset.info.name,
         "classifier": subject.model.id,
         "attacked": len(attacked),

@@ -43,7 +43,7 @@ def score(session: Session, subject: Subject, names: Sequence[str]) -> dict[str,
     metrics = {name: METRICS.load(name) for name in names}
     with session.writer({"metrics": list(names)}, seed=0) as writer:
         ids = {n: writer.metric(n, m.version, m.parameters) for n, m in metrics.items()}
-        subject, counts = subject.registered(writer), {}
+        subject, scored = subject.registered(writer), []
         applied = applied_denoisers(writer.engine, subject)
         require_attempts(writer.engine, subject)
         if not applied and outcomes.successes(
@@ -73,12 +73,15 @@ def score(session: Session, subject: Subject, names: Sequence[str]) -> dict[str,
                 clean, attacked = adversarial_images(session, subject.dataset, chunk)
                 restored = restore(denoiser, attacked, batch=CHUNK)
                 _score_chunk(writer, ids, chunk, restored, clean)
-            counts[f"{stored.record.architecture} ({stored.id})"] = len(todo)
+            scored.append(
+                {"id": stored.id, "name": stored.record.architecture, "scored": len(todo)}
+            )
     return {
+        "run": writer.run_id,
         "dataset": subject.dataset.info.name,
         "classifier": subject.model.id,
         "metrics": list(names),
-        "scored": counts,
+        "denoisers": scored,
     }
 
 

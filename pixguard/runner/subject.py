@@ -110,7 +110,7 @@ def find_classifier(engine: Engine, request: DatasetRequest, selector: str) -> S
     ]
     ids = {stored.id for stored in candidates}
     models = [m for m in reader.models(engine, kind="classifier") if m.dataset_id in ids]
-    matching = [m for m in models if selector in ("latest", str(m.id), m.record.architecture)]
+    matching = [m for m in models if m.is_called(selector)]
     if matching:
         return reader.meant(matching, selector)
     wanted = "" if selector == "latest" else f" that is {selector!r}"

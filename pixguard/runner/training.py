@@ -227,7 +227,7 @@ def _train(
         known = f"already trained: {training.kind} {done.id}{training.note}"
         if not training.concludes_again:
             session.display.say(f"{known}; nothing to do")
-            return {"model": done.id, "already_trained": True}
+            return {"run": None, "model": done.id, "already_trained": True}
         session.display.say(known)
     else:
         at = Workplace(session.device, checkpoint, session.display, session.stop)
@@ -243,7 +243,8 @@ def _train(
             stored = _register(session, writer, training, made)
         told = training.conclude(session, writer, stored, made)
     checkpoint.unlink(missing_ok=True)
-    return {"model": stored.id, "already_trained": done is not None, **told}
+    named = {"run": writer.run_id, "model": stored.id, "already_trained": done is not None}
+    return {**named, **told}
 
 
 @contextmanager

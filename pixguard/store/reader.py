@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, Row, select
+from sqlalchemy import Engine, Row, case, func, select
 
 from pixguard.errors import UsageError
 from pixguard.records import (
@@ -41,6 +41,23 @@ class StoredModel:
     dataset_id: int
     dataset_name: str
     created_ms: int
+
+    def is_called(self, selector: str) -> bool:
+        """Whether it is one of those that a selector may mean."""
+        return selector in (LATEST, str(self.id), self.record.name, self.record.architecture)
+
+
+@dataclass(frozen=True, slots=True)
+class CleanScore:
+    """How a classifier did on test images of the dataset that it was trained on."""
+
+    images: int
+    correct: int
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the judged images, 0 to 1."""
+        return self.correct / self.images
 
 
 def datasets(
@@ -137,7 +154,9 @@ def find_model(
     dataset_id: int | None = None,
     dataset_name: str | None = None,
 ) -> StoredModel:
-    """Return the model that a user means: an id, an architecture's newest, or ``latest``.
+    """Return the model that a user means: an id, the newest of a name, or ``latest``.
+
+    A name is an architecture, or the user's for a classifier of their own.
 
     Raises:
         UsageError: there is none, or an architecture was trained on several of the datasets.
@@ -152,9 +171,7 @@ def find_model(
             f"no {noun}{place} is stored in this database",
             f"pixguard {command} --dataset {dataset}",
         )
-    matching = [
-        model for model in found if selector in (LATEST, str(model.id), model.record.architecture)
-    ]
+    matching = [model for model in found if model.is_called(selector)]
     if not matching:
         names = ", ".join(f"{m.id} ({m.record.architecture})" for m in found)
         guess = near(selector, [m.record.architecture for m in found])
@@ -192,6 +209,29 @@ def predictions(engine: Engine, model_id: int, dataset_id: int) -> dict[int, Pre
         return {
             index: PredictionRecord(index, decode_label_set(predicted), confidence)
             for index, predicted, confidence in connection.execute(query)
+        }
+
+
+def test_scores(engine: Engine) -> dict[int, CleanScore]:
+    """Return classifier id -> its score, of those that have judged test images.
+
+    An image counts as correct when the predicted label set is its own, exactly.
+    """
+    query = (
+        select(
+            Prediction.model_id,
+            func.count(),
+            func.sum(case((Prediction.predicted == Image.label_set, 1), else_=0)),
+        )
+        .join(Image, Image.id == Prediction.image_id)
+        .join(Model, Model.id == Prediction.model_id)
+        .where(Image.split == "test", Image.dataset_id == Model.dataset_id)
+        .group_by(Prediction.model_id)
+    )
+    with engine.connect() as connection:
+        return {
+            model_id: CleanScore(images, int(correct))
+            for model_id, images, correct in connection.execute(query)
         }
 
 

@@ -157,6 +157,7 @@ def model_record(row: Row[Any]) -> ModelRecord:
         training_seconds=row.training_seconds,
         epochs=row.epochs,
         train_accuracy=row.train_accuracy,
+        name=row.name,
     )
 
 

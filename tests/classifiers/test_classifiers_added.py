@@ -131,6 +131,27 @@ def test_adding_again_is_the_same_model_and_another_normalisation_is_another() -
     assert other["weights"] == first["weights"]
 
 
+def test_a_model_is_found_and_listed_by_its_name_with_its_test_accuracy() -> None:
+    added = run_json(f"models add {script(network())} --name clinic {PHANTOMS}")
+    assert stored("SELECT name FROM model") == [("clinic",)]
+    assert run_json("models show clinic")["id"] == added["model"]
+    assert run_json("attack --dataset oct --model clinic --limit 1 --pixels 1 --population 4 "
+                    "--generations 1")["failed"] == 0  # fmt: skip
+    right, judged = stored(
+        "SELECT SUM(p.predicted = i.label_set), COUNT(*) FROM prediction p "
+        "JOIN image i ON i.id = p.image_id WHERE i.split = 'test'"
+    )[0]
+    (listed,) = json.loads(run("models list --json").stdout)
+    assert (listed["name"], listed["dataset_name"], listed["source"], listed["size"]) == (
+        "clinic", "oct", "phantom", 28,
+    )  # fmt: skip
+    assert (listed["test_correct"], listed["test_images"]) == (right, judged)
+    assert listed["test_accuracy"] == added["test_accuracy"]
+    shown = run("models list").stdout
+    assert "test accuracy" in shown and f"{added['test_accuracy']:.4f}" in shown
+    assert "clinic" in shown
+
+
 def test_a_model_of_several_labels_is_judged_label_by_label() -> None:
     path = export(network(outputs=14), batch=torch.export.Dim("batch"))
     run(f"models add {path} {PHANTOMS.replace('oct', 'chest')}")

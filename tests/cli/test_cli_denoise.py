@@ -19,7 +19,7 @@ from pixguard.runner.denoisers import load_denoiser
 from pixguard.runner.subject import open_subject
 from pixguard.store import reader
 from pixguard.store.engine import open_engine
-from support import run, run_json
+from support import by_name, run, run_json
 
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
@@ -54,17 +54,17 @@ def attacked(after_an_attack: Path, tmp_path: Path) -> Path:
 def test_patch_selection_is_a_denoiser_of_its_own_in_every_command(attacked: Path) -> None:
     names = {"median+patch-select", "autoencoder+patch-select"}
     applied = run_json("denoise apply --dataset oct --patch-select")
-    assert set(applied["denoisers"]) == names and applied["attacked"] > 0
-    assert all(d["restored"] == applied["attacked"] for d in applied["denoisers"].values())
+    assert set(by_name(applied["denoisers"])) == names and applied["attacked"] > 0
+    assert all(d["restored"] == applied["attacked"] for d in applied["denoisers"])
     again = run_json("denoise apply --dataset oct --patch-select")
-    assert all(d["found"] == again["attacked"] for d in again["denoisers"].values())
+    assert all(d["found"] == again["attacked"] for d in again["denoisers"])
 
     plain = "denoise apply --dataset oct --denoiser autoencoder+patch-select --denoiser identity"
-    assert set(run_json(plain)["denoisers"]) == {"autoencoder+patch-select", "identity"}
-    assert set(run_json("denoise apply --dataset oct")["denoisers"]).isdisjoint(names)
+    assert set(by_name(run_json(plain)["denoisers"])) == {"autoencoder+patch-select", "identity"}
+    assert set(by_name(run_json("denoise apply --dataset oct")["denoisers"])).isdisjoint(names)
 
-    scored = run_json("score --dataset oct --metric psnr")["scored"]
-    assert names < {label.split(" (")[0] for label in scored}
+    scored = run_json("score --dataset oct --metric psnr")["denoisers"]
+    assert names < set(by_name(scored))
     through = "attack --dataset oct --population 4 --generations 1 --limit 2 --through"
     assert "+patch-select" in run_json(f"{through} median+patch-select")["through"]
     assert "+patch-select" not in run_json(f"{through} latest")["through"]

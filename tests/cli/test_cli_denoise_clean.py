@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pixguard.cli.app import app
-from support import run, run_json
+from support import by_name, run, run_json
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +39,13 @@ def table(name: str) -> list[dict[str, str]]:
 def test_the_clean_image_of_every_attempt_is_restored_once_and_counted_in_the_report() -> None:
     applied = run_json("denoise apply --dataset oct")
     assert applied["clean"] == 12
-    assert all(d["clean_restored"] == 12 for d in applied["denoisers"].values())
-    assert applied["denoisers"]["identity"]["clean_broken"] == 0
+    assert all(d["clean_restored"] == 12 for d in applied["denoisers"])
+    assert by_name(applied["denoisers"])["identity"]["clean_broken"] == 0
     again = run_json("denoise apply --dataset oct")["denoisers"]
-    assert all(d["clean_restored"] == 0 for d in again.values())
+    assert all(d["clean_restored"] == 0 for d in again)
     assert applied["attacked"] > 0  # a table of recovery needs a success
     rows = {row["denoiser"].partition(" ")[0]: row for row in table("recovery")}
-    broken = applied["denoisers"]["median"]["clean_broken"]
+    broken = by_name(applied["denoisers"])["median"]["clean_broken"]
     assert int(rows["median"]["clean broken % n"]) == 12
     assert float(rows["median"]["clean broken %"]) == pytest.approx(100 * broken / 12)
     assert float(rows["identity"]["clean broken %"]) == 0.0

@@ -13,15 +13,14 @@ TRAIN = "detect train --dataset chest --epochs 1 --limit 24"
 
 def test_from_training_to_the_table() -> None:
     trained = run_json(f"{TRAIN} --source phantom --size 28 --images 120")
-    (normal,) = trained["detectors"]
-    assert normal == "Normal"  # no finding at all
+    assert trained["detectors"][0]["normal_class"] == "Normal"  # no finding at all
     assert "--resume" in run(TRAIN, code=2).output
-    assert run_json(f"{TRAIN} --resume")["detectors"][normal]["already_trained"]
+    assert run_json(f"{TRAIN} --resume")["detectors"][0]["already_trained"]
 
     table = json.loads(run("report --table detection --json").stdout)
     assert "pixguard detect apply --dataset chest --detector 1" in json.dumps(table)
     applied = run_json("detect apply --dataset chest")
-    (figures,) = applied["detectors"].values()
+    (figures,) = applied["detectors"]
     assert figures["normal"] + figures["others"] == 24
     assert applied["classifier"] is None
     shown = run("report --table detection --format md").stdout

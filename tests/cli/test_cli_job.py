@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from pixguard.cli.app import app
-from support import run, run_json
+from support import by_name, run, run_json
 
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
@@ -44,15 +44,32 @@ def count(table: str) -> int:
 def test_the_whole_job(trained: Path) -> None:
     attacked = run_json("attack --dataset oct --pixels 2 --limit 8 --population 40 --resume")
     assert attacked["made"] == attacked["planned"] == 8
+    made = "SELECT COUNT(*) FROM attempt WHERE run_id = ?"
+    assert sqlite3.connect("pixguard.db").execute(made, [attacked["run"]]).fetchone() == (8,)
+    by_class = (
+        sqlite3.connect("pixguard.db")
+        .execute(
+            "SELECT c.name, COUNT(*), SUM(a.success) FROM attempt a"
+            " JOIN image i ON i.id = a.image_id AND a.run_id = ?"
+            " JOIN dataset_class c ON c.dataset_id = i.dataset_id"
+            " AND CAST(c.ordinal AS TEXT) = i.label_set GROUP BY c.name",
+            [attacked["run"]],
+        )
+        .fetchall()
+    )
+    told = [(c["class"], c["attempts"], c["successes"]) for c in attacked["classes"]]
+    assert sorted(c for c in told if c[1]) == by_class
+    assert sum(c[1] for c in told) == attacked["success"]["attempts"] == 8
     run("denoise train --dataset oct --model autoencoder --epochs 1 --limit 60")
     applied = run_json("denoise apply --dataset oct")
-    assert set(applied["denoisers"]) == {"identity", "median", "autoencoder"}
+    denoisers = by_name(applied["denoisers"])
+    assert set(denoisers) == {"identity", "median", "autoencoder"}
     successes = applied["attacked"]
     assert count("restoration") == 3 * (successes + 8)
     assert applied["clean"] == 8
-    identity = applied["denoisers"]["identity"]
+    identity = denoisers["identity"]
     assert identity["recovered"] == identity["clean_broken"] == 0
-    assert all(d["clean_restored"] == 8 for d in applied["denoisers"].values())
+    assert all(d["clean_restored"] == 8 for d in denoisers.values())
     (broken,) = (
         sqlite3.connect("pixguard.db")
         .execute(
@@ -61,11 +78,11 @@ def test_the_whole_job(trained: Path) -> None:
         )
         .fetchone()
     )
-    assert broken == sum(d["clean_broken"] for d in applied["denoisers"].values())
+    assert broken == sum(d["clean_broken"] for d in denoisers.values())
     run("score --dataset oct")
     assert count("score") == 3 * 5 * (successes + 8)
     again = run_json("score --dataset oct")
-    assert set(again["scored"].values()) == {0}
+    assert {one["scored"] for one in again["denoisers"]} == {0}
     by_class = json.loads(run("report --table 26 --dataset oct --json").stdout)
     assert "phantom" in json.dumps(by_class)
     for form in ("table", "md", "csv", "json", "latex"):

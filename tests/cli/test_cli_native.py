@@ -23,7 +23,7 @@ from pixguard.records import decode_label_set
 from pixguard.runner.subject import open_subject
 from pixguard.store import outcomes
 from pixguard.store.engine import open_engine
-from support import pixguard_command, run, run_json
+from support import by_name, pixguard_command, run, run_json
 
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
@@ -208,15 +208,16 @@ def test_restoring_scoring_and_reporting(trained: Path) -> None:
     result = run_json(NATIVE)
     applied = run_json("denoise apply --dataset mine --attack-at native")
     assert applied["attacked"] == result["succeeded"]
-    lent = applied["denoisers"]["autoencoder"]
+    lent = by_name(applied["denoisers"])["autoencoder"]
     assert (lent["found"], lent["restored"]) == (0, result["succeeded"])
     own = run_json(f"denoise train --dataset mine --size native {small}")
     assert own["size"] == "native"
     again = run_json("denoise apply --dataset mine --attack-at native --denoiser autoencoder")
-    assert again["denoisers"]["autoencoder"]["restored"] == result["succeeded"], "its own is new"
+    (again_own,) = again["denoisers"]
+    assert again_own["restored"] == result["succeeded"], "its own is new"
     run_json("denoise apply --dataset mine --attack-at native --denoiser median --patch-select")
-    scored = run_json("score --dataset mine --attack-at native")["scored"]
-    assert set(scored.values()) == {result["succeeded"] + applied["clean"]}
+    scored = run_json("score --dataset mine --attack-at native")["denoisers"]
+    assert {one["scored"] for one in scored} == {result["succeeded"] + applied["clean"]}
     assert len(scored) == 5
     assert select(
         "SELECT COUNT(*) FROM score s JOIN restoration r ON r.id = s.restoration_id "

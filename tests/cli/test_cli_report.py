@@ -14,7 +14,7 @@ from pixguard.reports.formats import ENDINGS
 from pixguard.reports.specs import table_specs
 from pixguard.store import tables as t
 from pixguard.store.engine import open_engine
-from support import run
+from support import run, run_json
 
 DATASET = {
     "id": 1,
@@ -94,11 +94,12 @@ def test_tables_go_to_stdout_in_the_order_asked_for(database: str) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
-def test_json_is_one_object_or_an_array(database: str) -> None:
+def test_json_has_one_shape_for_one_table_and_for_several(database: str) -> None:
     one = json.loads(pixguard("--table", "24", "--json", "--db", database).stdout)
-    assert one["table"] == 24
+    assert [table["name"] for table in one["tables"]] == [24]
     two = json.loads(pixguard("--table", "24,26", "--format", "json", "--db", database).stdout)
-    assert [table["table"] for table in two] == [24, 26]
+    assert [table["name"] for table in two["tables"]] == [24, 26]
+    assert two["tables"][0] == one["tables"][0]
 
 
 def test_the_list_and_a_file(database: str, tmp_path: Path) -> None:
@@ -137,7 +138,7 @@ def test_all_tables_go_to_a_folder_or_a_file(database: str, tmp_path: Path) -> N
     assert "2312" in (out / f"table-1.{ENDINGS['csv']}").read_text()
     run(f"report --all --json --out {tmp_path / 'all.json'} --db {database}")
     found = json.loads((tmp_path / "all.json").read_text())
-    assert [table["table"] for table in found] == [1, 2, "missing"]
+    assert [table["name"] for table in found["tables"]] == [1, 2, "missing"]
 
 
 def test_the_sql_of_all_tables_is_a_script(database: str) -> None:
@@ -145,8 +146,24 @@ def test_the_sql_of_all_tables_is_a_script(database: str) -> None:
     sqlite3.connect(database).executescript(text)
 
 
+def test_the_list_needs_no_database(tmp_path: Path) -> None:
+    tables, figures = run_json(f"report --list --db {tmp_path / 'no.db'}")["tables"]
+    assert [row["number"] for row in tables["rows"]] == list(table_specs())
+    assert [row["figure"] for row in figures["rows"]] == list(figure_specs())
+    assert "no database" in tables["notes"][0] and not (tmp_path / "no.db").exists()
+    run(f"report --list --table 12 --db {tmp_path / 'no.db'}", code=1)
+
+
+def test_the_list_of_one_dataset(database: str) -> None:
+    tables, _ = run_json(f"report --list --dataset oct --db {database}")["tables"]
+    assert tables["title"] == "Tables of oct"
+    assert {row["number"] for row in tables["rows"]} >= {12, 24, "success"}
+    run(f"report --list --dataset octopuss --db {database}", code=2)
+
+
 def test_the_audit_needs_no_database(tmp_path: Path) -> None:
-    findings, summary = json.loads(run(f"report --audit --json --db {tmp_path / 'no.db'}").stdout)
+    audit = run_json(f"report --audit --db {tmp_path / 'no.db'}")
+    findings, summary = audit["tables"]
     assert len(findings["rows"]) > 50 and len(summary["rows"]) > 15
     text = run(f"report --audit --db {tmp_path / 'no.db'}").stdout
     assert "387 of 500" in text and max(map(len, text.splitlines())) <= 80
@@ -210,7 +227,7 @@ def test_figures_that_can_be_drawn_are_and_the_others_are_told(
     assert f"wrote {out / 'figure-25.svg'}" in done.stderr
     svg = tmp_path / "one.svg"
     one = pixguard("--figure", "25", "--out", str(svg), "--json", "--db", database)
-    result = json.loads(one.stdout)
+    (result,) = json.loads(one.stdout)["figures"]
     assert (result["figure"], result["files"]) == (25, [str(svg)])
     assert result["caption"] == ["oct (phantom 28, phantom data): resnet50 #1"]
     assert svg.read_bytes() == (out / "figure-25.svg").read_bytes()

@@ -169,7 +169,7 @@ def test_every_format_holds_the_findings(output_format: str) -> None:
     for words in ("387 of 500", "468", "Noise2Noise"):
         assert words in text
     if output_format == "json":
-        assert [one["table"] for one in json.loads(text)] == ["audit", "audit-checks"]
+        assert [one["name"] for one in json.loads(text)["tables"]] == ["audit", "audit-checks"]
     assert "not asked of the database" in render_sql(audit_tables())
 
 

@@ -23,6 +23,10 @@ from reports.reports_miniature import Miniature
 
 NAMES = [name for name in table_specs() if isinstance(name, str)]
 WORDS = {
+    "accuracy": "resnet50",
+    "by-class": "success rate",
+    "denoising": "recovered",
+    "success": "percentage",
     "certified": "polyphase",
     "recovery": "dae",
     "paired": "identity",
@@ -78,8 +82,8 @@ def test_every_format_holds_the_table_and_says_phantom(
         return
     assert "phantom data" in re.sub(r"\s+", " ", text)
     if output_format == "json":
-        value = json.loads(text)
-        assert value["table"] == name
+        (value,) = json.loads(text)["tables"]
+        assert value["name"] == name
         assert len(value["rows"]) == len(table.rows)
     if output_format == "latex":
         assert rf"\label{{tab:pixguard-{name}}}" in text
@@ -156,9 +160,14 @@ def test_names_and_numbers_are_asked_for_together(tmp_path: Path) -> None:
     asked = ["report", "--db", database, "--json", "--table"]
     done = CliRunner().invoke(app, [*asked, "truth,32, cost,truth", "--table", "adaptive"])
     assert done.exit_code == 0, done.output
-    assert [t["table"] for t in json.loads(done.stdout)] == ["truth", 32, "cost", "adaptive"]
+    assert [t["name"] for t in json.loads(done.stdout)["tables"]] == [
+        "truth",
+        32,
+        "cost",
+        "adaptive",
+    ]
     listed = CliRunner().invoke(app, ["report", "--db", database, "--list", "--json"])
-    found = [row["cells"][0]["value"] for row in json.loads(listed.stdout)[0]["rows"]]
+    found = [row["number"] for row in json.loads(listed.stdout)["tables"][0]["rows"]]
     assert found[-len(NAMES) :] == NAMES
     refused = CliRunner().invoke(app, [*asked, "certainty"])
     assert refused.exit_code == 2

@@ -299,4 +299,4 @@ def test_holm() -> None:
 def test_json_is_valid_with_infinite_medians(defended: Miniature) -> None:
     from pixguard.reports.render import render
 
-    assert json.loads(render([build(defended, "paired")], "json"))["table"] == "paired"
+    assert json.loads(render([build(defended, "paired")], "json"))["tables"][0]["name"] == "paired"

@@ -134,7 +134,7 @@ def test_confidence_tells_success_and_failure_apart(mini: Miniature) -> None:
         )
     drawing = draw(mini, "confidence", model=2)
     one, two = drawing.figure.axes
-    assert {"failed: 3 of 7", "succeeded: 4 of 7", "succeeded: 7 of 7"} <= set(labels(drawing))
+    assert {"no success: 3 of 7", "succeeded: 4 of 7", "succeeded: 7 of 7"} <= set(labels(drawing))
     failed, succeeded = one.collections
     assert failed.get_offsets().tolist() == [[90, 70]]
     assert succeeded.get_offsets().tolist() == [[90, 40]]

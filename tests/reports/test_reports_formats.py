@@ -69,19 +69,21 @@ def _read(text: str, cell: Cell) -> int | float | str | None:
 @each_table
 def test_json_gives_back_every_value(name: str) -> None:
     table = TABLES[name]
-    value = json.loads(render([table], "json"))
-    columns = tuple(Column(c["name"], c["kind"]) for c in value["columns"])
-    assert [(c.name, c.kind) for c in columns] == [(c.name, c.kind) for c in table.columns]
-    assert [[_cell(c) for c in row["cells"]] for row in value["rows"]] == [
+    (value,) = json.loads(render([table], "json"))["tables"]
+    columns = [(c["name"], c["heading"], c["kind"]) for c in value["columns"]]
+    assert columns == [(c.key, c.name, c.kind) for c in table.columns]
+    assert [[_cell(row, key) for key, *_ in columns] for row in value["rows"]] == [
         [_plain(cell, table.published) for cell in row.cells] for row in table.rows
     ]
+    assert len({frozenset(row) for row in value["rows"]}) <= 1
     assert [row["in_paper"] for row in value["rows"]] == [row.in_paper for row in table.rows]
     assert (value["caption"], value["notes"]) == (list(table.caption), list(table.notes))
 
 
-def _cell(value: dict[str, object]) -> tuple[object, ...]:
-    names = ("value", "n", "interval", "published", "note", "not_run")
-    return tuple(value.get(name) for name in names)
+def _cell(row: dict[str, object], key: str) -> tuple[object, ...]:
+    low, high = row.get(f"{key}_low"), row.get(f"{key}_high")
+    further = [row.get(f"{key}_{name}") for name in ("paper", "note", "not_run")]
+    return row[key], row.get(f"{key}_n"), None if low is None else [low, high], *further
 
 
 def _plain(cell: Cell, published: bool) -> tuple[object, ...]:

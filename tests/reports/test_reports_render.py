@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from pixguard.errors import UsageError
 from pixguard.reports.build import build_table, list_tables
 from pixguard.reports.formats import FORMATS
+from pixguard.reports.formats.json_text import FACTS
 from pixguard.reports.formats.latex import escape_latex
 from pixguard.reports.formats.markdown import escape_markdown
 from pixguard.reports.render import render, render_sql
@@ -66,25 +67,35 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
 
 def test_json_holds_everything(mini: Miniature) -> None:
     table = build_table(mini.engine, table_spec(32), paper=True)
-    value = json.loads(render([table], "json"))
-    assert value["table"] == 32
-    assert [c["name"] for c in value["columns"]] == [c.name for c in table.columns]
+    (value,) = json.loads(render([table], "json"))["tables"]
+    assert (value["name"], value["datasets"]) == (32, ["oct", "chest", "derma", "pneumoniamnist"])
+    assert [c["heading"] for c in value["columns"]] == [c.name for c in table.columns]
+    keys = [c["name"] for c in value["columns"]]
+    assert keys[3:] == ["total_images", "success_count", "percentage"]
     for row, source in zip(value["rows"], table.rows, strict=True):
         assert row["in_paper"] == source.in_paper
-        for cell, original in zip(row["cells"], source.cells, strict=True):
-            assert cell["value"] == original.value
-            assert cell.get("n") == original.denominator
-            assert cell.get("published") == original.published
-            assert cell.get("not_run") == original.not_run
-            expected = list(original.interval) if original.interval else None
-            assert cell.get("interval") == expected
+        for key, original in zip(keys, source.cells, strict=True):
+            assert row[key] == original.value
+            assert row.get(f"{key}_n") == original.denominator
+            assert row.get(f"{key}_paper") == original.published
+            assert row.get(f"{key}_not_run") == original.not_run
+            bounds = row.get(f"{key}_low"), row.get(f"{key}_high")
+            assert bounds == (original.interval or (None, None))
     assert value["queries"][0]["parameters"]["classifier_id"] == 2
-    assert isinstance(json.loads(render([table, table], "json")), list)
+    assert json.loads(render([table, table], "json")) == {"tables": [value, value]}
+
+
+def test_no_two_values_of_a_row_have_one_key(full: Miniature) -> None:
+    for spec in table_specs().values():
+        table = build_table(full.engine, spec, paper=True)
+        keys = ["in_paper", *(column.key for column in table.columns)]
+        facts = [f"{column.key}_{fact}" for column in table.columns for fact in FACTS]
+        assert len({*keys, *facts}) == len(keys) + len(facts), spec.number
 
 
 def test_json_and_csv_say_inf() -> None:
     table = one_cell("a")
-    assert json.loads(render([table], "json"))["rows"][1]["cells"][1]["value"] == "inf"
+    assert json.loads(render([table], "json"))["tables"][0]["rows"][1]["rate_percent"] == "inf"
     assert list(csv.reader(io.StringIO(render([table], "csv"))))[2][3] == "inf"
 
 

@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from pixguard.errors import UsageError
 from pixguard.reports.build import build_table, list_tables
+from pixguard.reports.listing import lists_for
 from pixguard.reports.report_table import ReportTable
 from pixguard.reports.specs import table_spec, table_specs
 from reports.reports_miniature import Miniature
@@ -220,6 +221,63 @@ def test_another_dataset_takes_the_place_of_the_papers_and_says_so(mini: Miniatu
     assert any("values are not shown" in note for note in table.notes)
     one = build(mini, 32, dataset="pneumoniamnist")
     assert [row[0] for row in values(one)] == ["pneumoniamnist"]
+
+
+def test_no_title_names_a_network_that_the_rows_are_not_of(mini: Miniature) -> None:
+    titles = {
+        (12, "pneumoniamnist"): "Classification Results: pneumoniamnist, small-cnn (form of Table "
+        "12)",
+        (34, "chest"): "Classification Results: chest, resnet50 (form of Table 34)",
+        (32, "pneumoniamnist"): "Successes of One-Pixel Attacks: pneumoniamnist, small-cnn (form "
+        "of Table 32)",
+        (46, "derma"): "One-Pixel Attack Required Time: derma, phantom data, resnet50 (form of "
+        "Table 46)",
+        # Rows of the paper's network, and of another one below them.
+        (12, None): "Classification Results of ResNet50; not in the paper: small-cnn",
+        (34, None): "Classification Results of DenseNet121; not in the paper: resnet50, small-cnn",
+        (12, "oct"): "Classification Results of ResNet50",
+    }
+    for (number, dataset), title in titles.items():
+        assert build(mini, number, dataset=dataset).title == title
+    dense = "Successes of Two-Pixel Attacks: oct, densenet121 (form of Table 33)"
+    assert build(mini, 33, model=3).title == dense
+
+
+def test_tables_for_own_data_are_of_any_dataset_classifier_and_number_of_pixels(
+    mini: Miniature,
+) -> None:
+    success = [tuple(row[i] for i in (0, 2, 3, 4, 5)) for row in values(build(mini, "success"))]
+    assert success == [
+        ("chest", "resnet50 #4", 1, 5, 4),
+        ("oct", "resnet50 #1", 1, 7, 7),
+        ("oct", "resnet50 #2", 1, 7, 4),
+        ("oct", "resnet50 #2", 2, 7, 7),
+        ("oct", "densenet121 #3", 2, 7, 3),
+        ("pneumoniamnist", "small-cnn #5", 1, 2, 1),
+        ("derma", "resnet50 #6", 1, 1, 1),
+    ]
+    judged = [(row[0], row[2]) for row in values(build(mini, "accuracy", dataset="oct"))]
+    assert judged == [("oct", "resnet50 #1"), ("oct", "resnet50 #2")]
+    by_class = build(mini, "by-class", model=2)
+    assert by_class.title == "Success of the Attacks by Class: oct, resnet50"
+    for pixels, number in ((1, 24), (2, 26)):
+        own = [row[1:] for row in values(by_class) if row[0] == pixels]
+        assert sorted(own, key=str) == sorted(values(build(mini, number)), key=str)
+    nothing = build(mini, "denoising", dataset="pneumoniamnist", model=5)
+    assert nothing.commands and not nothing.has_data and nothing.title.endswith("small-cnn")
+
+
+def test_one_datasets_list_tells_what_it_fills(mini: Miniature) -> None:
+    tables, figures = lists_for(mini.engine, "pneumoniamnist")
+    data = {row.cells[0].value: row.cells[2] for row in tables.rows}
+    filled = {number for number, cell in data.items() if cell.value == "yes"}
+    assert {"accuracy", "success", "by-class", 12, 17, 32} <= filled
+    assert filled.isdisjoint({"denoising", 18, 19})
+    assert 24 not in data, "Table 17 has that form"
+    assert "--dataset pneumoniamnist" in (data["denoising"].not_run or "")
+    assert {24, 26, 39} <= {r.cells[0].value for r in lists_for(mini.engine, "oct")[0].rows}
+    drawn = {row.cells[0].value: row.cells[2].value for row in figures.rows}
+    assert drawn["success"] and drawn["roc"] is None
 
 
 def test_phantoms_are_never_shown_as_the_papers_dataset(mini: Miniature) -> None:

@@ -100,7 +100,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ablation, "CHUNK", 4)
         result = run(folder, resume=False)
-    assert {own["judged"] for own in result["denoisers"].values()} == {TEST_IMAGES}
+    assert {own["judged"] for own in result["denoisers"]} == {TEST_IMAGES}
     return folder
 
 
@@ -118,7 +118,7 @@ def test_a_finished_plan_needs_resume_and_then_adds_nothing(whole: Path) -> None
         run(whole, resume=False)
     assert "--resume" in caught.value.hint
     again = run(whole)
-    assert {own["judged"] for own in again["denoisers"].values()} == {0}
+    assert {own["judged"] for own in again["denoisers"]} == {0}
     assert scores(whole) == before
 
 

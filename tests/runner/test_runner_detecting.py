@@ -31,7 +31,7 @@ from pixguard.runner.detecting import apply, threshold_for
 from pixguard.runner.detector_training import majority_class, train_detectors
 from pixguard.runner.session import Session
 from pixguard.store.engine import open_engine
-from support import StopAfter
+from support import StopAfter, by_name
 
 SIDE = 28
 SETTINGS = DetectorSettings("round", epochs=2, seed=3)
@@ -151,13 +151,14 @@ def test_all_that_is_to_be_scored_is(finished: Path) -> None:
         ("val", "1", 1, 20),
     ]  # fmt: skip
     again = applied(finished)
-    (figures,) = again["detectors"].values()
+    (figures,) = again["detectors"]
     assert (figures["clean_found"], figures["clean_scored"]) == (54, 0)
     assert (figures["attacked_found"], figures["attacked_scored"]) == (5, 0)
     groups = {"validation": 20, "normal": 22, "others": 12}
     assert {name: figures[name] for name in groups} == groups
-    assert "threshold_0.01" not in figures
-    assert figures["threshold_0.05"].keys() == {"score", "normal_flagged", "others_flagged"}
+    (threshold,) = figures["thresholds"]  # 1 % is less than one of twenty images
+    assert threshold["false_alarms"] == 0.05
+    assert threshold.keys() == {"false_alarms", "score", "normal_flagged", "others_flagged"}
 
 
 def test_what_is_not_normal_scores_higher(finished: Path) -> None:
@@ -184,7 +185,7 @@ def test_interrupted_and_resumed_is_the_same(finished: Path, tmp_path: Path) -> 
     with pytest.raises(UsageError, match="begun before"):
         trained(tmp_path)
     trained(tmp_path, resume=True)
-    assert trained(tmp_path, resume=True)["detectors"]["round"]["already_trained"]
+    assert trained(tmp_path, resume=True)["detectors"][0]["already_trained"]
     done = 0
     for looks in (1, 2):
         with pytest.raises(InterruptedRunError, match="finished detections are committed"):
@@ -198,7 +199,8 @@ def test_interrupted_and_resumed_is_the_same(finished: Path, tmp_path: Path) -> 
 
 def test_every_class_is_normal_in_turn(tmp_path: Path) -> None:
     found = trained(tmp_path, normal="all", epochs=1)["detectors"]
-    assert list(found) == ["flat", "round"]  # two images of class rare are no class to enclose
+    # Two images of class rare are no class to enclose.
+    assert [one["normal_class"] for one in found] == ["flat", "round"]
     with pytest.raises(UsageError, match="finished"):
         trained(tmp_path, normal="all", epochs=1)
     fresh = train_detectors(
@@ -208,13 +210,12 @@ def test_every_class_is_normal_in_turn(tmp_path: Path) -> None:
         resume=False,
         fresh_seed=True,
     )
-    assert fresh["detectors"]["round"]["training_images"] == 12
+    assert by_name(fresh["detectors"], "normal_class")["round"]["training_images"] == 12
     # The newest of each class and nu; one by its id; one by its class.
     assert len(applied(tmp_path)["detectors"]) == 2
-    assert list(applied(tmp_path, "1")["detectors"]) == ["one-class-svm #1 (normal: flat, nu 0.05)"]
-    assert list(applied(tmp_path, "round")["detectors"]) == [
-        "one-class-svm #4 (normal: round, nu 0.05)"
-    ]
+    (by_id,), (by_class,) = (applied(tmp_path, own)["detectors"] for own in ("1", "round"))
+    assert (by_id["id"], by_id["name"], by_id["normal_class"]) == (1, "one-class-svm", "flat")
+    assert (by_class["id"], by_class["normal_class"]) == (4, "round")
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ from pixguard.store import reader
 from pixguard.store.engine import reading
 from pixguard.store.lock import WriterLock
 from pixguard.store.reader import StoredModel
+from support import by_name
 
 CLASSES = (ClassInfo(0, "flat"), ClassInfo(1, "round"))
 INFO = DatasetInfo("shapes", "folder", 28, "v", "paper", 0, "m" * 64, "multi-class", 1, CLASSES)
@@ -128,7 +129,7 @@ def test_a_fresh_seed_is_one_that_no_training_has(session: Session, dataset: Ima
     with pytest.raises(UsageError, match="this training is finished"):
         train(session, training)
     again = train(session, training, resume=True)
-    assert again == {"model": first["model"], "already_trained": True}
+    assert again == {"run": None, "model": first["model"], "already_trained": True}
     second = train(session, training, fresh_seed=True)
     session.checkpoint(training.key_of(2)).touch()  # as if begun
     third = train(session, training, fresh_seed=True)
@@ -146,7 +147,7 @@ def test_the_same_images_under_a_second_name_make_a_model_of_their_own(
     def trained(dataset: ImageDataset) -> StoredModel:
         if kind == "detector":
             made = train_detectors(session, dataset, DetectorSettings("flat", epochs=1, limit=12))
-            told = made["detectors"]["flat"]
+            told = by_name(made["detectors"], "normal_class")["flat"]
         else:
             vote = VoteSettings(stride=2, epochs=1, limit=8)
             training: Training[Any] = {
@@ -228,7 +229,7 @@ def test_the_detector_that_is_asked_for_is_trained_and_registered(
     for state in (0, 1):
         torch.manual_seed(state)  # what else was drawn in the process must not matter
         at = replace(session, database=str(tmp_path / f"{state}.db"))
-        told = train_detectors(at, DATASET, settings)["detectors"]["round"]
+        told = train_detectors(at, DATASET, settings)["detectors"][0]
         with reading(at.database) as engine:
             stored = reader.model(engine, told["model"])
         assert stored.record.architecture == stored.record.hyperparameters["name"] == "mean"

@@ -38,7 +38,7 @@ NOTES = (
     RUNS_NOTE,
     "For each number of pixels one attack: the paper's where it was run, else the one with most "
     "images. Row: the decision on the clean image, with the number of attacked images; column: the "
-    "decision after the attack; on the diagonal the attack failed. Shade: share of the row.",
+    "decision after the attack; on the diagonal no success. Shade: share of the row.",
 )
 
 

@@ -16,9 +16,9 @@ NOTES = (
     ATTEMPTS_NOTE,
     "Both confidences are of the decision on the clean image (several labels: the least sure of "
     "its labels), rounded to 2 %; the area of a mark grows with the attempts that it stands for. "
-    "A failed attempt shows its best candidate. On the line nothing has changed.",
+    "An attempt without success shows its best candidate. On the line nothing has changed.",
 )
-OUTCOMES = ((0, "failed", BLUE, "o"), (1, "succeeded", VERMILLION, "D"))
+OUTCOMES = ((0, "no success", BLUE, "o"), (1, "succeeded", VERMILLION, "D"))
 SMALLEST, LARGEST = 9.0, 240.0
 """Areas of marks, in square points."""
 

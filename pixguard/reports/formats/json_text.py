@@ -1,24 +1,32 @@
-"""Tables as JSON: everything that a table holds."""
+"""Tables as JSON: everything that a table holds, its rows as objects."""
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
-from pixguard.reports.report_table import Cell, ReportTable
+from pixguard.reports.report_table import Cell, Column, ReportTable
+
+FACTS = ("n", "low", "high", "paper", "difference", "note", "not_run")
+"""What may be said of a figure: its denominator, the bounds of its interval, the paper's figure and
+the difference from it, a remark, and the command that would fill the cell."""
 
 
 def json_value(table: ReportTable) -> dict[str, Any]:
-    """Return a table as JSON values; infinity, which JSON lacks, is the string ``"inf"``."""
+    """Return a table as JSON values; infinity, which JSON lacks, is the string ``"inf"``.
+
+    A row maps the keys of the columns to values. ``KEY_n`` and so on (:data:`FACTS`) stand beside
+    ``KEY`` where a row of the table has such a fact, and are null in its other rows.
+    """
+    facts = [_facts(table, position) for position in range(len(table.columns))]
     return {
-        "table": table.number,
+        "name": table.number,
         "title": table.title,
         **({"selection": dict(table.selection)} if table.selection else {}),
-        "columns": [{"name": c.name, "kind": c.kind} for c in table.columns],
+        "datasets": list(table.datasets),
+        "columns": [{"name": c.key, "heading": c.name, "kind": c.kind} for c in table.columns],
         "rows": [
-            {
-                "in_paper": row.in_paper,
-                "cells": [_cell_value(cell, table.published) for cell in row.cells],
-            }
+            {"in_paper": row.in_paper, **_row(table.columns, row.cells, facts)}
             for row in table.rows
         ],
         "caption": list(table.caption),
@@ -29,27 +37,43 @@ def json_value(table: ReportTable) -> dict[str, Any]:
     }
 
 
-def render_json(tables: list[ReportTable]) -> str:
-    """Return one table as an object, several as an array."""
-    values = [json_value(table) for table in tables]
-    value = values[0] if len(values) == 1 else values
+def render_json(tables: Sequence[ReportTable]) -> str:
+    """Return one object, ``{"tables": [...]}``, for one table and for several."""
+    value = {"tables": [json_value(table) for table in tables]}
     return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _cell_value(cell: Cell, published: bool) -> dict[str, Any]:
-    value: dict[str, Any] = {"value": _number(cell.value)}
-    if cell.denominator is not None:
-        value["n"] = cell.denominator
-    if cell.interval is not None:
-        value["interval"] = list(cell.interval)
-    if published and cell.published is not None:
-        value["published"] = cell.published
-        value["difference"] = _number(cell.difference)
-    if cell.note:
-        value["note"] = cell.note
-    if cell.not_run is not None:
-        value["not_run"] = cell.not_run
-    return value
+def _row(
+    columns: Sequence[Column], cells: Sequence[Cell], facts: Sequence[Sequence[str]]
+) -> dict[str, Any]:
+    values = {}
+    for column, cell, own in zip(columns, cells, facts, strict=True):
+        values[column.key] = _number(cell.value)
+        values |= {f"{column.key}_{fact}": _fact(cell, fact) for fact in own}
+    return values
+
+
+def _facts(table: ReportTable, position: int) -> list[str]:
+    hidden = () if table.published else ("paper", "difference")
+    cells = [row.cells[position] for row in table.rows]
+    return [
+        fact
+        for fact in FACTS
+        if fact not in hidden and any(_fact(cell, fact) is not None for cell in cells)
+    ]
+
+
+def _fact(cell: Cell, fact: str) -> int | float | str | None:
+    low, high = cell.interval or (None, None)
+    return {
+        "n": cell.denominator,
+        "low": low,
+        "high": high,
+        "paper": cell.published,
+        "difference": _number(cell.difference),
+        "note": cell.note or None,
+        "not_run": cell.not_run,
+    }[fact]
 
 
 def _number(value: int | float | str | None) -> int | float | str | None:

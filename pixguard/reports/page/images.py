@@ -161,7 +161,7 @@ class _OfDataset:
                     self._save_exact(image, by_image[attempt.image_id])
 
     def _save_exact(self, clean: Images, attempts: Sequence[GalleryAttempt]) -> None:
-        """Write a clean image and those that fooled, if any: failed candidates are not kept."""
+        """Write a clean image and those that fooled, if any: others are not kept."""
         fooled = [a for a in attempts if a.success]
         for attempt in fooled:
             attacked = with_pixels(clean, attempt.pixels)

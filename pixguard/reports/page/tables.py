@@ -1,6 +1,6 @@
 """The tables of the page: which there are, which have data, and their files for download."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +11,11 @@ from pixguard.reports.evidence import Evidence
 from pixguard.reports.formats.csv_text import render_csv
 from pixguard.reports.formats.html import slug
 from pixguard.reports.formats.json_text import render_json
+from pixguard.reports.listing import specs_for
 from pixguard.reports.querying import literal_sql
 from pixguard.reports.report_table import ReportTable
 from pixguard.reports.request import paper_datasets
 from pixguard.reports.specs import table_specs
-from pixguard.reports.tables.request import TableSpec
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -75,7 +75,7 @@ def report_tables(
     if dataset is None and model is None:
         own = sorted(Evidence(engine).datasets - set(paper_datasets()))
         for place, name in enumerate(own, start=1):
-            forms = list(_forms())
+            forms = [spec for spec in specs_for(name) if spec.dataset is not None]
             built = build_tables(engine, forms, dataset=name, **shown)
             tables += [
                 # Two names may look alike without their punctuation: the place tells them apart.
@@ -85,16 +85,6 @@ def report_tables(
             ]
     audited = audit_tables()
     return [*tables, *(PageTable(f"table-{t.number}", t, PUBLISHED) for t in audited)]
-
-
-def _forms() -> Iterator[TableSpec]:
-    """Yield one table about one dataset for each family and number of pixels: the form of all."""
-    seen = set()
-    for spec in table_specs().values():
-        form = spec.family, spec.pixels
-        if spec.dataset is not None and form not in seen:
-            seen.add(form)
-            yield spec
 
 
 def write_files(tables: Sequence[PageTable], folder: Path) -> None:

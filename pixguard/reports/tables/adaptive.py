@@ -45,7 +45,7 @@ NOTES = (
     "The attacker of the transfer figure does not know of the defence; only the adaptive figure "
     "says what the defence withstands. images shared: attacked both bare and through it.",
     "Attempts: non-targeted, first repeat (repeat = 0), one attack and one seed a row; median "
-    "queries over all of them, failed or not.",
+    "queries over all of them, with success or not.",
 )
 DEFAULTS_NOTE = "The commands take the default settings and seed; add those of the row."
 

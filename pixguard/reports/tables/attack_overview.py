@@ -1,32 +1,42 @@
-"""Tables 32 and 33: attempts and successes on each dataset."""
+"""Tables 32, 33 and ``success``: attempts and successes on each dataset."""
 
+from pixguard.reports.evidence import PAPER_ATTACK
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.tables.all_datasets import COLUMNS as HEAD
-from pixguard.reports.tables.all_datasets import Entry, entries
+from pixguard.reports.tables.all_datasets import Entry, entries, title_over
 from pixguard.reports.tables.family import Family
 from pixguard.reports.tables.request import ATTEMPTS_NOTE, INTERVAL_NOTE, TableRequest, rate_cell
 
-COLUMNS = (
-    *HEAD,
+FIGURES = (
     Column("total images", "count"),
     Column("success count", "count"),
     Column("percentage", "percent"),
 )
+PIXELS = Column("pixels", "count", is_label=True)
 
 
 def build(request: TableRequest) -> ReportTable:
-    """Return the table: one row a dataset."""
+    """Return the table: one row a dataset; one a classifier and number of pixels, by its name."""
+    own = (PIXELS,) if request.spec.pixels is None else ()
     found = list(entries(request, request.evidence.attacked))
-    rows = [Row((*e.head(), *_cells(request, e)), e.in_paper) for e in found]
+    rows = [
+        Row((*e.head(), *(_pixels(e) for _ in own), *_cells(request, e)), e.in_paper) for e in found
+    ]
     used = [e.study for e in found if e.study]
-    return request.table(COLUMNS, rows, used, (ATTEMPTS_NOTE, INTERVAL_NOTE))
+    title = title_over(request, f"Successes of {request.pixels_word}-Pixel Attacks", found)
+    return request.table((*HEAD, *own, *FIGURES), rows, used, (ATTEMPTS_NOTE, INTERVAL_NOTE), title)
+
+
+def _pixels(entry: Entry) -> Cell:
+    return Cell(entry.study.attack.pixels if entry.study and entry.study.attack else None)
 
 
 def _cells(request: TableRequest, entry: Entry) -> tuple[Cell, ...]:
-    paper = [request.published(entry.label, c.name, entry.in_paper) for c in COLUMNS[3:]]
+    paper = [request.published(entry.label, c.name, entry.in_paper) for c in FIGURES]
     study = entry.study
     if study is None or study.attack is None:
-        missing = entry.fill_command(request)
+        attack = PAPER_ATTACK if request.spec.pixels is None else None
+        missing = entry.fill_command(request, attack)
         return tuple(Cell(None, published=value, not_run=missing) for value in paper)
     (row,) = request.fetch("attack_overview", **study.attempts)
     attacked, succeeded = int(row["attacked"]), int(row["succeeded"])
@@ -37,4 +47,11 @@ def _cells(request: TableRequest, entry: Entry) -> tuple[Cell, ...]:
     )
 
 
-FAMILY = Family(build, numbers=(32, 33), of_attempts=True)
+FAMILY = Family(
+    build,
+    numbers=(32, 33),
+    own="success",
+    title="Success of the Attacks",
+    pool="attacked",
+    of_attempts=True,
+)

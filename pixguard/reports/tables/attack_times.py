@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.tables.all_datasets import COLUMNS as HEAD
-from pixguard.reports.tables.all_datasets import Entry, entries
+from pixguard.reports.tables.all_datasets import Entry, entries, title_over
 from pixguard.reports.tables.family import Family
 from pixguard.reports.tables.request import ATTEMPTS_NOTE, TableRequest
 from pixguard.reports.tables.training_times import words_of_time
@@ -36,7 +36,8 @@ def build(request: TableRequest) -> ReportTable:
     notes = [ATTEMPTS_NOTE, *NOTES]
     if request.paper and len(rows) > len(found):
         notes.append(SPLIT_NOTE)
-    return request.table(COLUMNS, rows, used, notes)
+    title = title_over(request, f"{request.pixels_word}-Pixel Attack Required Time", found)
+    return request.table(COLUMNS, rows, used, notes, title)
 
 
 def _lines(request: TableRequest, entry: Entry) -> Iterator[tuple[Cell, ...]]:

@@ -1,10 +1,10 @@
-"""Tables 12 and 34: accuracy of a classifier on each dataset."""
+"""Tables 12, 34 and ``accuracy``: accuracy of a classifier on each dataset."""
 
 import json
 
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.tables.all_datasets import COLUMNS as HEAD
-from pixguard.reports.tables.all_datasets import Entry, entries
+from pixguard.reports.tables.all_datasets import Entry, entries, title_over
 from pixguard.reports.tables.family import Family
 from pixguard.reports.tables.request import INTERVAL_NOTE, TableRequest, rate_cell
 
@@ -27,7 +27,8 @@ def build(request: TableRequest) -> ReportTable:
     rows = [Row((*e.head(), *_cells(request, e)), e.in_paper) for e in found]
     unknown = any(cell.note == "n unknown" for row in rows for cell in row.cells)
     notes = (*NOTES, N_UNKNOWN_NOTE) if unknown else NOTES
-    return request.table(COLUMNS, rows, [e.study for e in found if e.study], notes)
+    title = title_over(request, "Classification Results", found)
+    return request.table(COLUMNS, rows, [e.study for e in found if e.study], notes, title)
 
 
 def _cells(request: TableRequest, entry: Entry) -> list[Cell]:
@@ -54,4 +55,4 @@ def _cells(request: TableRequest, entry: Entry) -> list[Cell]:
     ]
 
 
-FAMILY = Family(build, numbers=(12, 34))
+FAMILY = Family(build, numbers=(12, 34), own="accuracy", title="Accuracy of the Classifiers")

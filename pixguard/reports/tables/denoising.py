@@ -1,14 +1,14 @@
-"""Tables 18 to 42, where they say what denoisers make of successfully attacked images."""
+"""Tables 18 to 42 where they say what denoisers make of attacked images, and ``denoising``."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from pixguard.reports import commands
 from pixguard.reports.published import published_rows
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.tables.family import Family
-from pixguard.reports.tables.one_dataset import Topic, find_topic
+from pixguard.reports.tables.one_dataset import PIXELS, Topic, find_topic, own_topics, pixels_cell
 from pixguard.reports.tables.request import INTERVAL_NOTE, TableRequest, rate_cell
 
 IDENTITY = "identity"
@@ -43,23 +43,40 @@ NOTES = (
 
 def build(request: TableRequest) -> ReportTable:
     """Return the table: one row a denoiser; the identity always, run or not."""
+    if isinstance(request.spec.number, str):
+        return _build_own(request)
     topic = find_topic(request, request.evidence.denoised)
     if topic.study is None:  # what waits to be denoised tells which commands would do it
         topic = find_topic(request, request.evidence.attacked)
     study = topic.study
-    measured: list[RowValues] = []
+    rows = list(_rows(request, topic))
+    title = topic.title(request, f"Denoising of {request.pixels_word}-Pixel Attack Images")
+    return request.table(COLUMNS, rows, [study] if study else [], _notes(rows), title)
+
+
+def _build_own(request: TableRequest) -> ReportTable:
+    evidence = request.evidence
+    topics = own_topics(request, evidence.denoised, evidence.attacked)
+    rows = [
+        Row((pixels_cell(topic), *row.cells), row.in_paper)
+        for topic in topics
+        for row in _rows(request, topic)
+    ]
+    used = [topic.study for topic in topics if topic.study]
+    notes = [*_notes(rows), *(request.elsewhere(evidence.denoised, used[0]) if used else ())]
+    return request.table((PIXELS, *COLUMNS), rows, used, notes, request.title_about(*used))
+
+
+def _notes(rows: Sequence[Row]) -> tuple[str, ...]:
+    nothing = any(cell.note == NO_SUCCESS for row in rows for cell in row.cells)
+    return (*NOTES, NO_SUCCESS_NOTE) if nothing else NOTES
+
+
+def _rows(request: TableRequest, topic: Topic) -> Iterator[Row]:
+    """Yield the paper's denoisers in its order, the identity, then all others by name."""
+    study, measured = topic.study, list[RowValues]()
     if study is not None and study.attack is not None:
         measured = request.fetch("denoising", **study.attempts)
-    rows = list(_rows(request, topic, measured))
-    pixels = "One" if request.spec.pixels == 1 else "Two"
-    title = topic.title(request, f"Denoising of {pixels}-Pixel Attack Images")
-    nothing = any(cell.note == NO_SUCCESS for row in rows for cell in row.cells)
-    notes = (*NOTES, NO_SUCCESS_NOTE) if nothing else NOTES
-    return request.table(COLUMNS, rows, [study] if study else [], notes, title)
-
-
-def _rows(request: TableRequest, topic: Topic, measured: list[RowValues]) -> Iterator[Row]:
-    """Yield the paper's denoisers in its order, the identity, then all others by name."""
     by_name: dict[str, list[RowValues]] = {}
     for row in measured:
         by_name.setdefault(row["denoiser"], []).append(row)
@@ -127,5 +144,10 @@ def _gaps(request: TableRequest, topic: Topic, name: str) -> tuple[Cell, ...]:
 
 
 FAMILY = Family(
-    build, numbers=(18, 20, 23, 25, 27, 29, 31, 36, 38, 40, 42), pool="denoised", of_attempts=True
+    build,
+    numbers=(18, 20, 23, 25, 27, 29, 31, 36, 38, 40, 42),
+    own="denoising",
+    title="Denoising of Attacked Images",
+    pool="denoised",
+    of_attempts=True,
 )

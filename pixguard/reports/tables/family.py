@@ -17,7 +17,9 @@ class Family:
     Attributes:
         build: returns the table of a request.
         numbers: the paper's.
-        title: of a table that the paper lacks; it goes by the name of the family.
+        own: the name of its table for any data and classifier, which the paper lacks; by default
+            that of the family where it has no numbers.
+        title: of the table that the paper lacks.
         pixels: how many pixels its attacks change, None for any number; for such a table.
         pool: the attribute of :class:`pixguard.reports.evidence.Evidence` that it chooses from;
             None: classifiers that judged clean images, or were attacked.
@@ -30,6 +32,7 @@ class Family:
 
     build: Callable[[TableRequest], ReportTable]
     numbers: tuple[int, ...] = ()
+    own: str = ""
     title: str = ""
     pixels: int | None = None
     pool: str | None = None

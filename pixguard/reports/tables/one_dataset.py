@@ -3,10 +3,14 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pixguard.reports.evidence import Study, choose, matching
+from pixguard.reports.evidence import PAPER_ATTACK, Study, choose, matching
 from pixguard.reports.published import published_rows, row_key
 from pixguard.reports.querying import RowValues
-from pixguard.reports.tables.request import TableRequest
+from pixguard.reports.report_table import Cell, Column
+from pixguard.reports.tables.request import TableRequest, titled
+
+PIXELS = Column("pixels", "count", is_label=True)
+"""Stands first in a table that the paper lacks: its attacks change any number of pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +38,8 @@ class Topic:
         """Return None for the paper's own title, else one that says what is shown instead."""
         if self.is_papers:
             return None
-        name = self.dataset
-        if self.study is not None:
-            phantom = ", phantom data" if self.study.is_synthetic else ""
-            name = f"{name}{phantom}, {self.study.architecture}"
-        return f"{form}: {name} (form of Table {request.spec.number})"
+        shown = [self.study] if self.study else []
+        return f"{titled(form, self.dataset, *shown)} (form of Table {request.spec.number})"
 
 
 def find_topic(request: TableRequest, pool: Sequence[Study]) -> Topic:
@@ -53,6 +54,26 @@ def find_topic(request: TableRequest, pool: Sequence[Study]) -> Topic:
     return Topic(
         dataset, study, is_papers, request.fill_command(dataset, architecture, real=is_papers)
     )
+
+
+def own_topics(request: TableRequest, *pools: Sequence[Study]) -> list[Topic]:
+    """Return the topics of a table that goes by a name, of one classifier from the first pool.
+
+    There is one for each number of pixels that it was attacked with, or one without data.
+    """
+    dataset = request.dataset or request.default_dataset()
+    command = request.fill_command(dataset, None, real=False, attack=PAPER_ATTACK)
+    plans: list[Study] = []
+    for pool in pools:
+        plans = plans or request.plans_by_pixels(pool)
+    return [Topic(p.dataset, p, False, command) for p in plans] or [
+        Topic(dataset, None, False, command)
+    ]
+
+
+def pixels_cell(topic: Topic) -> Cell:
+    """Return the cell of :data:`PIXELS` of a topic."""
+    return Cell(topic.study.attack.pixels if topic.study and topic.study.attack else None)
 
 
 def known_classes(request: TableRequest, topic: Topic) -> list[RowValues]:

@@ -60,6 +60,11 @@ class TableRequest(Request[TableSpec]):
     beside: frozenset[int] = frozenset()
 
     @property
+    def pixels_word(self) -> str:
+        """How the paper's titles tell its number of pixels."""
+        return "One" if self.spec.pixels == 1 else "Two"
+
+    @property
     def classifier_size(self) -> int | None:
         """Side in pixels that a classifier is trained at: any, where native images are shown."""
         return None if self.size == NATIVE_SIZE else self.size
@@ -136,8 +141,8 @@ class TableRequest(Request[TableSpec]):
         used, rows = list(used), list(rows)
         if self.size == NATIVE_SIZE:
             rows = [commands.at_native_size(row) for row in rows]
-        about = tuple(dict.fromkeys([*caption, *(c.describe() for c in used)])) or ("no data yet",)
-        about = (*about, *self.selected())
+        told = tuple(dict.fromkeys([*caption, *(c.describe() for c in used)])) or ("no data yet",)
+        told = (*told, *self.selected())
         remarks = [self.about(note) for note in notes]
         if len(self.selection.attacks) > 1 and any(c.attack for c in used):
             remarks.append(ONE_ATTACK_NOTE)
@@ -168,13 +173,18 @@ class TableRequest(Request[TableSpec]):
             title=(title or self.spec.title) + (f" ({self.selection.text})" * bool(self.selection)),
             columns=tuple(columns),
             rows=tuple(rows),
-            caption=about,
+            caption=told,
             queries=tuple(self.queries),
             published=self.paper and isinstance(number, int),
             selection=self.selection.chosen,
+            datasets=tuple(dict.fromkeys(c.dataset for c in used)) or self._asked(),
         )
         remarks += [f"not run: {command}" for command in table.commands]
         return replace(table, notes=tuple(dict.fromkeys(remarks)))
+
+    def _asked(self) -> tuple[str, ...]:
+        dataset = self.dataset or self.spec.dataset
+        return (dataset,) if dataset else ()
 
     def _others(self, used: Sequence[Study], notes: Sequence[str]) -> Iterator[str]:
         """Yield the rule by which classifiers were taken, where there are others to take."""
@@ -247,11 +257,7 @@ class TableRequest(Request[TableSpec]):
 
     def title_about(self, *shown: Study) -> str:
         """Return the table's title with what it is about: the first of what is shown, if any."""
-        about = [
-            f": {s.dataset}{', phantom data' if s.is_synthetic else ''}, {s.architecture}"
-            for s in shown[:1]
-        ]
-        return "".join([self.spec.title, *about])
+        return titled(self.spec.title, shown[0].dataset, *shown) if shown else self.spec.title
 
     def elsewhere(self, pool: Sequence[Study], shown: Study) -> Iterator[str]:
         """Yield a note on the other classifiers that the table can be asked for."""
@@ -262,6 +268,13 @@ class TableRequest(Request[TableSpec]):
         }
         if others:
             yield f"There is data for {'; '.join(others.values())} too."
+
+
+def titled(form: str, dataset: str, *shown: Study) -> str:
+    """Return a title with what a table is about: a dataset and the first study of it, if any."""
+    phantom = ", phantom data" if shown and shown[0].is_synthetic else ""
+    network = f", {shown[0].architecture}" if shown else ""
+    return f"{form}: {dataset}{phantom}{network}"
 
 
 def _names_others(note: str) -> bool:
