@@ -46,7 +46,8 @@ NOTES = (
 BOUND_NOTE = (
     "lower bound: no image that the attack was run on was searched in full. vulnerable is the "
     "union of what all attacks found on its images, so there are at least as many; found % is the "
-    "attack's share of that union, and at most as high of the truth. A search of the corners "
+    "attack's share of that union (of a single attack always 100 %), and at most as high of the "
+    "truth. A search of the corners "
     "(space=corners) proves no image robust; in grayscale `--attack exhaustive --space all-values` "
     "does, in colour nothing."
 )
@@ -148,7 +149,7 @@ def _cells(row: RowValues) -> tuple[Cell, ...]:
         Cell(vulnerable, images, note="" if is_truth else "at least"),
         Cell(found, vulnerable, note=f"{refuted} against the search" if refuted else ""),
         Cell(vulnerable - found, vulnerable, note="" if is_truth else "at least"),
-        share if is_truth or not vulnerable else replace(share, note="at most"),
+        share if is_truth or not vulnerable else replace(share, interval=None, note="at most"),
         Cell(scaled(row["median_queries_found"]), found),
         Cell(scaled(row["median_queries"]), images),
         Cell(scaled(row["mean_distinct"]), counted, note="" if counted else "not counted"),
