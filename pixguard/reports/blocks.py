@@ -35,6 +35,7 @@ def one_below_another(
         rows=tuple(rows),
         caption=_each_once(block.caption for block in blocks),
         notes=_each_once(block.notes for block in blocks),
+        datasets=_each_once(block.datasets for block in blocks),
         queries=tuple(query for block in blocks for query in block.queries),
     )
 

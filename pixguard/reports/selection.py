@@ -25,10 +25,11 @@ class Selection(Settings):
         "Only attempts of this attack; repeat, or join by commas. The table attacks compares with "
         "the first.",
         registry="pixguard.attacks.registry:ATTACKS",
+        short="-a",
     )
     seed: int | None = setting(None, "Only attempts with this seed.", low=0)
     pixels: int | None = setting(
-        None, "Only attacks that change this many pixels.", low=1, unit="pixels"
+        None, "Only attacks that change this many pixels.", low=1, unit="pixels", short="-p"
     )
 
     def __bool__(self) -> bool:

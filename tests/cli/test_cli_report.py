@@ -266,9 +266,9 @@ def test_a_selection_reaches_the_files(tmp_path: Path) -> None:
     engine.dispose()
     done = pixguard("--table", "cost", "--attack", "corner", "--json", "--db", path)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    (found,) = json.loads(done.stdout)["tables"]
     assert found["selection"] == {"attack": ["corner"]}
-    assert [row["cells"][3]["value"] for row in found["rows"]] == ["corner"]
+    assert [row["attack"] for row in found["rows"]] == ["corner"]
     sql = pixguard("--table", "cost", "--attack", "corner", "--sql", "--db", path).stdout
     assert [row[0] for row in sqlite3.connect(path).execute(sql.rstrip().rstrip(";"))] == ["corner"]
     out = tmp_path / "tables"

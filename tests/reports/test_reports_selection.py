@@ -153,14 +153,14 @@ def test_one_of_several_attacks_without_attempts_is_told(mini: Miniature) -> Non
 
 def test_files_keep_what_was_selected(mini: Miniature) -> None:
     found = table(mini, "seeds", selection(["random", "differential-evolution"], 0), model=2)
-    kept = json.loads(render([found], "json"))["selection"]
+    kept = json.loads(render([found], "json"))["tables"][0]["selection"]
     assert kept == {"attack": ["random", "differential-evolution"], "seed": 0}
     for row in csv.DictReader(io.StringIO(render([found], "csv"))):
         assert (row["selected attack"], row["selected seed"]) == (
             "random differential-evolution",
             "0",
         )
-    assert "selection" not in json.loads(render([table(mini, "seeds")], "json"))
+    assert json.loads(render([table(mini, "seeds")], "json"))["tables"][0]["selection"] == {}
 
 
 def test_several_classifiers_make_blocks(mini: Miniature) -> None:
@@ -173,8 +173,8 @@ def test_several_classifiers_make_blocks(mini: Miniature) -> None:
     assert [row.cells[0].value for row in found.rows] == [names[n] for n, _ in expected]
     assert found.title.endswith(": resnet50 #2, densenet121 #3")
     assert len(found.caption) == 2 and len(found.queries) == 2
-    first = json.loads(render([found], "json"))["rows"][0]["cells"][0]
-    assert first == {"value": "resnet50 #2"}
+    first = json.loads(render([found], "json"))["tables"][0]["rows"][0]
+    assert first["classifier"] == "resnet50 #2"
 
 
 def test_a_table_with_a_column_of_classifiers_gets_no_second_one(mini: Miniature) -> None:

@@ -22,7 +22,7 @@ def json_value(table: ReportTable) -> dict[str, Any]:
     return {
         "name": table.number,
         "title": table.title,
-        **({"selection": dict(table.selection)} if table.selection else {}),
+        "selection": dict(table.selection),
         "datasets": list(table.datasets),
         "columns": [{"name": c.key, "heading": c.name, "kind": c.kind} for c in table.columns],
         "rows": [

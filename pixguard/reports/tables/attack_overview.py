@@ -1,6 +1,5 @@
 """Tables 32, 33 and ``success``: attempts and successes on each dataset."""
 
-from pixguard.reports.evidence import PAPER_ATTACK
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.tables.all_datasets import COLUMNS as HEAD
 from pixguard.reports.tables.all_datasets import Entry, entries, title_over
@@ -35,7 +34,7 @@ def _cells(request: TableRequest, entry: Entry) -> tuple[Cell, ...]:
     paper = [request.published(entry.label, c.name, entry.in_paper) for c in FIGURES]
     study = entry.study
     if study is None or study.attack is None:
-        attack = PAPER_ATTACK if request.spec.pixels is None else None
+        attack = request.wanted_attack if request.spec.pixels is None else None
         missing = entry.fill_command(request, attack)
         return tuple(Cell(None, published=value, not_run=missing) for value in paper)
     (row,) = request.fetch("attack_overview", **study.attempts)
