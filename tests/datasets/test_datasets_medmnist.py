@@ -169,7 +169,7 @@ NAN = np.full((20, 28, 28), np.nan, dtype=np.float32)
         ({"val_images": np.zeros((20, 28, 28, 3), np.uint8)}, r"\(28, 28, 3\)"),
         ({"val_labels": np.full((20, 1), 4, np.uint8)}, "beyond the 4 classes"),
         ({"val_labels": np.zeros((20, 2), np.uint8)}, "must match exactly"),
-        ({"val_labels": np.zeros((19, 1), np.uint8)}, "as many labels as images"),
+        ({"val_labels": np.zeros((19, 1), np.uint8)}, "split val has 19 labels for 20 images"),
     ],
 )
 def test_a_file_that_is_not_what_it_should_be(tmp_path, changes, message):
