@@ -1,7 +1,6 @@
 """Reads npz files in MedMNIST's form from disk: never unpickled, memory-mapped when large."""
 
 import math
-import os
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -18,6 +17,7 @@ from pixguard.datasets.base import SPLITS, Images
 from pixguard.datasets.cache import data_folder, ensure_space
 from pixguard.datasets.files import BROKEN_ZIP, MAX_EXPANSION, open_zip
 from pixguard.errors import DataError
+from pixguard.files import replacing
 from pixguard.progress import Display
 from pixguard.records import digest
 
@@ -216,18 +216,13 @@ def _images(
 def _unpack(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, display: Display
 ) -> None:
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
     done = 0
-    try:
-        with (
-            archive.open(info) as source,
-            part.open("wb") as file,
-            display.track(f"unpack {info.filename}", info.file_size, "bytes") as progress,
-        ):
-            while chunk := source.read(_CHUNK_BYTES):
-                file.write(chunk)
-                done += len(chunk)
-                progress.update(done)
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
+    with (
+        archive.open(info) as source,
+        replacing(target) as file,
+        display.track(f"unpack {info.filename}", info.file_size, "bytes") as progress,
+    ):
+        while chunk := source.read(_CHUNK_BYTES):
+            file.write(chunk)
+            done += len(chunk)
+            progress.update(done)
