@@ -38,8 +38,8 @@ _MODE_PROBLEMS = {
     "LAB": "is CIELAB",
     "HSV": "is HSV",
 }
-# What Pillow's decoders raise on damaged input.
-DAMAGE = (OSError, ValueError, SyntaxError, EOFError, struct.error, IndexError, KeyError)
+DAMAGE = Exception
+"""What Pillow raises on damaged input: whatever its decoders stumble over."""
 
 
 class BadImageError(UnreadableFileError):
