@@ -128,6 +128,8 @@ class DirectoryTree:
 
 
 def _unlisted(error: OSError) -> None:
+    if isinstance(error, FileNotFoundError):  # it went while we walked
+        return
     raise DataError(
         f"{error.filename} cannot be listed: {error.strerror}",
         "mend its permissions, or move it elsewhere",

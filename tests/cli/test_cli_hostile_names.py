@@ -87,3 +87,30 @@ def test_a_place_that_cannot_be(place: str) -> None:
     assert result.exit_code == 1
     assert "\x1b" not in result.stderr and "next: " in result.stderr
     assert len(result.stderr) < 13_000
+
+
+def test_classes_of_odd_names_go_through_training_and_detection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = ("[/]", "' OR 1=1 --", "<script>alert(1)</script>")
+    rows = [f'im/{i}.png,"{names[i % 3]}"' for i in range(90)]
+    (tmp_path / "im").mkdir()
+    for i in range(90):
+        (tmp_path / "im" / f"{i}.png").write_bytes(encode(picture()))
+    (tmp_path / "labels.csv").write_text("\n".join(["path,label", *rows]))
+    for command in (
+        ["train", "-d", "pets", "--data-dir", ".", "--model", "small-cnn", "--epochs", "1"],
+        ["detect", "train", "-d", "pets", "--normal", names[0], "--epochs", "1"],
+        ["detect", "apply", "-d", "pets", "--json"],
+        ["report", "--table", "6"],
+    ):
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 0, result.output
+        if command[1] == "apply":
+            assert f"(normal: {names[0]}, " in next(iter(json.loads(result.stdout)["detectors"]))
+    page = CliRunner().invoke(app, ["report", "--html", "page"])
+    assert page.exit_code == 0, page.output
+    written = "".join(p.read_text() for p in (tmp_path / "page").rglob("*.html"))
+    assert "<script>alert(1)" not in written
+    assert "&lt;script&gt;alert(1)" in written
