@@ -116,9 +116,10 @@ def decode(data: bytes, size: int, channels: int) -> Images:
         converted = image if image.mode == mode else image.convert(mode)
         if size != NATIVE_SIZE and converted.size != (size, size):
             converted = converted.resize((size, size), Image.Resampling.BICUBIC)
+        pixels = np.asarray(converted, dtype=np.uint8)  # decoded now, where nothing was done yet
     except DAMAGE as error:
         raise BadImageError(f"is truncated or damaged ({error})") from error
-    return np.asarray(converted, dtype=np.uint8).reshape(converted.height, -1, channels)
+    return pixels.reshape(converted.height, -1, channels)
 
 
 class BadFilesError(DataError):

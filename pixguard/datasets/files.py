@@ -200,7 +200,7 @@ class ZipTree:
             ) from error
         self._members: dict[str, zipfile.ZipInfo] = {}
         for info in self._archive.infolist():
-            if not info.is_dir():
+            if not info.orig_filename.endswith("/"):
                 self._add(info)
         self.sizes: Mapping[str, int] = {
             path: self._members[path].file_size for path in sorted(self._members)
@@ -216,6 +216,8 @@ class ZipTree:
         if info.flag_bits & 1:
             raise DataError(f"{self.location} is encrypted", "unpack it and name the folder")
         path = plain_path(name)
+        if not path:
+            raise DataError(f"{self.location} holds a file without a name", "make the zip again")
         if path in self._members:
             raise DataError(
                 f"{self.location} holds two files named {path!r}", "make the zip again without one"

@@ -5,6 +5,7 @@ import os
 import stat
 import tracemalloc
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -155,6 +156,28 @@ def test_encrypted_archives(tmp_path):
 def test_names_in_a_zip_that_are_not_to_be_trusted(tmp_path, name, message):
     with pytest.raises(DataError, match=message):
         opened(zipped(tmp_path / "pets.zip", (name, GOOD)))
+
+
+def test_a_file_without_a_name_in_a_zip(tmp_path):
+    path = zipped(tmp_path / "pets.zip", ("?", GOOD))
+    content = bytearray(path.read_bytes())
+    start = content.rindex(b"PK\x01\x02")
+    content[start + 28 : start + 32] = (0).to_bytes(2, "little") + (1).to_bytes(2, "little")
+    path.write_bytes(content)  # what was the name is now an extra field
+    with pytest.raises(DataError, match="without a name"):
+        opened(path)
+
+
+def test_a_damaged_image_that_needs_no_conversion_is_told(tmp_path):
+    colour = encode(picture("RGB"))
+    start = colour.index(b"IDAT")
+    size = int.from_bytes(colour[start - 4 : start], "big")
+    garbage = b"IDAT" + bytes(size)
+    checksum = zlib.crc32(garbage).to_bytes(4, "big")
+    damaged = colour[:start] + garbage + checksum + colour[start + size + 8 :]
+    decode.inspect(damaged)
+    with pytest.raises(decode.BadImageError, match="damaged"):
+        decode.decode(damaged, 16, 3)
 
 
 def test_a_link_in_a_zip_is_not_followed(tmp_path):
