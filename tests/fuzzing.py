@@ -4,14 +4,10 @@ An input may be taken or refused, by a message; nothing else may be raised. What
 sense. ``scripts/fuzz`` runs many of them, tests/test_fuzz.py a few.
 """
 
-import io
 import json
 import os
 import signal
-import struct
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,11 +18,24 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
-from PIL import Image
-from typer.main import get_command
-from typer.testing import CliRunner
 
-from pixguard.cli.app import app
+from fuzz_commands import configs, lines, run_arguments, run_config
+from fuzz_files import (
+    ARRAYS,
+    CELLS,
+    CONTENTS,
+    EDITS,
+    MEMBERS,
+    MUTATED_PICTURES,
+    NPZ,
+    OTHER_ARRAYS,
+    PATH_PARTS,
+    PICTURES,
+    TABLE,
+    ZIPS,
+    mutated,
+    packed,
+)
 from pixguard.config import DatasetSettings
 from pixguard.config.conversion import ConversionSettings
 from pixguard.datasets.base import SPLITS, ImageDataset
@@ -45,17 +54,6 @@ HANGS_AFTER_S = 20
 """For one input; the slowest sound ones take a tenth of a second."""
 ROUND = 500
 """Inputs between two looks at the memory; hypothesis remembers those of a round."""
-
-RNG = np.random.default_rng(0)
-NASTY = (
-    "", ".", "..", "/", "\\", "a/../b", "./a", "a//b", "a\\b", "C:", "\0", "\n", "\r\n", "\t", " ",
-    "\x1b[2J", "\x9b", "\u202e", "\u2028", "[/]", "[bold]", "<b>", "'; DROP TABLE image; --", "%s",
-    "{}", "nan", "inf", "-1", "1e999", "9" * 400, "x" * 300, "No finding", "a;b", "a|b", "a,b", '"',
-    '"a', "'", "train", "test", "val", "masks", "patient_1", "labels.csv", "cat", "dog", "é", "名",
-    "\U0001f600", "\ud800", "-", "--", "--json", "~", "$HOME", "*", "true", "[]", "1_0", "0x1f",
-)  # fmt: skip
-WORDS = st.one_of(st.sampled_from(NASTY), st.text(max_size=8))
-CLASS_NAMES = ("cat", "dog", "0", "1", "[/]", "train", "test", "Normal", "masks")
 
 
 @dataclass(frozen=True)
@@ -118,128 +116,6 @@ def explore(kind: Kind, count: int, first_seed: int) -> tuple[int, int]:
 
     one()
     return ran, taken
-
-
-# How inputs are made.
-
-Edit = tuple[str, int, bytes]
-EXTREME = (b"\xff" * 4, bytes(4), b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f", b"\x80\0\0\0")
-
-
-def mutated(data: bytes, edits: list[Edit]) -> bytes:
-    """Return bytes after edits, each (how, where, with what)."""
-    for how, place, piece in edits:
-        at = place % (len(data) + 1)
-        if how == "replace":
-            data = data[:at] + piece + data[at + len(piece) :]
-        elif how == "insert":
-            data = data[:at] + piece + data[at:]
-        elif how == "delete":
-            data = data[:at] + data[at + len(piece) ** 2 :]
-        elif how == "truncate":
-            data = data[:at]
-        elif how == "repeat":
-            data = data[:at] + data[at : at + 64] * (len(piece) + 1) + data[at:]
-        elif how == "extreme":
-            part = EXTREME[len(piece) % len(EXTREME)]
-            data = data[:at] + part + data[at + len(part) :]
-        elif data[at : at + 1]:
-            data = data[:at] + bytes([data[at] ^ (1 << len(piece) % 8)]) + data[at + 1 :]
-    return data
-
-
-EDITS = st.lists(
-    st.tuples(
-        st.sampled_from(
-            ("replace", "insert", "delete", "truncate", "repeat", "extreme", "flip", "flip")
-        ),
-        st.integers(0, 1 << 20),
-        st.binary(max_size=8),
-    ),
-    max_size=6,
-)
-
-
-def packed(members: list[tuple[str, bytes]], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
-    """Return a zip of members; names that zipfile does not write are left out."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", compression) as archive:
-        for name, content in members:
-            with suppress(ValueError, UnicodeError, struct.error, IndexError):
-                archive.writestr(name, content)
-    return file.getvalue()
-
-
-def as_npy(array: Any) -> bytes:
-    """Return an array as the content of an npy file."""
-    file = io.BytesIO()
-    np.save(file, array, allow_pickle=True)
-    return file.getvalue()
-
-
-def encoded(image: Image.Image, form: str, **options: Any) -> bytes:
-    """Return an image as the content of a file."""
-    file = io.BytesIO()
-    image.save(file, form, **options)
-    return file.getvalue()
-
-
-def _pictures() -> list[bytes]:
-    gray = Image.fromarray(RNG.integers(0, 255, (16, 20), dtype=np.uint8))
-    colour = Image.fromarray(RNG.integers(0, 255, (16, 20, 3), dtype=np.uint8))
-    wide = Image.fromarray((np.arange(320, dtype=np.uint16) * 200).reshape(16, 20))
-    exif = Image.Exif()
-    exif[274] = 6
-    made = [
-        encoded(gray, "PNG"), encoded(colour, "PNG"), encoded(wide, "PNG"),
-        encoded(colour.convert("P"), "PNG", transparency=3), encoded(gray.convert("1"), "PNG"),
-        encoded(colour.convert("RGBA"), "PNG"), encoded(gray, "PNG", exif=exif),
-        encoded(gray, "PNG", save_all=True, append_images=[gray]),
-        encoded(gray, "JPEG"), encoded(colour, "JPEG"), encoded(colour, "JPEG", progressive=True),
-        encoded(colour, "JPEG", exif=exif, subsampling=2, restart_marker_blocks=1),
-        encoded(colour.convert("CMYK"), "JPEG"),
-        *(
-            encoded(image, "TIFF", compression=compression)
-            for image in (gray, colour)
-            for compression in ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg")
-        ),
-        encoded(wide, "TIFF"), encoded(gray.convert("F"), "TIFF"),
-        encoded(gray, "TIFF", save_all=True, append_images=[gray]),
-        encoded(gray, "BMP"), encoded(colour, "BMP"), encoded(gray.convert("1"), "BMP"),
-        encoded(gray, "GIF"), encoded(colour, "GIF", save_all=True, append_images=[gray]),
-        encoded(colour, "PPM"), encoded(gray, "PPM"), encoded(wide, "PPM"),
-    ]  # fmt: skip
-    for form in ("WEBP", "JPEG2000"):  # Pillow may be built without them
-        with suppress(OSError, KeyError):
-            made.append(encoded(colour, form))
-    return made
-
-
-def with_checksums(png: bytes) -> bytes:
-    """Return a PNG file whose chunks have the CRC-32 that they need to be looked into."""
-    if not png.startswith(b"\x89PNG"):
-        return png
-    out, start = png[:8], 8
-    while start + 12 <= len(png):
-        (length,) = struct.unpack_from(">I", png, start)
-        body = png[start + 4 : start + 8 + min(length, len(png))]
-        out += png[start : start + 4] + body + zlib.crc32(body).to_bytes(4, "big")
-        start += 12 + min(length, len(png))
-    return out + png[start:]
-
-
-PICTURES = _pictures()
-GRAY = (PICTURES[0], encoded(Image.new("L", (20, 16), 7), "JPEG"))
-"""Sound ones: in colour and in gray together they are refused."""
-MUTATED_PICTURES = st.builds(
-    lambda data, edits, mend: mend(mutated(data, edits)),
-    st.sampled_from(PICTURES),
-    EDITS,
-    st.sampled_from((with_checksums, bytes)),
-)
-CONTENTS = st.one_of(st.sampled_from(GRAY), MUTATED_PICTURES, st.binary(max_size=16))
-
-# What is done with one, and what must hold.
 
 
 def opened(data_dir: Path, name: str = "pets", **changes: Any) -> ImageDataset | None:
@@ -354,134 +230,6 @@ def run_folder(value: list[Place], folder: Path) -> bool:
         assert dataset is None or checked.sound is not None
     return dataset is not None
 
-
-@contextmanager
-def commands_do_nothing() -> Iterator[list[tuple[str, ...]]]:
-    """Let every command parse what was typed, and do nothing; yield how they are called."""
-    cells, paths = [], []
-
-    def walk(command: Any, path: tuple[str, ...]) -> None:
-        for name, inner in getattr(command, "commands", {}).items():
-            walk(inner, (*path, name))
-        if not hasattr(command, "commands"):
-            run = command.callback.__wrapped__
-            paths.append(path)
-            cells.append(run.__closure__[run.__code__.co_freevars.index("function")])
-
-    walk(ROOT, ())
-    before = [cell.cell_contents for cell in cells]
-    for cell in cells:
-        cell.cell_contents = lambda **_: None
-    try:
-        yield paths
-    finally:
-        for cell, function in zip(cells, before, strict=True):
-            cell.cell_contents = function
-
-
-ROOT = get_command(app)
-
-
-def run_line(arguments: list[str]) -> bool:
-    with commands_do_nothing():
-        result = CliRunner().invoke(app, arguments)
-    assert result.exit_code in (0, 1, 2), result.output
-    assert "Traceback" not in result.output, result.output
-    assert "pixguard --debug" not in result.output, result.output
-    assert not isinstance(result.exception, Exception), result.exception
-    return result.exit_code == 0
-
-
-def run_config(value: tuple[bytes, list[str]], folder: Path) -> bool:
-    content, command = value
-    (folder / "pixguard.toml").write_bytes(content)
-    return run_line(["--config", str(folder / "pixguard.toml"), *command])
-
-
-def run_arguments(value: list[str], folder: Path) -> bool:
-    return run_line(value)
-
-
-def _flags(path: tuple[str, ...]) -> list[str]:
-    command: Any = ROOT
-    for name in path:
-        command = command.commands[name]
-    return [
-        flag
-        for parameter in command.params
-        for flag in (*parameter.opts, *parameter.secondary_opts)
-        if flag.startswith("-") and flag not in ("--log-file", "--help", "-h")
-    ]
-
-
-with commands_do_nothing() as PATHS:
-    FLAGS = {path: _flags(path) for path in PATHS}
-
-USUAL: tuple[list[str], ...] = ([], ["--dataset", "oct"], ["pets"], ["--json"])
-# Without some of them, most commands lack something.
-TYPED = st.one_of(WORDS, st.sampled_from(("oct", "pets", "1", "28", "native", "paper", "0.5")))
-
-
-@st.composite
-def lines(draw: Any) -> list[str]:
-    """A command line: a command that there is, with options that it has, and others."""
-    path = draw(st.sampled_from(sorted(FLAGS)))
-    flags = st.sampled_from([*FLAGS[path], "--unknown"])
-    joined = st.builds(lambda flag, value: f"{flag}={value}", flags, TYPED)
-    words = draw(st.lists(st.one_of(flags, TYPED, joined), max_size=8))
-    # What cannot be in an argument of a process: NUL; and what is no text comes as surrogates.
-    usual = draw(st.sampled_from(USUAL))
-    return [*path, *usual, *(w for w in words if "\0" not in w and not w.startswith("--log"))]
-
-
-VALUES = st.one_of(
-    st.integers(-(1 << 70), 1 << 70), st.floats(), st.booleans(), WORDS, st.just("1979-05-27"),
-    st.lists(st.integers(-3, 3), max_size=3),
-)  # fmt: skip
-
-
-@st.composite
-def configs(draw: Any) -> tuple[bytes, list[str]]:
-    """A TOML file of options that a command has, mutated or not, and that command."""
-    path = draw(st.sampled_from(sorted(FLAGS)))
-    names = st.sampled_from([f.lstrip("-") for f in FLAGS[path] if f.startswith("--")] or ["x"])
-    text = f"[{'.'.join(path)}]\n"
-    for name, value in draw(st.dictionaries(names | names | WORDS, VALUES, max_size=5)).items():
-        bare = name.replace("-", "").isalnum() and name.isascii()
-        is_json = isinstance(value, bool | list) or (isinstance(value, str) and value[:2] != "19")
-        written = json.dumps(value) if is_json else value
-        text += f"{name if bare else json.dumps(name)} = {written}\n"
-    edits = draw(st.one_of(st.just([]), EDITS))
-    return mutated(text.encode("utf-8", "surrogatepass"), edits), [
-        *path,
-        *draw(st.sampled_from(USUAL)),
-    ]
-
-
-def _arrays() -> dict[str, bytes]:
-    made = {}
-    for split, count in zip(SPLITS, (12, 4, 4), strict=True):
-        made[f"{split}_images"] = as_npy(RNG.integers(0, 255, (count, 28, 28), dtype=np.uint8))
-        made[f"{split}_labels"] = as_npy(np.arange(count, dtype=np.uint8)[:, None] % 4)
-    return made
-
-
-ARRAYS = _arrays()
-OTHER_ARRAYS = st.builds(
-    lambda shape, kind, top: as_npy((np.arange(np.prod(shape)) % top).reshape(shape).astype(kind)),
-    st.lists(st.sampled_from((0, 1, 2, 4, 12, 28)), max_size=3),
-    st.sampled_from(("u1", "i1", "i8", "u8", "f4", ">i4", "bool", "O", "S2", "c8")),
-    st.sampled_from((1, 2, 3, 4)),
-)
-NPZ = [
-    packed([(f"{name}.npy", content) for name, content in ARRAYS.items()], how)
-    for how in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-]
-MEMBERS = [(f"{kind}/{i}.png", GRAY[i]) for kind in ("cat", "dog") for i in range(2)]
-ZIPS = [packed(MEMBERS, how) for how in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)]
-PATH_PARTS = st.lists(st.one_of(st.sampled_from(CLASS_NAMES), WORDS), min_size=1, max_size=4)
-TABLE = b"path,label,split\n0.png,a,train\n1.png,b,train\n2.png,a,test\n3.png,b,val\n"
-CELLS = st.one_of(WORDS, st.sampled_from(("2.png", "./3.png", "3.png", "a", "b", "a;b")))
 
 KINDS = (
     Kind("npz files", st.builds(mutated, st.sampled_from(NPZ), EDITS), run_npz),
