@@ -14,7 +14,9 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from bad_files import GOOD, encode, picture
 from pixguard.config import DatasetSettings
+from pixguard.config.conversion import ConversionSettings
 from pixguard.datasets import decode, files, npz
+from pixguard.datasets.converting import convert_images
 from pixguard.datasets.decode import BadFilesError
 from pixguard.datasets.files import open_tree
 from pixguard.datasets.opening import open_dataset
@@ -356,6 +358,31 @@ def test_a_tiff_of_a_million_frames_is_told_at_its_second(monkeypatch):
     with pytest.raises(decode.BadImageError, match="several frames"):
         decode.inspect(file.getvalue())
     assert sought == [1]
+
+
+def test_a_second_frame_without_a_size_is_told():
+    file = io.BytesIO()
+    picture().save(file, "TIFF", save_all=True, append_images=[picture()])
+    data = bytearray(file.getvalue())
+    first = int.from_bytes(data[4:8], "little")
+    count = int.from_bytes(data[first : first + 2], "little")
+    link = first + 2 + 12 * count
+    second = int.from_bytes(data[link : link + 4], "little")
+    data[second : second + 2] = bytes(2)  # no tag at all
+    with pytest.raises(decode.BadImageError, match="damaged"):
+        decode.inspect(bytes(data))
+
+
+@pytest.mark.parametrize("text", ["path,label\n" + "x" * 200_000, None])
+def test_a_table_that_cannot_be_read_ends_a_conversion_with_a_message(tmp_path, text):
+    folder = pets(tmp_path / "pets")
+    if text is None:
+        os.mkfifo(folder / "labels.csv")
+    else:
+        (folder / "labels.csv").write_text(text)
+    with pytest.raises(DataError, match=r"labels\.csv cannot be read"):
+        convert_images(ConversionSettings(source=folder, out=tmp_path / "out"), Silent())
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_image_made_to_exhaust_memory_takes_none(tmp_path):
