@@ -4,6 +4,7 @@ The exit codes are the CLI's contract: 0 ok, 1 failure, 2 usage, 3 some attempts
 4 database schema mismatch, 5 database busy, 130 interrupted.
 """
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 EXIT_SOME_FAILED = 3
@@ -54,6 +55,13 @@ class InterruptedRunError(PixguardError):
 
     kind = "interrupted"
     exit_code = EXIT_INTERRUPTED
+
+
+def listed(names: Iterable[str], most: int = 8) -> str:
+    """Return names for a message, with commas: the first ones, and how many more there are."""
+    found = list(names)
+    more = f" and {len(found) - most:,} more" if len(found) > most else ""
+    return ", ".join(found[:most]) + more
 
 
 def reason(error: Exception) -> str:

@@ -2,34 +2,42 @@
 
 import ctypes
 import os
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
+from secrets import token_hex
 from shutil import rmtree
+from typing import BinaryIO
 
 from pixguard.errors import PixguardError
+
+_TEMPORARY = ".pixguard-new-"
+"""How files and folders that are being written are called; the process and random digits follow."""
+_LEFT_AFTER_S = 3600
+"""Since when a file of a dead process lies there: it may live on another machine of a shared disk,
+where nothing takes an hour without writing."""
 
 
 def write_atomically(path: Path, content: bytes | memoryview) -> None:
     """Write a file through a temporary neighbour: synced to disk, then renamed over ``path``.
 
-    Missing folders are made. When writing fails, whatever stood at ``path`` still stands.
+    Missing folders are made. When writing fails, whatever stood at ``path`` still stands. A pipe or
+    a device is written to.
 
     Raises:
         PixguardError: the file cannot be written (disk full, no permission, ...).
     """
-    # The process id keeps two processes that write the same file out of each other's way.
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
+        if path.is_fifo() or path.is_char_device():
+            path.write_bytes(content)
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        with replacing(path) as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
     except OSError as error:
-        with suppress(OSError):  # a folder that takes no file lets none be removed either
-            temporary.unlink(missing_ok=True)
         raise PixguardError(
             f"cannot write {path}: {error.strerror or error}",
             f"make space on {path.parent.resolve()} or mend its permissions; or name another place",
@@ -53,25 +61,60 @@ def publish(finished: Path, target: Path) -> None:
 
 
 @contextmanager
-def temporary_folder(target: Path) -> Iterator[Path]:
-    """Yield an empty folder beside ``target``, which is removed at the end if it is still there.
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Yield a new file beside ``path``, whose place it takes at the end, synced; not if that fails.
 
-    What killed processes left of such folders is removed as well.
+    Raises:
+        OSError: it cannot be written.
     """
+    temporary = _temporary_beside(path)
+    # Exclusively: no link that somebody put there is followed.
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        with open(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        with suppress(OSError):  # a folder that takes no file lets none be removed either
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def temporary_folder(target: Path) -> Iterator[Path]:
+    """Yield an empty folder beside ``target``, which is removed at the end if it is still there."""
     target = target.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
-    beginning = f".{target.name}.new-"
-    for left in target.parent.glob(f"{beginning}*"):
-        owner = left.name.removeprefix(beginning)
-        if owner.isdecimal() and not Path("/proc", owner).exists():
-            rmtree(left, ignore_errors=True)
-    folder = target.with_name(f"{beginning}{os.getpid()}")
-    rmtree(folder, ignore_errors=True)
+    folder = _temporary_beside(target)
     folder.mkdir()
     try:
         yield folder
     finally:
         rmtree(folder, ignore_errors=True)
+
+
+def _temporary_beside(path: Path) -> Path:
+    """Return the path of a new file or folder beside another, of whatever length its name is."""
+    _remove_left(path.parent.absolute())
+    return path.with_name(f"{_TEMPORARY}{os.getpid()}-{token_hex(8)}")
+
+
+@cache
+def _remove_left(folder: Path) -> None:
+    """Remove what killed processes left in a folder; once, for a folder may have many files."""
+    for name in os.listdir(folder):
+        owner = re.fullmatch(rf"{re.escape(_TEMPORARY)}(\d+)-[0-9a-f]+", name)
+        if owner is None or Path("/proc", owner[1]).exists():
+            continue
+        left = folder / name
+        with suppress(OSError):
+            if time.time() - left.lstat().st_mtime < _LEFT_AFTER_S:
+                continue
+            if left.is_dir() and not left.is_symlink():
+                rmtree(left)
+            else:
+                left.unlink()
 
 
 def replace_folder(new: Path, target: Path) -> None:

@@ -1,12 +1,15 @@
 """Folders that are exchanged whole, and what is left when a process was killed."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from pixguard import files
-from pixguard.files import replace_folder, temporary_folder
+from pixguard.errors import PixguardError
+from pixguard.files import replace_folder, temporary_folder, write_atomically
 
 
 def folder(path: Path, content: str) -> Path:
@@ -39,9 +42,51 @@ def test_a_temporary_folder_is_gone_afterwards_whatever_happened(tmp_path: Path)
 
 def test_leftovers_of_dead_processes_go_and_those_of_living_ones_stay(tmp_path: Path) -> None:
     beyond = int(Path("/proc/sys/kernel/pid_max").read_text()) + 1
-    dead = folder(tmp_path / f".page.new-{beyond}", "x")
-    living = folder(tmp_path / f".page.new-{os.getppid()}", "x")
-    theirs = folder(tmp_path / ".page.new-notes", "x")
-    with temporary_folder(tmp_path / "page"):
-        assert not dead.exists()
-    assert living.exists() and theirs.exists()
+    dead = folder(tmp_path / f".pixguard-new-{beyond}-0a", "x")
+    dead_file = tmp_path / f".pixguard-new-{beyond}-0b"
+    dead_file.write_text("x")
+    young = folder(tmp_path / f".pixguard-new-{beyond}-0c", "x")  # perhaps of another machine
+    living = folder(tmp_path / f".pixguard-new-{os.getppid()}-0a", "x")
+    theirs = folder(tmp_path / ".pixguard-new-notes", "x")
+    for old in (dead, dead_file, living, theirs):
+        os.utime(old, (0, 0))
+    write_atomically(tmp_path / "file", b"new")
+    assert not dead.exists() and not dead_file.exists()
+    assert young.exists() and living.exists() and theirs.exists()
+
+
+def test_what_a_killed_process_was_writing_is_removed_by_the_next(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from pixguard.files import replacing\n"
+        "with replacing(Path(sys.argv[1])) as file: file.write(b'half'); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "file")], check=False)
+    (left,) = tmp_path.iterdir()
+    os.utime(left, (0, 0))
+    write_atomically(tmp_path / "file", b"whole")
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("file", b"whole")]
+
+
+def test_a_name_as_long_as_names_can_be(tmp_path: Path) -> None:
+    write_atomically(tmp_path / ("x" * 255), b"new")
+    assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"new"]
+
+
+def test_no_link_that_lies_in_wait_is_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "theirs").write_text("theirs")
+    monkeypatch.setattr(files, "token_hex", lambda n: "00")
+    (tmp_path / f".pixguard-new-{os.getpid()}-00").symlink_to("theirs")
+    with pytest.raises(PixguardError, match="File exists"):
+        write_atomically(tmp_path / "file", b"new")
+    assert (tmp_path / "theirs").read_text() == "theirs"
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write_atomically(tmp_path / "pipe", b"new")
+    assert os.read(reader, 9) == b"new"
+    os.close(reader)
+    assert [p.is_fifo() for p in tmp_path.iterdir()] == [True]

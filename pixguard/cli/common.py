@@ -15,7 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from pixguard.cli.mistakes import told_of
 from pixguard.cli.speech import one_command, speech
-from pixguard.cli.wording import as_flags, with_database
+from pixguard.cli.wording import as_flags, printable, printable_json, with_database
 from pixguard.config import DatasetRequest, TrainingRequest
 from pixguard.errors import EXIT_SOME_FAILED, PixguardError, UsageError
 
@@ -72,7 +72,8 @@ def new_app(help_text: str) -> CommandGroup:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON to stdout."""
-    typer.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(value, indent=2, default=str, ensure_ascii=False, allow_nan=False)
+    typer.echo(printable_json(text))
 
 
 def print_result(result: Mapping[str, Any], as_json: bool) -> None:
@@ -90,7 +91,7 @@ def print_result(result: Mapping[str, Any], as_json: bool) -> None:
         for number, (name, entry) in enumerate(entries):
             title = "" if number else key.replace("_", " ")
             inner = f"{name}: " if name != "" else ""
-            typer.echo(f"{title:<{width}}  {inner}{_plain(entry)}")
+            typer.echo(printable(f"{title:<{width}}  {inner}{_plain(entry)}"))
 
 
 def _plain(value: Any) -> str:
@@ -192,9 +193,9 @@ class PixguardGroup(TyperGroup):
         if "--json" in typed:
             print_json({"error": {"kind": told.kind, "message": message, "hint": hint}})
         else:
-            typer.echo(f"pixguard: {message}", err=True)
+            typer.echo(printable(f"pixguard: {message}"), err=True)
             if hint:
-                typer.echo(f"  next: {hint}", err=True)
+                typer.echo(printable(f"  next: {hint}"), err=True)
         return told.exit_code
 
 

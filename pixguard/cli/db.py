@@ -10,6 +10,7 @@ from pixguard.cli.common import new_app, print_json, print_result
 from pixguard.cli.groups import OutputOptions
 from pixguard.cli.options import command
 from pixguard.cli.tables import local_time, print_rows
+from pixguard.cli.wording import printable
 from pixguard.config.settings import Settings, setting
 from pixguard.errors import PixguardError
 
@@ -69,7 +70,7 @@ def check(output: OutputOptions) -> None:
     if output.json:
         print_json({"database": output.database, "problems": problems})
     else:
-        typer.echo("\n".join(problems) or f"{output.database} is sound")
+        typer.echo(printable("\n".join(problems)) or f"{output.database} is sound")
     if problems:
         raise typer.Exit(PixguardError.exit_code)
 

@@ -10,7 +10,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from pixguard.cli.speech import Speech, speech
-from pixguard.cli.wording import as_flags
+from pixguard.cli.wording import as_flags, printable
 from pixguard.progress import Progress
 
 PLAIN_LINE_EVERY_S = 15.0
@@ -21,7 +21,7 @@ class Pace:
     """How far work has come, and how long it still takes."""
 
     def __init__(self, title: str, total: int, unit: str) -> None:
-        self.title, self.total, self.unit = title, total, unit
+        self.title, self.total, self.unit = printable(title), total, unit
         self.done, self.note, self.is_over = 0, "", False
         self._started = time.monotonic()
         self._first_done: int | None = None
@@ -32,7 +32,7 @@ class Pace:
         """Take how far it is; ``most_s`` is how many seconds are left at most, if that is known."""
         now = time.monotonic()
         self._first_done = done if self._first_done is None else self._first_done
-        self.done, self.note = done, note
+        self.done, self.note = done, printable(note)
         finished = done - self._first_done
         # Where units run side by side, those that end early end first: how many have ended says
         # too little of those that have not, and the time left would grow. A bound does not.
@@ -158,7 +158,9 @@ class TerminalDisplay:
             return
         if self._speech.verbose:
             text = f"{time.strftime('%H:%M:%S')}  {text}"
-        self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+        self.console.print(
+            printable(text), highlight=False, soft_wrap=True, markup=False, emoji=False
+        )
 
 
 def human_duration(seconds: float) -> str:

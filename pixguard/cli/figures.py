@@ -8,6 +8,7 @@ import typer
 
 from pixguard.cli.common import print_json
 from pixguard.cli.speech import say
+from pixguard.cli.wording import printable
 from pixguard.errors import PixguardError, UsageError
 from pixguard.files import write_atomically
 
@@ -62,7 +63,7 @@ def report_figures(
     if json:
         print_json({"figures": results})
     for error in missing:
-        typer.echo(f"pixguard: {error.message}\n  next: {error.hint}", err=True)
+        typer.echo(printable(f"pixguard: {error.message}\n  next: {error.hint}"), err=True)
     if missing:
         raise typer.Exit(PixguardError.exit_code)
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, TextIO
 
 import typer
 
+from pixguard.cli.wording import printable
 from pixguard.config.settings import Settings, setting
 from pixguard.errors import UsageError
 
@@ -49,6 +50,7 @@ class Speech(Settings):
             OSError: the file cannot be written.
         """
         if self.log_file is not None:
+            message = printable(message)
             moment = time.strftime("%Y-%m-%d %H:%M:%S")
             with self.log_file.open("a", encoding="utf-8") as file:
                 file.writelines(f"{moment}  {line}\n" for line in message.splitlines())
@@ -118,4 +120,4 @@ def say(message: str) -> None:
     """Say on stderr what was done, where a command has no display for it."""
     speech().log(message)
     if not speech().quiet:
-        typer.echo(message, err=True)
+        typer.echo(printable(message), err=True)

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from pixguard.cli.wording import printable
+
 UNBROKEN = 10_000
 """Columns: wider than any row."""
 
@@ -13,8 +15,8 @@ def print_rows(rows: Sequence[Mapping[str, Any]], nothing: str) -> None:
     """Print rows of equal keys; ``nothing`` is what to say where there is none."""
     from rich import box
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     # A pipe has no width: every row stays on one line there.
     console = Console(width=None if sys.stdout.isatty() else UNBROKEN)
@@ -28,7 +30,8 @@ def print_rows(rows: Sequence[Mapping[str, Any]], nothing: str) -> None:
             key.replace("_", " "), justify="right" if number else "left", overflow="fold"
         )
     for row in rows:
-        table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
+        cells = ("" if value is None else printable(str(value)) for value in row.values())
+        table.add_row(*map(Text, cells))
     console.print(table)
 
 

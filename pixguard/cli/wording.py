@@ -2,16 +2,43 @@
 
 import re
 import shlex
+import unicodedata
 from typing import Any
 
 _COMMAND = re.compile(r"\bpixguard ([a-z]+)(?: ([a-z]+))?(?=[\s,;`]|$)")
 _SETTING = re.compile(r"`(\w+)=([^`]*)`")
+_UNPRINTABLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 _FLAGS = {
     "phantom_images": "images",
     "architecture": "model",
     "database": "db",
     "batch": "batch-size",
 }
+
+
+def printable(text: str) -> str:
+    r"""Return a text with escapes for what would drive a terminal, or cannot be written at all.
+
+    Names of files and classes may hold anything: ``\x1b[2J`` is shown, not done. Lines stay.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        c if c == "\n" or unicodedata.category(c) not in _UNPRINTABLE else ascii(c)[1:-1]
+        for c in text
+    )
+
+
+def printable_json(text: str) -> str:
+    """Return JSON with escapes for what would drive a terminal, or cannot be written at all."""
+    if text.isascii():  # JSON itself escapes the control characters of ASCII
+        return text.replace("\x7f", "\\u007f")
+    return "".join(
+        f"\\u{ord(c):04x}"
+        if c != "\n" and ord(c) < 0x10000 and unicodedata.category(c) in _UNPRINTABLE
+        else c
+        for c in text
+    )
 
 
 def as_flags(text: str) -> str:

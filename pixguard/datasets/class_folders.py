@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from pixguard.datasets.files import FileTree
 from pixguard.datasets.layout import Layout, Sample, class_names, split_of
-from pixguard.errors import DataError
+from pixguard.errors import DataError, listed
 from pixguard.records import Split
 
 EXPECTED = (
@@ -49,7 +49,7 @@ def from_folders(tree: FileTree, prefix: str) -> Layout:
     _refuse_numbered(tree, names)
     _refuse_other_classes(tree, samples)
     if len(names) < 2:
-        found = ", ".join(sorted({parts[0] for parts in paths.values()})[:8]) or "nothing"
+        found = listed(sorted({parts[0] for parts in paths.values()})) or "nothing"
         raise DataError(
             f"{tree.location} holds {len(names)} classes, at least 2 are needed: {EXPECTED}; "
             f"found {found}",
@@ -262,7 +262,5 @@ def _empty_folders(tree: FileTree, prefix: str) -> set[str]:
     }
 
 
-def _some(names: Iterable[str], most: int = 4) -> str:
-    found = sorted(names)
-    more = f" and {len(found) - most} more" if len(found) > most else ""
-    return ", ".join(found[:most]) + more
+def _some(names: Iterable[str]) -> str:
+    return listed(sorted(names), 4)

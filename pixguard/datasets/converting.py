@@ -19,7 +19,7 @@ from pixguard.datasets.decode import (
     has_wide_channels,
     inspect,
 )
-from pixguard.datasets.files import FileTree, UnreadableFileError, open_tree
+from pixguard.datasets.files import FileTree, UnreadableFileError, open_tree, plain_path
 from pixguard.datasets.jpeg import JPEG_START
 from pixguard.datasets.jpeg import problem as jpeg_problem
 from pixguard.errors import DataError, PixguardError, UsageError
@@ -154,7 +154,9 @@ def _convert(
         check_sides(image)
         wide_colour = has_wide_channels(image, data) and not image.mode.startswith("I")
         turned = ImageOps.exif_transpose(image)
-    except (*DAMAGE, Image.DecompressionBombError) as error:
+    except BadImageError:
+        raise
+    except DAMAGE as error:
         raise BadImageError(f"is damaged, or no image ({error})") from error
     if turned.mode == "F" or turned.mode.startswith("I"):
         is_inverted = (
@@ -220,8 +222,20 @@ def _in_8_bits(image: Image.Image, background: int) -> tuple[Image.Image, str]:
 
 
 def _rewritten(tree: FileTree, path: str, renamed: dict[str, str]) -> bytes:
-    """Return a table whose column ``path``, if it has one, names the new files."""
-    content = tree.read(path)
+    """Return a table whose column ``path``, if it has one, names the new files.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        return _renamed(tree.read(path), path, renamed)
+    except (UnreadableFileError, csv.Error) as error:
+        raise DataError(
+            f"{tree.location / path} cannot be read: {error}", "mend it, or move it elsewhere"
+        ) from error
+
+
+def _renamed(content: bytes, path: str, renamed: dict[str, str]) -> bytes:
     folder = path.rpartition("/")[0]
     beginning = f"{folder}/" if folder else ""
     try:
@@ -236,7 +250,8 @@ def _rewritten(tree: FileTree, path: str, renamed: dict[str, str]) -> bytes:
     for row in rows[1:]:
         if len(row) > column:
             old = row[column].strip()
-            row[column] = renamed.get(beginning + old, beginning + old).removeprefix(beginning)
+            new = renamed.get(plain_path(beginning + old), beginning + old)
+            row[column] = new.removeprefix(beginning)
     file = io.StringIO(newline="")
     csv.writer(file, delimiter=delimiter, lineterminator="\n").writerows(rows)
     return file.getvalue().encode()

@@ -23,6 +23,8 @@ _ORIENTATION_TAG = 274
 _PNG_EXIF = (b"eXIf", b"Raw profile type exif")
 _SIDEWAYS = (5, 6, 7, 8)
 """EXIF orientations that swap height and width."""
+NAMED_BAD_FILES = 100
+"""How many of a dataset's bad files a message names."""
 _MODE_PROBLEMS = {
     "1": "has 1 bit a pixel",
     "P": "has a palette",
@@ -36,8 +38,8 @@ _MODE_PROBLEMS = {
     "LAB": "is CIELAB",
     "HSV": "is HSV",
 }
-# What Pillow's decoders raise on damaged input.
-DAMAGE = (OSError, ValueError, SyntaxError, EOFError, struct.error, IndexError, KeyError)
+DAMAGE = Exception
+"""What Pillow raises on damaged input: whatever its decoders stumble over."""
 
 
 class BadImageError(UnreadableFileError):
@@ -114,9 +116,10 @@ def decode(data: bytes, size: int, channels: int) -> Images:
         converted = image if image.mode == mode else image.convert(mode)
         if size != NATIVE_SIZE and converted.size != (size, size):
             converted = converted.resize((size, size), Image.Resampling.BICUBIC)
+        pixels = np.asarray(converted, dtype=np.uint8)  # decoded now, where nothing was done yet
     except DAMAGE as error:
         raise BadImageError(f"is truncated or damaged ({error})") from error
-    return np.asarray(converted, dtype=np.uint8).reshape(converted.height, -1, channels)
+    return pixels.reshape(converted.height, -1, channels)
 
 
 class BadFilesError(DataError):
@@ -130,8 +133,13 @@ class BadFilesError(DataError):
         "files of those of other forms: pixguard data convert DATA_DIR --out NEW_DIR",
     ) -> None:
         self.bad = tuple(bad)
-        lines = "\n".join(f"  {path}: {reason}" for path, reason in bad)
-        super().__init__(f"{location}: {len(bad)} of its files cannot be used\n{lines}", hint)
+        lines = [f"  {path}: {reason}" for path, reason in bad[:NAMED_BAD_FILES]]
+        if len(bad) > NAMED_BAD_FILES:
+            lines.append(
+                f"  and {len(bad) - NAMED_BAD_FILES:,} more: pixguard data check lists all"
+            )
+        shown = "\n".join(lines)
+        super().__init__(f"{location}: {len(bad)} of its files cannot be used\n{shown}", hint)
 
 
 def _orientation(image: Image.Image, data: bytes) -> int:
@@ -166,8 +174,21 @@ def check_sides(image: Image.Image) -> None:
         raise BadImageError(f"has {width}x{height} pixels, more than {_MAX_PIXELS:,} in all")
     if min(width, height) < _MIN_SIDE:
         raise BadImageError(f"has {width}x{height} pixels, less than {_MIN_SIDE} a side")
-    if getattr(image, "n_frames", 1) > 1:
+    if _has_frames(image):
         raise BadImageError("has several frames")
+
+
+def _has_frames(image: Image.Image) -> bool:
+    """Tell whether an image has a second frame; to count millions of them would take minutes."""
+    if image.format != "TIFF":
+        return getattr(image, "n_frames", 1) > 1
+    try:
+        image.seek(1)
+    except EOFError:
+        return False
+    except DAMAGE as error:
+        raise BadImageError(f"is damaged ({error})") from error
+    return True
 
 
 def _check_header(image: Image.Image, data: bytes, other_modes: Collection[str]) -> None:

@@ -15,14 +15,21 @@ from pixguard.datasets.base import SPLITS, ImageDataset, Images
 from pixguard.datasets.cache import CachedReader, RaggedReader
 from pixguard.datasets.catalogue import CatalogueEntry, paper_entry
 from pixguard.datasets.class_folders import from_folders
-from pixguard.datasets.decode import BadFilesError, Header, decode, inspect, is_coloured
+from pixguard.datasets.decode import (
+    NAMED_BAD_FILES,
+    BadFilesError,
+    Header,
+    decode,
+    inspect,
+    is_coloured,
+)
 from pixguard.datasets.files import FileTree, UnreadableFileError, open_tree
 from pixguard.datasets.jpeg import JPEG_START
 from pixguard.datasets.jpeg import problem as jpeg_problem
 from pixguard.datasets.label_tables import from_table
 from pixguard.datasets.layout import Layout, Sample, match_classes
 from pixguard.datasets.splits import paper_splits, with_validation
-from pixguard.errors import DataError, UsageError
+from pixguard.errors import DataError, UsageError, listed
 from pixguard.progress import Display
 from pixguard.records import NATIVE_SIZE, DatasetInfo, digest
 
@@ -246,8 +253,10 @@ def _inspect(tree: FileTree, layout: Layout, skip_bad: bool, display: Display) -
             progress.update(done, f"{len(found.bad)} bad" if found.bad else "")
     if found.bad and not skip_bad:
         raise BadFilesError(tree.location, found.bad)
-    for path, reason in found.bad:
+    for path, reason in found.bad[:NAMED_BAD_FILES]:
         display.say(f"skipped {path}: {reason}")
+    if len(found.bad) > NAMED_BAD_FILES:
+        display.say(f"skipped {len(found.bad) - NAMED_BAD_FILES:,} more")
     return found
 
 
@@ -256,7 +265,7 @@ def _check_none_empty(location: Path, layout: Layout, found: _Inspected) -> None
     empty = [name for name in layout.class_names if name not in present]
     if not empty:
         return
-    message = f"{location} has classes without a usable image: {', '.join(empty)}"
+    message = f"{location} has classes without a usable image: {listed(empty)}"
     if found.bad:
         raise BadFilesError(location, found.bad, f"mend them: {message}")
     raise DataError(message, "add images to them, or remove them")

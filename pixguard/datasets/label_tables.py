@@ -6,16 +6,19 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from pixguard.datasets.files import FileTree, UnreadableFileError, climbs_out
+from pixguard.datasets.files import FileTree, UnreadableFileError, climbs_out, plain_path
 from pixguard.datasets.layout import Layout, Sample, class_names, split_of
-from pixguard.errors import DataError
+from pixguard.errors import DataError, listed
 from pixguard.records import Task
 
 SEPARATOR = ";"
 """Between the labels of one image."""
 NO_FINDING = frozenset({"no finding", "no findings"})
 """How an image without any of the labels is marked, case aside."""
+_MAX_BYTES = 64 << 20
+_MAX_COLUMNS = 10_000
 _OTHER_SEPARATORS = re.compile(r"[,/+&]")
 _MISSING = frozenset({"nan", "na", "null", "n/a", "#n/a", "<na>"})
 """What tools write for a value that is not there."""
@@ -31,7 +34,7 @@ def from_table(tree: FileTree, csv_path: str) -> Layout:
     rows = read_table(tree, csv_path, ("path", "label"))
     folder = csv_path.rpartition("/")[0]
     samples = [_sample(where, folder, number, row) for number, row in rows]
-    refuse_repeated(where, [sample.path for sample in samples])
+    refuse_repeated(where, [plain_path(sample.path) for sample in samples])
     names = {name for sample in samples for name in sample.labels}
     _refuse_joined(where, names)
     if len(names) < 2:
@@ -53,21 +56,67 @@ def read_table(
     """
     where = f"{tree.location / csv_path}"
     try:
-        text = tree.read(csv_path).decode("utf-8-sig")
+        content = tree.read(csv_path)
+        text = content.decode("utf-8-sig")
     except (UnreadableFileError, UnicodeDecodeError) as error:
         raise DataError(f"{where} cannot be read: {error}", "save it as UTF-8") from error
-    delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
+    first = text.partition("\n")[0]
+    delimiter = "\t" if "\t" in first else ","
+    _check_extent(where, content, delimiter)
     rows = csv.DictReader(io.StringIO(text), delimiter=delimiter)
     try:
         names = rows.fieldnames or ()
         if not set(columns) <= set(names):
             raise DataError(
-                f"{where} has the columns {', '.join(names) or '(none)'}",
+                f"{where} has the columns {listed(names) or '(none)'}",
                 f"its first line must name the columns {columns[0]} and {columns[1]}",
             )
-        return [(rows.line_num, row) for row in rows]
+        twice = [name for name, count in Counter(names).items() if name and count > 1]
+        if twice:
+            raise DataError(
+                f"{where} has several columns named {listed(twice)}", "give each its own name"
+            )
+        return [(rows.line_num, _checked(where, rows.line_num, row)) for row in rows]
     except csv.Error as error:
-        raise DataError(f"{where}, line {rows.line_num}: {error}", "mend that line") from error
+        raise DataError(f"{where}, line {rows.line_num + 1}: {error}", "mend that line") from error
+
+
+def _check_extent(where: str, content: bytes, delimiter: str) -> None:
+    """Refuse a table that would fill the memory, or that holds what no text does.
+
+    Raises:
+        DataError: it is longer or wider than tables of labels are, or has a NUL in it.
+    """
+    if len(content) > _MAX_BYTES:
+        raise DataError(
+            f"{where} has {len(content):,} bytes, more than {_MAX_BYTES >> 20} MiB",
+            "keep the columns path, label and split",
+        )
+    mark = delimiter.encode()
+    for number, line in enumerate(io.BytesIO(content), start=1):
+        if b"\0" in line:
+            raise DataError(f"{where}, line {number}: it has a NUL in it", "save it as UTF-8")
+        if line.count(mark) >= _MAX_COLUMNS:
+            raise DataError(
+                f"{where}, line {number}: it has {line.count(mark) + 1:,} columns, more than "
+                f"{_MAX_COLUMNS:,}",
+                "keep the columns path, label and split",
+            )
+
+
+def _checked(where: str, number: int, row: dict[Any, Any]) -> dict[str, str | None]:
+    """Return a row of a table that has no more cells than columns.
+
+    Raises:
+        DataError: it has: then a comma in a cell has moved the rest to wrong columns.
+    """
+    extra = row.pop(None, ())
+    if any(cell.strip() for cell in extra):
+        raise DataError(
+            f"{where}, line {number}: it has more cells than there are columns",
+            "put cells with a comma in them between double quotes",
+        )
+    return row
 
 
 def refuse_repeated(where: str, files: Sequence[str]) -> None:
@@ -75,7 +124,7 @@ def refuse_repeated(where: str, files: Sequence[str]) -> None:
     repeated = [name for name, count in Counter(files).items() if count > 1]
     if repeated:
         raise DataError(
-            f"{where} lists files more than once: {', '.join(repeated)}",
+            f"{where} lists files more than once: {listed(repeated)}",
             "keep one row for each file, with all of its labels",
         )
 
@@ -116,7 +165,7 @@ def _refuse_joined(where: str, names: set[str]) -> None:
             beside = twins or sorted(labels)
             raise DataError(
                 f"{where}: the label {name!r} looks like several labels; others are "
-                f"{', '.join(map(repr, beside))}",
+                f"{listed(map(repr, beside))}",
                 f"separate several labels of an image by {SEPARATOR!r}",
             )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pixguard.datasets.catalogue import CatalogueEntry
-from pixguard.errors import DataError
+from pixguard.errors import DataError, listed
 from pixguard.records import NO_FINDING_ORDINAL, ClassInfo, Split, Task
 
 _SPLITS: dict[Split, frozenset[str]] = {
@@ -17,6 +17,12 @@ _SPLITS: dict[Split, frozenset[str]] = {
     "test": frozenset({"test", "testing", "tst", "ts", "eval", "evaluation", "holdout"}),
 }
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+MAX_CLASSES = 10_000
+"""More are no classes: each image has a number or a name of its own."""
+_UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
+"""Unicode categories that a name may not have: they drive terminals, or are no text."""
+_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
+"""Marks that turn the text that follows round."""
 _SPLIT_ENDINGS = ("", "set", "data", "images", "imgs", "split")
 
 
@@ -64,17 +70,19 @@ def class_names(location: Path, names: Iterable[str]) -> tuple[str, ...]:
 
     Raises:
         DataError: two differ in case, white space or Unicode form alone, which is one class spelt
-            twice; or a name is not text in UTF-8.
+            twice; or a name is not text that can be printed; or there are more than
+            :data:`MAX_CLASSES`.
     """
     alike: dict[str, list[str]] = defaultdict(list)
-    for name in sorted(names):
-        try:
-            name.encode()
-        except UnicodeEncodeError:
+    names = sorted(names)
+    check_class_count(location, len(names))
+    for name in names:
+        if _BIDI.search(name) or any(unicodedata.category(c) in _UNPRINTABLE for c in name):
             raise DataError(
-                f"{location} has a class whose name is not text in UTF-8: {name!a}",
-                "rename its folder",
-            ) from None
+                f"{location} has a class whose name is not text in UTF-8 that can be printed: "
+                f"{name!a}",
+                "rename it",
+            )
         folded = "".join(unicodedata.normalize("NFKC", name).casefold().split())
         alike[str(float(folded)) if _NUMBER.fullmatch(folded) else folded].append(name)
     twice = next((same for same in alike.values() if len(same) > 1), None)
@@ -86,6 +94,16 @@ def class_names(location: Path, names: Iterable[str]) -> tuple[str, ...]:
     found = sorted(name for same in alike.values() for name in same)
     are_numbers = all(map(_NUMBER.fullmatch, found))
     return tuple(sorted(found, key=float) if are_numbers else found)
+
+
+def check_class_count(location: Path, count: int) -> None:
+    """Raise DataError where there are more classes than any dataset has."""
+    if count > MAX_CLASSES:
+        raise DataError(
+            f"{location} has {count:,} different labels, more than {MAX_CLASSES:,}: they are no "
+            "classes",
+            "give each image the name of its class as its label",
+        )
 
 
 def _plain(name: str) -> str:
@@ -112,7 +130,7 @@ def match_classes(
     unknown = [name for name in layout.class_names if _plain(name) not in known]
     if unknown:
         raise DataError(
-            f"{location} has labels that {entry.name} does not have: {', '.join(unknown)}; it has "
+            f"{location} has labels that {entry.name} does not have: {listed(unknown)}; it has "
             f"{', '.join(c.name for c in entry.classes)}",
             "rename them, or choose another `dataset=...` name for classes of your own",
         )

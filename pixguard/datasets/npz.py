@@ -1,12 +1,12 @@
 """Reads npz files in MedMNIST's form from disk: never unpickled, memory-mapped when large."""
 
 import math
-import os
 import zipfile
-import zlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -15,14 +15,17 @@ from numpy.typing import NDArray
 
 from pixguard.datasets.base import SPLITS, Images
 from pixguard.datasets.cache import data_folder, ensure_space
+from pixguard.datasets.files import BROKEN_ZIP, MAX_EXPANSION, open_zip
 from pixguard.errors import DataError
+from pixguard.files import replacing
 from pixguard.progress import Display
 from pixguard.records import digest
 
 _IN_MEMORY_BYTES = 256 << 20
+_MAX_LABEL_BYTES = 256 << 20
 _CHUNK_BYTES = 8 << 20
-# What a damaged archive raises; NotImplementedError stands for an unknown compression.
-_UNREADABLE = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+# What a damaged header raises besides ValueError: Python's parser reads it.
+_UNREADABLE = (*BROKEN_ZIP, SyntaxError, TokenError, TypeError, RecursionError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -117,20 +120,22 @@ def read_npz(
         DataError: the file is damaged, pickled, or of another form.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
+            twice = [name for name, n in Counter(archive.namelist()).items() if n > 1]
+            if twice:
+                raise ValueError(f"it holds {twice[0]!r} more than once")
             members = {
                 f"{split}_{what}": _member(archive, f"{split}_{what}.npy")
                 for split in SPLITS
                 for what in ("images", "labels")
             }
+            _check_labels(members)
             check(members)
             manifest = digest([[n, m.info.CRC, list(m.shape)] for n, m in members.items()])
             labels = np.concatenate([_load(archive, members[f"{s}_labels"]) for s in SPLITS])
             images = tuple(_images(archive, members, split, manifest, display) for split in SPLITS)
     except _UNREADABLE as error:
         raise DataError(f"{path} is not a readable MedMNIST file: {error}", hint) from error
-    if len(labels) != sum(len(part) for part in images):
-        raise DataError(f"{path} has not as many labels as images", hint)
     return Contents(images, labels, manifest)
 
 
@@ -153,10 +158,28 @@ def _member(archive: zipfile.ZipFile, name: str) -> Member:
         raise ValueError(f"{name} holds {dtype}, not {wanted}")
     if fortran_order and len(shape) > 1:
         raise ValueError(f"{name} is not in C order")
+    if any(side < 0 for side in shape):
+        raise ValueError(f"{name} has the shape {shape}")
     member = Member(info, shape, dtype)
     if info.file_size != header_bytes + member.size_bytes:
         raise ValueError(f"the length of {name} is not what its header declares")
     return member
+
+
+def _check_labels(members: Mapping[str, Member]) -> None:
+    """See that each split has a label for each image, and that labels are no load.
+
+    Raises:
+        ValueError: else every later label would be that of another image.
+    """
+    for split in SPLITS:
+        images, labels = members[f"{split}_images"].shape, members[f"{split}_labels"].shape
+        if not images or not labels or images[0] != labels[0]:
+            shown = (shape[0] if shape else "no array of" for shape in (labels, images))
+            raise ValueError("the split {} has {} labels for {} images".format(split, *shown))
+    size_bytes = sum(members[f"{split}_labels"].size_bytes for split in SPLITS)
+    if size_bytes > _MAX_LABEL_BYTES:
+        raise ValueError(f"its labels take {size_bytes:,} bytes")
 
 
 def _load(archive: zipfile.ZipFile, member: Member) -> NDArray[Any]:
@@ -177,6 +200,11 @@ def _images(
     member = members[f"{split}_images"]
     if sum(m.size_bytes for m in members.values()) <= _IN_MEMORY_BYTES:
         return _load(archive, member)
+    if member.info.file_size > MAX_EXPANSION * member.info.compress_size:
+        raise ValueError(
+            f"{split}_images.npy expands from {member.info.compress_size:,} to "
+            f"{member.info.file_size:,} bytes: no images do"
+        )
     unpacked = data_folder() / "unpacked" / manifest[:16] / f"{split}_images.npy"
     if not unpacked.is_file():
         ensure_space(unpacked.parent, member.info.file_size)
@@ -188,18 +216,13 @@ def _images(
 def _unpack(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, display: Display
 ) -> None:
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
     done = 0
-    try:
-        with (
-            archive.open(info) as source,
-            part.open("wb") as file,
-            display.track(f"unpack {info.filename}", info.file_size, "bytes") as progress,
-        ):
-            while chunk := source.read(_CHUNK_BYTES):
-                file.write(chunk)
-                done += len(chunk)
-                progress.update(done)
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
+    with (
+        archive.open(info) as source,
+        replacing(target) as file,
+        display.track(f"unpack {info.filename}", info.file_size, "bytes") as progress,
+    ):
+        while chunk := source.read(_CHUNK_BYTES):
+            file.write(chunk)
+            done += len(chunk)
+            progress.update(done)

@@ -50,6 +50,12 @@ def _source(settings: DatasetSettings) -> SourceEntry:
     named = None if settings.source == AUTO else SOURCES[settings.source]
     if settings.data_dir is None:
         return named or SOURCES["medmnist"]
+    try:
+        str(settings.data_dir.resolve()).encode()
+    except UnicodeEncodeError:  # no database could hold where the images lie
+        raise DataError(
+            f"the path of {str(settings.data_dir)!a} is not text in UTF-8", "rename that folder"
+        ) from None
     # What is drawn has no files, wherever a database says that its dataset lies.
     if not settings.data_dir.exists() and (named is None or named.recogniser):
         raise DataError(f"{settings.data_dir} does not exist", "check `data_dir=...`")

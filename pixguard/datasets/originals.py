@@ -11,12 +11,10 @@ from pixguard.datasets.folder import Origin, open_images, required_data_dir
 from pixguard.datasets.label_tables import read_table, refuse_repeated
 from pixguard.datasets.layout import Layout, Sample, split_of
 from pixguard.datasets.owners import ORIGINALS, LabelTable, Original, find_original
-from pixguard.errors import DataError, UsageError
+from pixguard.errors import DataError, UsageError, listed
 from pixguard.progress import Display
 
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".rar", ".7z")
-_NAMED = 8
-"""How many of many names a message gives."""
 
 
 def open_originals(settings: DatasetSettings, display: Display) -> ImageDataset:
@@ -164,14 +162,14 @@ def _check_labels(
     unknown = sorted({name for row in labels.values() for name in row} - original.classes.keys())
     if unknown:
         raise DataError(
-            f"{where} has labels that {original.title} does not have: {_some(unknown)}; it has "
+            f"{where} has labels that {original.title} does not have: {listed(unknown)}; it has "
             f"{', '.join(original.classes)}",
             "get the file again from its owner; or, for labels of your own, `source=folder`",
         )
     blank = sorted(file for file, row in labels.items() if not row)
     if blank:
         raise DataError(
-            f"{where} says nothing in {table.label_column} of {_some(blank)}",
+            f"{where} says nothing in {table.label_column} of {listed(blank)}",
             "get the file again from its owner",
         )
 
@@ -182,7 +180,7 @@ def _check_present(
     if missing and not skip_bad:
         raise DataError(
             f"{where} lists {len(missing)} images that are not in {tree.location}: "
-            f"{_some(missing)}; expected {original.expected}; found {_found(tree)}",
+            f"{listed(missing)}; expected {original.expected}; found {_found(tree)}",
             _packed_hint(tree)
             or "unpack the rest of them there, or go on without: `skip_bad=True`",
         )
@@ -201,7 +199,7 @@ def _only_place(tree: FileTree, paths: list[str]) -> str:
     try:
         if len(paths) > 1 and len({tree.read(path) for path in paths}) > 1:
             raise DataError(
-                f"{tree.location} holds different files of one name: {', '.join(paths)}",
+                f"{tree.location} holds different files of one name: {listed(paths)}",
                 "keep the owner's one of them",
             )
     except UnreadableFileError:
@@ -217,7 +215,7 @@ def _shallowest(tree: FileTree, original: Original, paths: Iterable[str]) -> str
     nearest = depths[min(depths)]
     if len(nearest) > 1:
         raise DataError(
-            f"{tree.location} holds {original.title} more than once: {', '.join(nearest)}",
+            f"{tree.location} holds {original.title} more than once: {listed(nearest)}",
             f"point `data_dir=...` at one of them, such as {tree.location / nearest[0]}",
         )
     return nearest[0]
@@ -238,14 +236,9 @@ def _not_laid_out(tree: FileTree, original: Original) -> DataError:
 
 
 def _found(tree: FileTree) -> str:
-    return _some(sorted({path.split("/")[0] for path in tree.sizes})) or "nothing"
+    return listed(sorted({path.split("/")[0] for path in tree.sizes})) or "nothing"
 
 
 def _packed_hint(tree: FileTree) -> str:
     packed = [path for path in tree.sizes if path.lower().endswith(_ARCHIVES)]
-    return f"unpack {_some(packed)} where they are" if packed else ""
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    return f"unpack {listed(packed)} where they are" if packed else ""

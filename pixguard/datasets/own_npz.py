@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pixguard.config import DatasetSettings
 from pixguard.config.data import SIDES
 from pixguard.datasets.base import SPLITS, ImageDataset
+from pixguard.datasets.layout import check_class_count
 from pixguard.datasets.medmnist import is_medmnist
 from pixguard.datasets.npz import Contents, Member, Parts, channels_of, read_npz
 from pixguard.datasets.splits import paper_splits
@@ -113,10 +114,13 @@ def _labels(
         if len(present) < 2 or not np.array_equal(present, np.arange(len(present))):
             shown = ", ".join(map(str, present[:12]))
             raise DataError(f"{path} has the labels {shown}: not 0, 1, 2 ... without a gap", hint)
+        check_class_count(path, len(present))
         classes = tuple(ClassInfo(i, str(i)) for i in range(len(present)))
         return "multi-class", labels.reshape(-1).astype(np.int64), classes
-    if labels.ndim != 2 or labels.min(initial=0) < 0 or labels.max(initial=0) > 1:
+    least, most = labels.min(initial=0), labels.max(initial=0)
+    if labels.ndim != 2 or not labels.size or least < 0 or most > 1:
         raise DataError(f"{path} has labels of the shape {labels.shape} that are not 0 or 1", hint)
+    check_class_count(path, labels.shape[1])
     carried = labels.sum(axis=1)
     if (carried == 1).all():
         raise DataError(

@@ -169,7 +169,7 @@ NAN = np.full((20, 28, 28), np.nan, dtype=np.float32)
         ({"val_images": np.zeros((20, 28, 28, 3), np.uint8)}, r"\(28, 28, 3\)"),
         ({"val_labels": np.full((20, 1), 4, np.uint8)}, "beyond the 4 classes"),
         ({"val_labels": np.zeros((20, 2), np.uint8)}, "must match exactly"),
-        ({"val_labels": np.zeros((19, 1), np.uint8)}, "as many labels as images"),
+        ({"val_labels": np.zeros((19, 1), np.uint8)}, "split val has 19 labels for 20 images"),
     ],
 )
 def test_a_file_that_is_not_what_it_should_be(tmp_path, changes, message):
@@ -245,7 +245,7 @@ def server(monkeypatch):
                 self.send_error(404)
                 return
             self.send_response(206 if start else 200)
-            self.send_header("Content-Length", str(len(CONTENT) - start))
+            self.send_header("Content-Length", self.server.length or str(len(CONTENT) - start))
             self.end_headers()
             self.wfile.write(CONTENT[start : self.server.cut])
 
@@ -253,7 +253,8 @@ def server(monkeypatch):
             pass
 
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    httpd.asked, httpd.cut, httpd.ranges = [], None, True
+    httpd.asked, httpd.cut, httpd.ranges, httpd.length = [], None, True, None
+    httpd.handle_error = lambda *_: None  # a client may hang up
     httpd.url = f"http://127.0.0.1:{httpd.server_port}/file.npz"
     thread = threading.Thread(target=httpd.serve_forever, daemon=True)
     thread.start()
@@ -319,3 +320,29 @@ def test_another_file_in_the_place_is_kept(server, tmp_path):
 def test_a_missing_file_is_an_error_of_data(server, tmp_path):
     with pytest.raises(DataError, match="404"):
         download.download(server.url + "x", tmp_path / "file.npz", MD5, Silent())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("length", ["abc", "-1", "3e6", "9" * 5000, "٣"])
+def test_a_length_that_is_none(server, tmp_path, length):
+    server.length = length.encode().decode("latin-1")
+    with pytest.raises(DataError, match="bytes are to come"):
+        download.download(server.url, tmp_path / "file.npz", MD5, Silent())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stream_without_an_end_is_cut(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "_MAX_BYTES", 1_000_000)
+    with pytest.raises(DataError, match="'3000000' bytes are to come"):
+        download.download(server.url, tmp_path / "file.npz", MD5, Silent())
+
+
+def test_two_downloads_of_one_file_do_not_mix(server, tmp_path):
+    part = tmp_path / "file.npz.part"
+    with download._alone(part) as other:
+        other.write(b"other")
+        other.flush()
+        with pytest.raises(DataError, match="another process is downloading"):
+            download.download(server.url, tmp_path / "file.npz", MD5, Silent())
+        assert part.read_bytes() == b"other"
+    assert server.asked == []
