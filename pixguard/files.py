@@ -18,6 +18,8 @@ def write_atomically(path: Path, content: bytes | memoryview) -> None:
     Raises:
         PixguardError: the file cannot be written (disk full, no permission, ...).
     """
+    if not path.name or path.is_dir():
+        raise PixguardError(f"cannot write {path}: it is a folder", "name a file in it")
     # The process id keeps two processes that write the same file out of each other's way.
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:

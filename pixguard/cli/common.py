@@ -3,7 +3,6 @@
 import itertools
 import json
 import os
-import shlex
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +17,7 @@ from pixguard.cli.speech import one_command, speech
 from pixguard.cli.wording import as_flags, with_database
 from pixguard.config import DatasetRequest, TrainingRequest
 from pixguard.errors import EXIT_SOME_FAILED, PixguardError, UsageError
+from pixguard.words import command_line, printable
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -86,7 +86,7 @@ def print_result(result: Mapping[str, Any], as_json: bool) -> None:
         for number, (name, entry) in enumerate(entries):
             title = "" if number else key.replace("_", " ")
             inner = f"{name}: " if name != "" else ""
-            typer.echo(f"{title:<{width}}  {inner}{_plain(entry)}")
+            typer.echo(f"{title:<{width}}  {inner}{printable(_plain(entry))}")
 
 
 def _plain(value: Any) -> str:
@@ -118,7 +118,7 @@ def open_session(
     from pixguard.cli.signals import graceful_stop
 
     display = TerminalDisplay()
-    command = shlex.join(["pixguard", *sys.argv[1:]])
+    command = command_line(["pixguard", *sys.argv[1:]])
     with display.waiting("loading PyTorch"):
         from pixguard.runner.session import Session
 
@@ -188,9 +188,9 @@ class PixguardGroup(TyperGroup):
         if "--json" in typed:
             print_json({"error": {"kind": told.kind, "message": message, "hint": hint}})
         else:
-            typer.echo(f"pixguard: {message}", err=True)
+            typer.echo(f"pixguard: {printable(message)}", err=True)
             if hint:
-                typer.echo(f"  next: {hint}", err=True)
+                typer.echo(f"  next: {printable(hint)}", err=True)
         return told.exit_code
 
 

@@ -12,6 +12,7 @@ from pixguard.cli.options import command
 from pixguard.cli.tables import local_time, print_rows
 from pixguard.config.settings import Settings, setting
 from pixguard.errors import PixguardError
+from pixguard.words import printable
 
 app = new_app("Look after the database: what is in it, is it sound, back it up, upgrade it.")
 
@@ -69,7 +70,7 @@ def check(output: OutputOptions) -> None:
     if output.json:
         print_json({"database": output.database, "problems": problems})
     else:
-        typer.echo("\n".join(problems) or f"{output.database} is sound")
+        typer.echo(printable("\n".join(problems)) or f"{output.database} is sound")
     if problems:
         raise typer.Exit(PixguardError.exit_code)
 

@@ -12,6 +12,7 @@ from rich.text import Text
 from pixguard.cli.speech import Speech, speech
 from pixguard.cli.wording import as_flags
 from pixguard.progress import Progress
+from pixguard.words import printable
 
 PLAIN_LINE_EVERY_S = 15.0
 WIDEST_BAR, NARROWEST_BAR = 24, 3
@@ -158,7 +159,7 @@ class TerminalDisplay:
             return
         if self._speech.verbose:
             text = f"{time.strftime('%H:%M:%S')}  {text}"
-        self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+        self.console.print(printable(text), highlight=False, soft_wrap=True, markup=False)
 
 
 def human_duration(seconds: float) -> str:

@@ -10,6 +10,7 @@ from pixguard.cli.common import print_json
 from pixguard.cli.speech import say
 from pixguard.errors import PixguardError, UsageError
 from pixguard.files import write_atomically
+from pixguard.words import printable
 
 if TYPE_CHECKING:
     from pixguard.reports.figures.drawing import Drawing
@@ -57,12 +58,12 @@ def report_figures(
             continue
         _write(drawing, files)
         if not json:
-            typer.echo(f"{drawing.text}\n")
+            typer.echo(f"{printable(drawing.text)}\n")
         results.append(_result(drawing, files))
     if json:
         print_json(results[0] if len(results) == 1 else results)
     for error in missing:
-        typer.echo(f"pixguard: {error.message}\n  next: {error.hint}", err=True)
+        typer.echo(printable(f"pixguard: {error.message}\n  next: {error.hint}"), err=True)
     if missing:
         raise typer.Exit(PixguardError.exit_code)
 

@@ -1,7 +1,6 @@
 """How much a command says beside its result: ``--quiet``, ``--verbose``, ``--log-file``."""
 
 import logging
-import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import typer
 
 from pixguard.config.settings import Settings, setting
 from pixguard.errors import UsageError
+from pixguard.words import command_line, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Speech(Settings):
         """
         if self.log_file is not None:
             moment = time.strftime("%Y-%m-%d %H:%M:%S")
-            with self.log_file.open("a", encoding="utf-8") as file:
+            with self.log_file.open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.writelines(f"{moment}  {line}\n" for line in message.splitlines())
 
     def log_error(self, message: str) -> None:
@@ -84,7 +84,7 @@ def speaking(chosen: Speech) -> Iterator[None]:
     """
     before = _SPEECH.get()
     _SPEECH.set(chosen)
-    chosen.log(f"$ {shlex.join(['pixguard', *sys.argv[1:]])}")
+    chosen.log(f"$ {command_line(['pixguard', *sys.argv[1:]])}")
     if chosen.verbose:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s  %(name)s: %(message)s")
     yield
@@ -95,4 +95,4 @@ def say(message: str) -> None:
     """Say on stderr what was done, where a command has no display for it."""
     speech().log(message)
     if not speech().quiet:
-        typer.echo(message, err=True)
+        typer.echo(printable(message), err=True)

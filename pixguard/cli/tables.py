@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from pixguard.words import printable
+
 UNBROKEN = 10_000
 """Columns: wider than any row."""
 
@@ -28,7 +30,8 @@ def print_rows(rows: Sequence[Mapping[str, Any]], nothing: str) -> None:
             key.replace("_", " "), justify="right" if number else "left", overflow="fold"
         )
     for row in rows:
-        table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
+        words = ("" if value is None else printable(str(value)) for value in row.values())
+        table.add_row(*map(escape, words))
     console.print(table)
 
 

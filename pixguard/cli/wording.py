@@ -1,11 +1,14 @@
 """Messages of the library in the words of the command line."""
 
 import re
-import shlex
 from typing import Any
+
+from pixguard.words import shell_word, without_password
 
 _COMMAND = re.compile(r"\bpixguard ([a-z]+)(?: ([a-z]+))?(?=[\s,;`]|$)")
 _SETTING = re.compile(r"`(\w+)=([^`]*)`")
+QUOTES = ("'", '"', "$")
+"""How a value begins that is quoted already."""
 _FLAGS = {
     "phantom_images": "images",
     "architecture": "model",
@@ -17,12 +20,16 @@ _FLAGS = {
 def as_flags(text: str) -> str:
     """Return a message of the library, which names settings as Python does, in flags.
 
-    "`data_dir=DIR`" becomes "--data-dir DIR", "`skip_bad=True`" becomes "--skip-bad".
+    "`data_dir=DIR`" becomes "--data-dir DIR", "`skip_bad=True`" becomes "--skip-bad". Values are
+    quoted as a shell needs them.
     """
 
     def flag(match: re.Match[str]) -> str:
         name = "--" + _FLAGS.get(match[1], match[1]).replace("_", "-")
-        return name if match[2] in ("True", "...") else f"{name} {match[2]}"
+        value = match[2]
+        if value in ("True", "..."):
+            return name
+        return f"{name} {value if value[:1] in QUOTES else shell_word(value)}"
 
     return _SETTING.sub(flag, text)
 
@@ -45,6 +52,6 @@ def with_database(hint: str, root: Any, database: str | None) -> str:
         takes_one = any("--db" in parameter.opts for parameter in getattr(command, "params", ()))
         if not takes_one or "--db" in rest:
             return match[0]
-        return f"{words} --db {shlex.quote(database)}{match[0].removeprefix(words)}"
+        return f"{words} --db {shell_word(without_password(database))}{match[0].removeprefix(words)}"
 
     return _COMMAND.sub(named, hint)

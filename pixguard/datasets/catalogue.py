@@ -1,7 +1,6 @@
 """The datasets that have a name: the paper's four, and every other 2D set of MedMNIST."""
 
 import ast
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -12,6 +11,7 @@ from typing import Any
 from pixguard.errors import UsageError
 from pixguard.records import NO_FINDING_ORDINAL, ClassInfo, Task
 from pixguard.registry import near
+from pixguard.words import shell_word
 
 _MEDMNIST_CITATION = (
     "Yang et al. MedMNIST v2: a large-scale lightweight benchmark for 2D and 3D biomedical image "
@@ -229,7 +229,7 @@ def unknown_dataset(name: str, registered: Iterable[str] = ()) -> UsageError:
         hint = f"one of: {', '.join(own or others)}"
     return UsageError(
         f"there is no dataset {name!r}",
-        f"{hint} (your own images: pixguard train --dataset {shlex.quote(name)} --data-dir DIR)",
+        f"{hint} (your own images: pixguard train --dataset {shell_word(name)} --data-dir DIR)",
     )
 
 

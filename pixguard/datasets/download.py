@@ -13,6 +13,7 @@ from pixguard.datasets.catalogue import find, medmnist_info
 from pixguard.datasets.medmnist import check_size, file_name
 from pixguard.errors import DataError
 from pixguard.progress import Display
+from pixguard.words import shell_word
 
 _CHUNK_BYTES = 1 << 20
 _TIMEOUT_SECONDS = 60
@@ -46,7 +47,7 @@ def download(url: str, target: Path, md5: str, display: Display) -> None:
         if file_md5(target) != md5:
             raise DataError(
                 f"{target} is there already, and its MD5 is not {md5}",
-                f"move or remove it, and fetch again: rm {target}",
+                f"move or remove it, and fetch again: rm {shell_word(target)}",
             )
         display.say(f"{target} is there already")
         return

@@ -21,6 +21,7 @@ from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store import reader
 from pixguard.store.engine import reading
+from pixguard.words import shell_word
 
 
 def full_record(
@@ -190,7 +191,7 @@ def make_plan(
         raise UsageError(
             f"classifier {model.id}{behind} classifies no test image of {info.name!r} correctly: "
             "there is nothing to attack",
-            f"pixguard train --dataset {info.name} --fresh-seed, with more epochs"
+            f"pixguard train --dataset {shell_word(info.name)} --fresh-seed, with more epochs"
             if model.record.is_plain
             else "add it again with its classes in the order of `pixguard data info`, and with the "
             "`mean=...` and `std=...` that it was trained with",

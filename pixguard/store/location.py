@@ -50,8 +50,13 @@ def locate(database: str) -> Location:
     Raises:
         UsageError: the URL cannot be read.
     """
+    if not database.strip():
+        raise UsageError("the database has no name", "`database=pixguard.db`")
     if "://" not in database:
-        return Location(database, Path(database).expanduser().resolve())
+        try:
+            return Location(database, Path(database).expanduser().resolve())
+        except RuntimeError as error:  # a link to itself, or the home of nobody
+            raise UsageError(f"{database} is no place: {error}", "name another file") from error
     try:
         url = make_url(database)
     except ArgumentError as error:
@@ -97,7 +102,7 @@ def read_only_url(path: Path) -> URL:
 def file_url(path: Path, **options: str) -> URL:
     """Return an SQLite URL with URI options such as ``mode="ro"``."""
     return URL.create(
-        "sqlite", database=f"file:{quote(str(path))}", query={**options, "uri": "true"}
+        "sqlite", database=f"file:{quote(os.fsencode(path))}", query={**options, "uri": "true"}
     )
 
 

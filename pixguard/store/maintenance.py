@@ -148,8 +148,10 @@ def backup(database: str, target: Path | None = None) -> Path:
     """
     location = locate(database)
     path = target or _backup_path(location.file, "backup")
+    if path.is_dir() or not path.name:
+        raise PixguardError(f"{path} is a folder", "name a file in it")
     if path.exists():
-        raise PixguardError(f"{path} exists already", f"remove it, or name another file: {path}.2")
+        raise PixguardError(f"{path} exists already", f"`out={path}.2`, or another file")
     engine = connect(location)
     try:
         _vacuum_into(engine, path)

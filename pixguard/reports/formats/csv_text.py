@@ -6,6 +6,10 @@ from collections.abc import Iterator
 
 from pixguard.reports.formats.text import NOT_RUN
 from pixguard.reports.report_table import Cell, Column, ReportTable
+from pixguard.words import printable
+
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+"""How text begins that a spreadsheet computes: the names of datasets and classes are anybody's."""
 
 
 def render_csv(table: ReportTable) -> str:
@@ -14,13 +18,14 @@ def render_csv(table: ReportTable) -> str:
     The first columns say which table it is and whether the row is one of the paper's. A figure
     has further columns: ``NAME n`` (denominator), ``NAME low`` and ``NAME high`` (95 % interval),
     ``NAME paper`` and ``NAME difference``, ``NAME note``; each only where a row of the table has
-    one. A cell without a value is empty, and its note says ``not run``, or why.
+    one. A cell without a value is empty, and its note says ``not run``, or why. Text that a
+    spreadsheet would take for a formula has a ``'`` before it; numbers never have.
     """
     facts = [_facts(table, position) for position in range(len(table.columns))]
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     heads = [_heading(c, fact) for c, own in zip(table.columns, facts, strict=True) for fact in own]
-    writer.writerow(["table", "in paper", *heads])
+    writer.writerow(["table", "in paper", *map(_safe, heads)])
     for row in table.rows:
         values = [
             _fact(cell, fact) for cell, own in zip(row.cells, facts, strict=True) for fact in own
@@ -59,4 +64,8 @@ def _fact(cell: Cell, fact: str) -> int | float | str:
         "difference": cell.difference,
         "note": note,
     }[fact]
-    return "" if value is None else value
+    return _safe(value) if isinstance(value, str) else "" if value is None else value
+
+
+def _safe(words: str) -> str:
+    return printable(f"'{words}" if words.startswith(FORMULAS) else words)

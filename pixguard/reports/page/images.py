@@ -28,6 +28,7 @@ from pixguard.runner.subject import open_registered
 from pixguard.store import reader
 from pixguard.store.gallery import GalleryAttempt
 from pixguard.store.reader import StoredModel
+from pixguard.words import shell_word
 
 
 @dataclass
@@ -93,7 +94,7 @@ def collect_images(
             _OfDataset(session, stored.id, dataset, own, folder, found).collect(denoisers)
         except PixguardError as error:
             tell_or_raise(session, f"no images of {info.name}", error)
-            moved = f"pixguard report --html DIR --data-dir {info.name}=FOLDER"
+            moved = f"pixguard report --html DIR --data-dir {shell_word(info.name)}=FOLDER"
             found.missing[stored.id] = error.message, error.hint if info.is_synthetic else moved
     return found
 

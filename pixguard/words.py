@@ -1,0 +1,51 @@
+"""Words from outside (names, paths, arguments) as a terminal shows and a shell takes them."""
+
+import re
+import shlex
+import unicodedata
+from collections.abc import Iterable
+
+_PASSWORD = re.compile(r"((?<=://)[^:/@]*:|(?<=[?&])password=)[^@&]+")
+
+
+def command_line(words: Iterable[object]) -> str:
+    """Return words as they are typed, without the passwords of URLs: it is stored and sent."""
+    return " ".join(shell_word(without_password(str(word))) for word in words)
+
+
+def without_password(url: str) -> str:
+    """Return a URL whose password, where it has one, is ``***``."""
+    return _PASSWORD.sub(r"\1***", url)
+
+
+def shell_word(value: object) -> str:
+    r"""Return a word as a shell takes it, quoted where it must be.
+
+    What cannot be shown, such as control characters and names that are not UTF-8, is escaped as
+    bash and zsh read it: ``$'caf\xe9.db'``.
+    """
+    text = str(value)
+    if text.isprintable():
+        return shlex.quote(text)
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return "$'" + "".join(c if c.isprintable() else _escaped(c) for c in escaped) + "'"
+
+
+def printable(text: str) -> str:
+    """Return text whose control characters, which could drive a terminal, are told as escapes.
+
+    Line breaks and tabs stay, and so does what is not UTF-8: whoever writes knows the encoding.
+    """
+    return "".join(
+        _escaped(c) if unicodedata.category(c) in _DRIVING and c not in "\n\t" else c for c in text
+    )
+
+
+_DRIVING = ("Cc", "Cf", "Zl", "Zp")
+"""Categories of Unicode that drive a terminal: control, formatting (also right to left), breaks."""
+
+
+def _escaped(character: str) -> str:
+    undecoded = "\udc80" <= character <= "\udcff"
+    octets = character.encode(errors="surrogateescape" if undecoded else "surrogatepass")
+    return "".join(f"\\x{octet:02x}" for octet in octets)
