@@ -38,6 +38,22 @@ def write_atomically(path: Path, content: bytes | memoryview) -> None:
         ) from error
 
 
+def publish(finished: Path, target: Path) -> None:
+    """Give a finished file its final name, over what stands there, once it is on the disk.
+
+    Raises:
+        OSError: it cannot be done.
+    """
+    with finished.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(finished, target)
+    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)  # the name is on the disk too
+    finally:
+        os.close(folder)
+
+
 @contextmanager
 def temporary_folder(target: Path) -> Iterator[Path]:
     """Yield an empty folder beside ``target``, which is removed at the end if it is still there.

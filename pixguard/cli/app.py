@@ -3,7 +3,7 @@
 import io
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO, cast
 
 import typer
 
@@ -16,6 +16,7 @@ from pixguard.cli.demo import demo
 from pixguard.cli.doctor import doctor
 from pixguard.cli.report import report
 from pixguard.cli.score import score
+from pixguard.cli.speech import Unbreakable
 from pixguard.cli.train import train
 
 app = CommandGroup(
@@ -71,4 +72,5 @@ def main() -> None:
     """Entry point of the ``pixguard`` command."""
     if isinstance(sys.stdout, io.TextIOWrapper):  # names in files need not fit its encoding
         sys.stdout.reconfigure(errors="backslashreplace")
+    sys.stderr = cast("TextIO", Unbreakable(sys.stderr))
     app()

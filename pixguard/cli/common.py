@@ -182,7 +182,7 @@ class PixguardGroup(TyperGroup):
             traceback.print_exc()
         told = told_of(error)
         expected = isinstance(error, PixguardError)
-        speech().log_error(told.message if expected else traceback.format_exc())
+        speech().log(told.message if expected else traceback.format_exc())
         message = as_flags(told.message)
         hint = as_flags(with_database(told.hint, self, _typed_database(typed)))
         if "--json" in typed:

@@ -1,4 +1,4 @@
-"""Ctrl-C twice: the first finishes what is in flight, the second stops now."""
+"""Ctrl-C twice: the first saves what is in flight, the second stops now."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -7,9 +7,12 @@ from types import FrameType
 
 from pixguard.errors import InterruptedRunError
 
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, a polite kill, and a terminal that closes."""
+
 
 class StopFlag:
-    """Set by the first SIGINT or SIGTERM; a second one raises InterruptedRunError at once."""
+    """Set by the first of :data:`STOPPING`; a second one raises InterruptedRunError at once."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.requested = False
@@ -25,9 +28,10 @@ class StopFlag:
 
 @contextmanager
 def graceful_stop(say: Callable[[str], None]) -> Iterator[StopFlag]:
-    """Install the handlers for SIGINT and SIGTERM while the work runs."""
+    """Install the handlers while the work runs; what nohup has made deaf stays deaf."""
     flag = StopFlag(say)
-    previous = {s: signal.signal(s, flag.handle) for s in (signal.SIGINT, signal.SIGTERM)}
+    heard = [s for s in STOPPING if signal.getsignal(s) != signal.SIG_IGN]
+    previous = {s: signal.signal(s, flag.handle) for s in heard}
     try:
         yield flag
     finally:

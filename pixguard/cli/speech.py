@@ -1,6 +1,7 @@
 """How much a command says beside its result: ``--quiet``, ``--verbose``, ``--log-file``."""
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, TextIO
 
 import typer
 
@@ -41,8 +42,8 @@ class Speech(Settings):
         chosen = [f"--{name}" for name in ("quiet", "verbose") if getattr(self, name)]
         return chosen if self.log_file is None else [*chosen, "--log-file", str(self.log_file)]
 
-    def log(self, message: str) -> None:
-        """Append a message to the file, if there is one.
+    def begin_log(self, message: str) -> None:
+        """Append a first message to the file, if there is one.
 
         Raises:
             OSError: the file cannot be written.
@@ -52,10 +53,32 @@ class Speech(Settings):
             with self.log_file.open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.writelines(f"{moment}  {line}\n" for line in message.splitlines())
 
-    def log_error(self, message: str) -> None:
-        """Append an error; that the file cannot be written is what is told already."""
+    def log(self, message: str) -> None:
+        """Append a message, where that can be done: work of days does not end over its log."""
         with suppress(OSError):
-            self.log(message)
+            self.begin_log(message)
+
+
+class Unbreakable:
+    """A text stream that falls silent once it cannot be written: its pipe or terminal is gone."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write a text, or nothing."""
+        with suppress(OSError):
+            self._stream.write(text)
+            self._stream.flush()  # what waits in a buffer would fail later, at the exit
+            return len(text)
+        self._stream = open(os.devnull, "w", encoding="utf-8")
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: every text is flushed."""
 
 
 _SPEECH: ContextVar[Speech | None] = ContextVar("speech", default=None)
@@ -84,7 +107,7 @@ def speaking(chosen: Speech) -> Iterator[None]:
     """
     before = _SPEECH.get()
     _SPEECH.set(chosen)
-    chosen.log(f"$ {command_line(['pixguard', *sys.argv[1:]])}")
+    chosen.begin_log(f"$ {command_line(['pixguard', *sys.argv[1:]])}")
     if chosen.verbose:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s  %(name)s: %(message)s")
     yield

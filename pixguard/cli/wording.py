@@ -42,6 +42,8 @@ def with_database(hint: str, root: Any, database: str | None) -> str:
     if database is None:
         return hint
 
+    typed = shell_word(without_password(database))
+
     def named(match: re.Match[str]) -> str:
         words, command = match[0], root.commands.get(match[1])
         if hasattr(command, "commands"):
@@ -52,6 +54,6 @@ def with_database(hint: str, root: Any, database: str | None) -> str:
         takes_one = any("--db" in parameter.opts for parameter in getattr(command, "params", ()))
         if not takes_one or "--db" in rest:
             return match[0]
-        return f"{words} --db {shell_word(without_password(database))}{match[0].removeprefix(words)}"
+        return f"{words} --db {typed}{match[0].removeprefix(words)}"
 
     return _COMMAND.sub(named, hint)

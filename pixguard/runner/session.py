@@ -66,6 +66,7 @@ class Session:
             config=config,
             seed=seed,
             environment=environment(),
+            say=self.display.say,
         )
 
     def honour_stop(self, kept: str, again: str | None = None) -> None:

@@ -5,9 +5,11 @@ kind derives in a module of its own.
 """
 
 import itertools
+import tempfile
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -15,7 +17,7 @@ from sqlalchemy import Engine
 
 from pixguard.config import DenoiserSettings, DetectorSettings, TrainSettings
 from pixguard.datasets.base import ImageDataset
-from pixguard.errors import DatabaseBusyError, DataError, UsageError
+from pixguard.errors import DatabaseBusyError, DataError, PixguardError, UsageError
 from pixguard.models.seeding import seeded
 from pixguard.models.training_loop import Made, Workplace
 from pixguard.models.weights import parameter_counts, save_weights
@@ -23,12 +25,16 @@ from pixguard.records import DatasetInfo, ModelKind, ModelRecord, digest
 from pixguard.runner.session import Session
 from pixguard.store import reader
 from pixguard.store.engine import reading
+from pixguard.store.location import locate
+from pixguard.store.lock import is_locked
 from pixguard.store.reader import StoredModel
 from pixguard.store.writer import Writer
 
 SettingsT = TypeVar("SettingsT", bound=TrainSettings | DenoiserSettings | DetectorSettings)
 KEY = "training_key"
 """The hyper-parameter that identifies a finished training."""
+BUSY_POLL_S = 2.0
+"""How often a finished training looks whether the database is free."""
 
 
 class Training(ABC, Generic[SettingsT]):
@@ -131,7 +137,7 @@ def train_each(
         UsageError: one was finished or begun before, and ``resume`` was not asked for.
         DataError: the database could not take the result.
         InterruptedRunError: a stop was requested; the finished epochs and models are kept.
-        DatabaseBusyError: at the end; the finished training is kept.
+        PixguardError: the database, or the folder beside it, cannot be written.
     """
     finished = finished_trainings(session)
     if fresh_seed:
@@ -142,6 +148,7 @@ def train_each(
         )
         trainings = [type(t)(t.dataset, replace(t.settings, seed=seed)) for t in trainings]
     # All are checked before hours are spent on the first.
+    _check_writable(session)
     with reading(session.database) as engine:
         for training in trainings:
             _check_registrable(session, engine, training.dataset.info)
@@ -176,6 +183,28 @@ def _check_registrable(session: Session, engine: Engine, info: DatasetInfo) -> N
     reader.check_dataset(engine, info)
 
 
+def _check_writable(session: Session) -> None:
+    """Raise where the result could not be written; say who writes to the database now.
+
+    Raises:
+        PixguardError: there is no permission to.
+    """
+    with reading(session.database, create=True, writable=True) as engine, engine.begin():
+        pass
+    try:
+        session.weights.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=session.weights).close()
+    except OSError as error:
+        raise PixguardError(
+            f"{session.weights} cannot be written: {error.strerror}",
+            f"mend the permissions of {session.files.resolve()}, or take a database in another "
+            "folder, `database=...`",
+        ) from error
+    path = locate(session.database).path
+    if path is not None and is_locked(path):
+        session.display.say(f"{session.database} is being written to: this waits at its end")
+
+
 def _refuse_to_go_on(session: Session, key: str, done: StoredModel | None) -> None:
     if done is not None:
         raise UsageError(
@@ -206,10 +235,7 @@ def _train(
             made = training.make(at)
         kept = f"{len(made.fit.epochs)} finished epochs are kept in {checkpoint}"
         session.honour_stop(kept, session.again(seed))
-    with (
-        _keeping_a_finished_training(session, seed),
-        session.writer(training.identity, seed) as writer,
-    ):
+    with _writer_when_free(session, training.identity, seed) as writer:
         # What was stopped between the training and its end goes on from there.
         stored = done
         if stored is None:
@@ -221,15 +247,25 @@ def _train(
 
 
 @contextmanager
-def _keeping_a_finished_training(session: Session, seed: int) -> Iterator[None]:
-    """Say that a training is not lost when the database is busy at its end."""
-    try:
-        yield
-    except DatabaseBusyError as error:
-        raise DatabaseBusyError(
-            f"{error.message}; the finished training is kept",
-            f"when it is free: {session.again(seed)}",
-        ) from error
+def _writer_when_free(session: Session, identity: Mapping[str, Any], seed: int) -> Iterator[Writer]:
+    """Yield the writer; while another process writes to the database, wait for it.
+
+    Raises:
+        InterruptedRunError: a stop was requested; the finished training is kept.
+    """
+    with ExitStack() as stack:
+        told = False
+        while True:
+            try:
+                writer = stack.enter_context(session.writer(identity, seed))
+                break
+            except DatabaseBusyError as error:
+                if not told:
+                    session.display.say(f"{error.message}; waiting, the training is finished")
+                    told = True
+            time.sleep(BUSY_POLL_S)
+            session.honour_stop("the finished training is kept", session.again(seed))
+        yield writer
 
 
 def _register(

@@ -9,7 +9,7 @@ from sqlalchemy.exc import NoSuchModuleError
 
 from pixguard.errors import PixguardError, UsageError
 from pixguard.store import schema
-from pixguard.store.errors import from_os, translate_errors
+from pixguard.store.errors import damaged, from_os, translate_errors
 from pixguard.store.location import (
     Location,
     file_url,
@@ -114,6 +114,20 @@ def check_place(location: Location, *, create: bool = False, writable: bool = Fa
             raise from_os(error, path) from error
     if writable or (path.exists() and is_wal(path)):
         refuse_network(path)
+
+
+def refuse_damaged(engine: Engine, location: Location) -> None:
+    """Refuse to write to a damaged file: it would only become worse. Takes a second a gigabyte.
+
+    Raises:
+        PixguardError: the file is damaged.
+    """
+    if location.path is None:
+        return
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    if found != "ok":
+        raise damaged(location.name, str(found))
 
 
 def _configure(engine: Engine, *, writable: bool) -> None:

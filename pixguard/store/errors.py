@@ -32,6 +32,16 @@ def translate_errors(engine: Engine, database: str) -> None:
         return None
 
 
+def damaged(database: str, found: str) -> PixguardError:
+    """Return the error for a file that is not as SQLite wrote it."""
+    named = shell_word(database)
+    return PixguardError(
+        f"{database} is damaged ({found})",
+        f"pixguard db check --db {named}; go back to a backup, or save what can be read with "
+        f"`sqlite3 {named} .recover`",
+    )
+
+
 def from_sqlite(error: sqlite3.Error, database: str) -> PixguardError:
     """Return the user's error for an SQLite error; the reason is in its result code."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY_CODE
@@ -61,11 +71,7 @@ def from_sqlite(error: sqlite3.Error, database: str) -> PixguardError:
                 "name another file with `database=...`; a new one is created by `pixguard train`",
             )
         case sqlite3.SQLITE_CORRUPT:
-            return PixguardError(
-                f"{database} is damaged ({error})",
-                f"pixguard db check --db {named}; go back to a backup, or save what can be "
-                f"read with `sqlite3 {named} .recover`",
-            )
+            return damaged(database, str(error))
         case sqlite3.SQLITE_IOERR:
             return PixguardError(
                 f"reading or writing {database} failed ({error}); {_NOTHING_LOST}",

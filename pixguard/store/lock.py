@@ -4,14 +4,16 @@ The kernel's ``flock`` is the lock, so that it ends with the process however tha
 stays, and its text only says who. Readers need no lock.
 """
 
+import errno
 import fcntl
 import json
 import os
+import shlex
 import socket
 from pathlib import Path
 from types import TracebackType
 
-from pixguard.errors import DatabaseBusyError
+from pixguard.errors import DatabaseBusyError, PixguardError
 from pixguard.store.errors import from_os
 
 
@@ -36,7 +38,9 @@ class WriterLock:
 
     def __enter__(self) -> "WriterLock":
         try:
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            # Not through a link: the text that says who holds it would replace another file's.
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+            self._descriptor = os.open(self._path, flags, 0o666)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             owner = {"host": socket.gethostname(), "pid": os.getpid(), "command": self._command}
             os.ftruncate(self._descriptor, 0)
@@ -49,6 +53,11 @@ class WriterLock:
             ) from error
         except OSError as error:
             self._close()
+            if error.errno == errno.ELOOP:
+                raise PixguardError(
+                    f"{self._path} is a link: the lock of a database must be a file of its own",
+                    f"rm {shlex.quote(str(self._path))}",
+                ) from error
             raise from_os(error, self._path) from error
         return self
 

@@ -4,17 +4,18 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import CheckConstraint, Connection, Engine, func, inspect, select, text
 
 from pixguard.errors import PixguardError
+from pixguard.files import publish
 from pixguard.store import schema
-from pixguard.store.engine import check_place, connect, open_engine
+from pixguard.store.engine import check_place, connect
 from pixguard.store.errors import from_os
-from pixguard.store.location import Location, locate
+from pixguard.store.location import Location, file_url, locate
 from pixguard.store.lock import WriterLock, is_locked
 from pixguard.store.tables import Base
 
@@ -136,7 +137,11 @@ def upgrade(database: str, command: str = "pixguard db upgrade") -> Upgrade:
             return Upgrade(before.found, before.newest, None)
         target = _backup_path(location.file, f"schema-{before.found}")
         _vacuum_into(engine, target)
-        schema.migrate(engine)
+        try:
+            schema.migrate(engine)
+        except BaseException:
+            target.unlink()  # the migration is one transaction: nothing is changed
+            raise
         return Upgrade(before.found, before.newest, target)
 
 
@@ -154,6 +159,7 @@ def backup(database: str, target: Path | None = None) -> Path:
         raise PixguardError(f"{path} exists already", f"`out={path}.2`, or another file")
     engine = connect(location)
     try:
+        _try_to_write(path)
         _vacuum_into(engine, path)
     finally:
         engine.dispose()
@@ -187,12 +193,22 @@ def check(database: str) -> list[str]:
     """Return what is wrong with a database, one sentence a fault; nothing for a sound one.
 
     SQLite's own checks, the foreign keys, and what the schema cannot say: a success changes
-    exactly as many distinct pixels as its attack has, and a score's kind fits its value.
+    exactly as many distinct pixels as its attack has, and a score's kind fits its value. Of an
+    older schema, the first two alone.
+
+    Raises:
+        SchemaMismatchError: its schema is older, and nothing is wrong with it; or it is newer, or
+            not pixguard's.
     """
-    engine = open_engine(database)
+    location = locate(database)
+    engine = connect(location)
     try:
         with engine.connect() as connection:
             problems = _file_faults(connection) if engine.dialect.name == "sqlite" else []
+            found = schema.revision(connection)
+            if problems and found.state == "older":
+                return problems
+            schema.require_current(found, location)
             problems += _constraint_faults(connection)
             for message, query in CHECKS.items():
                 values = {"largest": sys.float_info.max} if ":largest" in query else {}
@@ -256,18 +272,36 @@ def _backup_path(path: Path, label: str) -> Path:
     return path.with_name(f"{path.name}.{label}-{time.strftime('%Y%m%d-%H%M%S')}")
 
 
+def _try_to_write(path: Path) -> None:
+    """Make a file and remove it: SQLite would not say which of two places it cannot write.
+
+    Raises:
+        PixguardError: it cannot be made.
+    """
+    trial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise PixguardError(
+            f"cannot write {path}: {error.strerror}", "`out=...` with a file in another folder"
+        ) from error
+
+
 def _vacuum_into(engine: Engine, target: Path) -> None:
-    """Write a compact copy; it is on the disk when this returns, or not there at all."""
+    """Write a compact copy; whole and on the disk it gets its name, or never."""
+    growing = target.with_name(f"{target.name}.{os.getpid()}.tmp")
     try:
         with engine.connect().execution_options(**schema.NO_BEGIN) as connection:
-            connection.exec_driver_sql("VACUUM INTO ?", (str(target),))
-        with target.open("rb") as file:
-            os.fsync(file.fileno())
+            connection.exec_driver_sql("VACUUM INTO ?", (file_url(growing).database,))
+        publish(growing, target)
     except PixguardError as error:
-        target.unlink(missing_ok=True)
         raise PixguardError(f"no backup at {target}: {error.message}", error.hint) from error
     except OSError as error:
         raise from_os(error, target) from error
+    finally:
+        with suppress(OSError):  # the folder may not be there
+            growing.unlink(missing_ok=True)
 
 
 def _runs(connection: Connection, *, alive: bool) -> list[RunSummary]:

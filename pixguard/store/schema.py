@@ -134,10 +134,11 @@ def migrate(engine: Engine, *, only_if_empty: bool = False) -> None:
     """Bring a database to the newest revision, in one transaction.
 
     Foreign keys are off meanwhile: a table that is rebuilt is dropped, and its children with it.
-    The pragma is ignored inside a transaction, so it stands before BEGIN.
+    The pragma is ignored inside a transaction, so it stands before BEGIN. Rows that point to
+    nothing already stay as they are: ``pixguard db check`` names them.
 
     Raises:
-        PixguardError: rows would point to nothing; the database is left as it was.
+        PixguardError: more rows would point to nothing; the database is left as it was.
     """
     from alembic import command
 
@@ -148,14 +149,23 @@ def migrate(engine: Engine, *, only_if_empty: bool = False) -> None:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         try:
             if not only_if_empty or revision(connection).state == "empty":
+                before = _dangling(connection) if sqlite else set()
                 command.upgrade(alembic_config(connection), "head")
-                if sqlite and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+                if sqlite and (new := _dangling(connection) - before):
+                    table, row, parent = min(new)
                     raise PixguardError(
-                        "the migration would leave rows that point to nothing; nothing is changed",
-                        "pixguard db check",
+                        f"the migration would leave {len(new)} rows that point to nothing, such as "
+                        f"row {row} of table {table}, to {parent}; nothing is changed",
+                        "this is an error of pixguard: keep the database, and report it",
                     )
             connection.commit()
         finally:
             connection.rollback()
             if sqlite:
                 connection.exec_driver_sql("PRAGMA foreign_keys = ON")
+
+
+def _dangling(connection: Connection) -> set[tuple[str, int, str]]:
+    """Return the rows that point to nothing: table, row, and the table they point to."""
+    rows = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    return {(table, row, parent) for table, row, parent, _ in rows}

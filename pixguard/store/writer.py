@@ -4,7 +4,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any, Literal
@@ -32,7 +32,7 @@ from pixguard.records import (
 )
 from pixguard.store import plans, registry
 from pixguard.store.buffer import Buffer
-from pixguard.store.engine import check_place, open_engine
+from pixguard.store.engine import check_place, open_engine, refuse_damaged
 from pixguard.store.location import locate
 from pixguard.store.lock import WriterLock
 from pixguard.store.rows import now_ms, score_values, to_json
@@ -41,6 +41,8 @@ from pixguard.store.tables import Run
 COMMIT_EVERY_ROWS = 64
 COMMIT_EVERY_S = 2.0
 HEARTBEAT_EVERY_S = 10.0
+LARGE_LOG_BYTES = 64 << 20
+"""Beyond that, someone reads without an end, and the write-ahead log cannot be emptied."""
 
 RunStatus = Literal["running", "finished", "interrupted", "failed"]
 
@@ -65,12 +67,13 @@ class Writer:
         config: the resolved settings; dataclasses and paths are converted to JSON.
         seed: base seed of the run, below 2^63.
         environment: columns of the table ``environment`` by name; ``packages`` may be a mapping.
+        say: told what a person should look after.
 
     Raises:
         DatabaseBusyError: another process writes to the database; the message says which.
         SchemaMismatchError: the database was made by an older or newer pixguard.
-        PixguardError: the database cannot be opened or written, or the disk is full; what was
-            committed is safe.
+        PixguardError: the database is damaged, cannot be opened or written, or the disk is full;
+            what was committed is safe.
     """
 
     engine: Engine
@@ -84,6 +87,7 @@ class Writer:
         config: Mapping[str, Any],
         seed: int,
         environment: Mapping[str, Any],
+        say: Callable[[str], None] = lambda message: None,
     ) -> None:
         self.run_uuid = str(uuid.uuid4())
         self._location = locate(database)
@@ -92,6 +96,7 @@ class Writer:
         self._config = to_json(config)
         self._seed = seed
         self._environment = environment
+        self._say: Callable[[str], None] | None = say
         self._resources = ExitStack()
 
     def __enter__(self) -> "Writer":
@@ -101,6 +106,7 @@ class Writer:
                 stack.enter_context(WriterLock(self._location.path, self._command))
             self.engine = open_engine(self._database, create=True)
             stack.callback(self.engine.dispose)
+            refuse_damaged(self.engine, self._location)
             self.run_id = self._begin_run()
             self._resources = stack.pop_all()
         self._buffer = Buffer(self.run_id)
@@ -324,6 +330,20 @@ class Writer:
         self._flushed_s = now_s
         if beat:
             self._heartbeat_s = now_s
+            self._look_at_log()
+
+    def _look_at_log(self) -> None:
+        """Say once that the write-ahead log grows without an end."""
+        path = self._location.path
+        if self._say is None or path is None:
+            return
+        log = path.with_name(f"{path.name}-wal")
+        if log.exists() and log.stat().st_size > LARGE_LOG_BYTES:
+            self._say(
+                f"{log.name} has grown to {log.stat().st_size >> 20} MiB: another program keeps "
+                "reading without an end (an SQL browser?); close it, and the file shrinks"
+            )
+            self._say = None
 
     def flush_if_due(self) -> None:
         """Commit what waits if it is 64 rows, or has waited for 2 seconds."""

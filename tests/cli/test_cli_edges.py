@@ -236,3 +236,10 @@ def test_no_password_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_blank_name_of_a_database_is_refused() -> None:
     with pytest.raises(UsageError, match="no name"):
         locate("  ")
+
+
+@pytest.mark.parametrize("place", ["nowhere/copy.db", "/proc/copy.db", "/dev/null/copy.db"])
+def test_a_backup_that_cannot_be_written_blames_its_own_place(here: Path, place: str) -> None:
+    told = run(f"db backup --db p.db --out {place}", code=1).stderr
+    assert f"cannot write {place}" in told and "--out" in told
+    assert str(here) not in told and "p.db" not in told

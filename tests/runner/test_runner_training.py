@@ -19,7 +19,7 @@ from pixguard.config import (
 from pixguard.datasets.base import ImageDataset
 from pixguard.defences.denoisers.registry import DAEOptions
 from pixguard.defences.detectors.registry import DETECTORS, DetectorEntry, OneClassSVMOptions
-from pixguard.errors import DataError, UsageError
+from pixguard.errors import DataError, InterruptedRunError, PixguardError, UsageError
 from pixguard.models.training_loop import Fit, Made, Workplace
 from pixguard.progress import Silent
 from pixguard.records import NATIVE_SIZE, ClassInfo, DatasetInfo
@@ -33,6 +33,7 @@ from pixguard.runner.subject import open_stored
 from pixguard.runner.training import Training, train
 from pixguard.store import reader
 from pixguard.store.engine import reading
+from pixguard.store.lock import WriterLock
 from pixguard.store.reader import StoredModel
 
 CLASSES = (ClassInfo(0, "flat"), ClassInfo(1, "round"))
@@ -244,3 +245,51 @@ def test_the_detector_that_is_asked_for_is_trained_and_registered(
     assert "mean" in caught.value.hint
     with pytest.raises(UsageError, match="'mean' does not take"):
         detector(name="mean", options=OneClassSVMOptions())
+
+
+def small_training() -> Training[Any]:
+    return DenoiserTraining(DATASET, DenoiserSettings("autoencoder", epochs=1, limit=2))
+
+
+class FreesTheLock(Silent):
+    """Lets another writer go once it was told that the training waits for it."""
+
+    def __init__(self, other: WriterLock) -> None:
+        self.other, self.lines = other, list[str]()
+
+    def say(self, message: str) -> None:
+        self.lines.append(message)
+        if "waiting" in message:
+            self.other.__exit__(None, None, None)
+
+
+def test_a_busy_database_is_told_at_the_beginning_and_waited_for_at_the_end(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pixguard.runner.training.BUSY_POLL_S", 0.01)
+    other = WriterLock(Path(session.database), "pixguard attack")
+    display = FreesTheLock(other)
+    other.__enter__()
+    told = train(replace(session, display=display), small_training())
+    assert told["model"] == 1
+    first, last = (line for line in display.lines if "being written to" in line)
+    assert "waits at its end" in first
+    assert f"process {os.getpid()}" in last and "pixguard attack" in last
+
+
+def test_a_stop_while_it_waits_keeps_the_training(session: Session) -> None:
+    class Stopping(Silent):
+        def say(self, message: str) -> None:
+            self.requested = self.requested or "waiting" in message
+
+    stopping = Stopping()
+    with WriterLock(Path(session.database), "pixguard attack"):
+        with pytest.raises(InterruptedRunError, match="finished training is kept"):
+            train(replace(session, display=stopping, stop=stopping), small_training())
+    assert train(session, small_training(), resume=True)["model"] == 1
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_work(session: Session) -> None:
+    session.files.write_text("in the way")
+    with pytest.raises(PixguardError, match="cannot be written"):
+        train(session, small_training())

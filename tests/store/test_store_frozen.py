@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pixguard.errors import PixguardError
 from pixguard.store import maintenance, schema
 from support import run
 
@@ -80,3 +81,25 @@ def test_reports_read_an_upgraded_database(old: Path, table: str) -> None:
     maintenance.upgrade(str(old))
     shown = json.loads(run(f"report --table {table} --json --db {old}").stdout)
     assert shown
+
+
+def test_rows_that_dangle_already_do_not_stand_in_the_way(old: Path) -> None:
+    """The field case: upgrade said "db check", check said "db upgrade", each try left a copy."""
+    with sqlite3.connect(old) as database:
+        database.execute("DELETE FROM environment")
+    faults = {f for f in maintenance.check(str(old)) if "missing row of environment" in f}
+    assert faults
+    maintenance.upgrade(str(old))
+    assert faults <= set(maintenance.check(str(old)))
+
+
+def test_a_migration_that_fails_leaves_no_copy(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(engine: object) -> None:
+        raise PixguardError("no room")
+
+    if maintenance.info(str(old)).schema_state == "current":
+        pytest.skip("nothing to upgrade")
+    monkeypatch.setattr(schema, "migrate", fail)
+    with pytest.raises(PixguardError, match="no room"):
+        maintenance.upgrade(str(old))
+    assert [path.name for path in old.parent.iterdir() if ".lock" not in path.name] == ["old.db"]

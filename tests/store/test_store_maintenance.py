@@ -1,6 +1,8 @@
 """Backup, information, check and vacuum."""
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,8 +53,36 @@ def test_backup_is_one_sound_file(filled: Filled, tmp_path: Path) -> None:
     assert maintenance.check(str(copy)) == []
     with pytest.raises(PixguardError, match="exists already"):
         maintenance.backup(str(filled.path), copy)
-    with pytest.raises(PixguardError, match="no backup at"):
+    with pytest.raises(PixguardError, match="cannot write"):
         maintenance.backup(str(filled.path), tmp_path / "no" / "copy.db")
+
+
+BACKUP = """
+import sys
+from pathlib import Path
+from pixguard.store import maintenance
+
+maintenance.publish = lambda *files: (print("copied", flush=True), sys.stdin.read())
+maintenance.backup(sys.argv[1], Path(sys.argv[2]))
+"""
+
+
+def test_a_killed_backup_is_not_taken_for_one(filled: Filled, tmp_path: Path) -> None:
+    copy = tmp_path / "copies" / "copy.db"
+    copy.parent.mkdir()
+    child = subprocess.Popen(
+        [sys.executable, "-c", BACKUP, str(filled.path), str(copy)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "copied\n"
+    child.kill()
+    child.communicate()
+    assert not copy.exists()
+    assert maintenance.backup(str(filled.path), copy) == copy
+    assert count(copy, "attempt") == 4
 
 
 @pytest.mark.parametrize(

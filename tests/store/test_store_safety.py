@@ -1,6 +1,7 @@
 """What must not lose a result: a full disk, a kill, a second writer."""
 
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -11,13 +12,13 @@ import pytest
 from pixguard.errors import DatabaseBusyError, PixguardError
 from pixguard.store import lock, maintenance
 from pixguard.store.writer import Writer
-from store.store_samples import Filled, attempt, open_writer
+from store.store_samples import ENVIRONMENT, Filled, attempt, open_writer
 from store.test_store_writer import count, rows
 
 FOREVER = """
 import itertools
 from pathlib import Path
-from store.store_samples import Filled, attempt, open_writer
+from store.store_samples import ENVIRONMENT, Filled, attempt, open_writer
 
 path = Path({path!r})
 with open_writer(path, "pixguard attack --forever") as writer:
@@ -138,3 +139,44 @@ def test_what_a_full_disk_refused_is_written_when_there_is_room(filled: Filled) 
         before = count(filled.path, "attempt")
         writer.flush()
         assert count(filled.path, "attempt") == before + 64
+
+
+def test_the_lock_is_never_another_file(filled: Filled, tmp_path: Path) -> None:
+    treasure = tmp_path / "treasure"
+    treasure.write_text("gold")
+    lock.lock_path(filled.path).unlink()
+    lock.lock_path(filled.path).symlink_to(treasure)
+    with pytest.raises(PixguardError, match="is a link"), open_writer(filled.path):
+        pass
+    assert treasure.read_text() == "gold"
+
+
+def test_nothing_is_written_to_a_damaged_database(filled: Filled) -> None:
+    with open_writer(filled.path) as writer:
+        for number in range(500):
+            filled.attempt(writer, attempt(f"more-{number}", 0))
+    content = bytearray(filled.path.read_bytes())
+    page = len(content) // 2 // 4096 * 4096
+    content[page : page + 64] = b"\xff" * 64
+    filled.path.write_bytes(content)
+    with pytest.raises(PixguardError, match="is damaged") as caught, open_writer(filled.path):
+        pass
+    assert "db check" in caught.value.hint
+    assert filled.path.read_bytes() == content
+
+
+def test_a_log_that_a_reader_lets_grow_is_told_of(
+    filled: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pixguard.store.writer.LARGE_LOG_BYTES", 1 << 20)
+    monkeypatch.setattr("pixguard.store.writer.HEARTBEAT_EVERY_S", 0.0)
+    told: list[str] = []
+    writer = Writer(
+        str(filled.path), command="c", config={}, seed=0, environment=ENVIRONMENT, say=told.append
+    )
+    with sqlite3.connect(filled.path) as reader, writer:
+        reader.execute("BEGIN")
+        reader.execute("SELECT COUNT(*) FROM attempt").fetchone()
+        for number in range(1000):
+            filled.attempt(writer, attempt(f"more-{number}", 0))
+    assert len(told) == 1 and "pixguard.db-wal has grown to" in told[0]

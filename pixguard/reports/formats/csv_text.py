@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 
 from pixguard.reports.formats.text import NOT_RUN
@@ -10,6 +11,7 @@ from pixguard.words import printable
 
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 """How text begins that a spreadsheet computes: the names of datasets and classes are anybody's."""
+_NUMBER = re.compile(r"[+-][\d.]+( ?%)?")
 
 
 def render_csv(table: ReportTable) -> str:
@@ -68,4 +70,5 @@ def _fact(cell: Cell, fact: str) -> int | float | str:
 
 
 def _safe(words: str) -> str:
-    return printable(f"'{words}" if words.startswith(FORMULAS) else words)
+    computed = words.startswith(FORMULAS) and not _NUMBER.fullmatch(words)
+    return printable(f"'{words}" if computed else words)
