@@ -77,10 +77,13 @@ def attack(
         plan = make_plan(session, writer.engine, target, record, settings, predictions)
         done, total = len(plan.done), len(plan.attempts)
         if done and not resume:
-            raise UsageError(
-                f"{done} of the {total} attempts of this plan are in {session.database}",
-                "`resume=True` to go on with what is missing, or `fresh_seed=True` to draw another",
-            )
+            if done == total:
+                told = f"all {total} attempts of this plan are in {session.database} already"
+                go_on = "`resume=True` to see what they came to"
+            else:
+                told = f"{done} of the {total} attempts of this plan are in {session.database}"
+                go_on = "`resume=True` to go on with what is missing"
+            raise UsageError(told, f"{go_on}, or `fresh_seed=True` to draw another")
         if done:
             session.display.say(f"found {done} of {total} attempts; {total - done} left to do")
         started = time.monotonic()

@@ -1,13 +1,16 @@
 """Values, places and names at the edge of what a command line can be given."""
 
 import os
+import re
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from pixguard.cli.app import app
 from pixguard.config import AttackSettings
 from pixguard.config.settings import LARGEST, SettingError
 from pixguard.errors import UsageError
@@ -243,3 +246,26 @@ def test_a_backup_that_cannot_be_written_blames_its_own_place(here: Path, place:
     told = run(f"db backup --db p.db --out {place}", code=1).stderr
     assert f"cannot write {place}" in told and "--out" in told
     assert str(here) not in told and "p.db" not in told
+
+
+def test_commands_in_tables_work_on_the_database_that_they_are_of(here: Path) -> None:
+    (here / "my lab.db").write_bytes((here / "p.db").read_bytes())
+    shown = CliRunner().invoke(app, ["report", "--all", "--format", "json", "--db", "my lab.db"])
+    kinds = "train|attack|denoise|detect|certify|score"
+    commands = re.findall(rf"pixguard (?:{kinds}) [^;\"`]*", shown.stdout)
+    assert len(commands) > 20
+    assert [c for c in commands if "--db 'my lab.db'" not in c] == []
+
+
+def test_no_database_is_named_where_it_is_the_usual_one(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIXGUARD_DB", "p.db")
+    assert "--db" not in run("report --all").stdout
+
+
+def test_a_finished_plan_has_nothing_to_go_on_with(here: Path) -> None:
+    run(f"{ATTACK} --seed 8 --db p.db")
+    told = run(f"{ATTACK} --seed 8 --db p.db", code=2).stderr
+    assert "all 1 attempts of this plan" in told and "what is missing" not in told
+    assert "--resume to see" in told and "--fresh-seed" in told
