@@ -30,6 +30,8 @@ def write_atomically(path: Path, content: bytes | memoryview) -> None:
     Raises:
         PixguardError: the file cannot be written (disk full, no permission, ...).
     """
+    if not path.name or path.is_dir():
+        raise PixguardError(f"cannot write {path}: it is a folder", "name a file in it")
     try:
         if path.is_fifo() or path.is_char_device():
             path.write_bytes(content)

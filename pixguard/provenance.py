@@ -16,7 +16,6 @@ DIRECT_DEPENDENCIES = (
     "alembic",
     "jinja2",
     "matplotlib",
-    "medmnist",
     "numpy",
     "pillow",
     "piq",

@@ -12,6 +12,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "pixguard"
 
 FLOORS = [
+    "words",
     "errors",
     "records",
     "files",

@@ -1,5 +1,6 @@
 """The command line's root: options for all commands, and the list of subcommands."""
 
+import io
 import sys
 from pathlib import Path
 from typing import Annotated, TextIO, cast
@@ -69,5 +70,7 @@ app.command()(doctor)
 
 def main() -> None:
     """Entry point of the ``pixguard`` command."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names in files need not fit its encoding
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.stderr = cast("TextIO", Unbreakable(sys.stderr))
     app()

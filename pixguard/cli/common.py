@@ -3,7 +3,6 @@
 import itertools
 import json
 import os
-import shlex
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -15,9 +14,10 @@ from typer.core import TyperCommand, TyperGroup
 
 from pixguard.cli.mistakes import told_of
 from pixguard.cli.speech import one_command, speech
-from pixguard.cli.wording import as_flags, printable, printable_json, with_database
+from pixguard.cli.wording import as_flags, with_database
 from pixguard.config import DatasetRequest, TrainingRequest
 from pixguard.errors import EXIT_SOME_FAILED, PixguardError, UsageError
+from pixguard.words import command_line, printable, printable_json
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -123,7 +123,7 @@ def open_session(
     from pixguard.cli.signals import graceful_stop
 
     display = TerminalDisplay()
-    command = shlex.join(["pixguard", *sys.argv[1:]])
+    command = command_line(["pixguard", *sys.argv[1:]])
     with display.waiting("loading PyTorch"):
         from pixguard.runner.session import Session
 

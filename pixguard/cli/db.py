@@ -10,9 +10,9 @@ from pixguard.cli.common import new_app, print_json, print_result
 from pixguard.cli.groups import OutputOptions
 from pixguard.cli.options import command
 from pixguard.cli.tables import local_time, print_rows
-from pixguard.cli.wording import printable
 from pixguard.config.settings import Settings, setting
 from pixguard.errors import PixguardError
+from pixguard.words import printable
 
 app = new_app("Look after the database: what is in it, is it sound, back it up, upgrade it.")
 

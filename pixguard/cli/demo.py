@@ -13,6 +13,7 @@ from pixguard.cli.display import human_duration
 from pixguard.cli.options import command
 from pixguard.cli.speech import speech
 from pixguard.config.settings import Settings, setting
+from pixguard.words import printable, shell_word
 
 COMMANDS = (
     "train --dataset oct --source phantom --size 28 --model small-cnn --epochs 8 "
@@ -49,13 +50,13 @@ def demo(ctx: typer.Context, options: DemoOptions) -> None:
     for words in (*map(shlex.split, COMMANDS), draw):
         arguments = [*words, "--db", str(database), *said]
         if not speech().quiet:
-            typer.secho(f"\n$ pixguard {shlex.join(arguments)}", bold=True, err=True)
+            typer.secho(f"\n$ pixguard {' '.join(map(shell_word, arguments))}", bold=True, err=True)
         _run(root, arguments)
     typer.echo(f"\nfinished in {human_duration(time.monotonic() - started)}")
     typer.echo("These are synthetic images and a small network: they show the tool, no more.")
-    typer.echo(f"  database  {database.resolve()}  (any SQL tool reads it)")
-    typer.echo(f"  panel     {panel.resolve()}  (clean, attacked, restored)")
-    typer.echo(f"  again     pixguard report --table 26 --db {shlex.quote(str(database))}")
+    typer.echo(f"  database  {printable(str(database.resolve()))}  (any SQL tool reads it)")
+    typer.echo(f"  panel     {printable(str(panel.resolve()))}  (clean, attacked, restored)")
+    typer.echo(f"  again     pixguard report --table 26 --db {shell_word(database)}")
 
 
 def _run(root: Any, arguments: list[str]) -> None:

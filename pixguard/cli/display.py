@@ -10,8 +10,9 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from pixguard.cli.speech import Speech, speech
-from pixguard.cli.wording import as_flags, printable
+from pixguard.cli.wording import as_flags
 from pixguard.progress import Progress
+from pixguard.words import printable
 
 PLAIN_LINE_EVERY_S = 15.0
 WIDEST_BAR, NARROWEST_BAR = 24, 3

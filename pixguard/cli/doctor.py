@@ -12,6 +12,7 @@ from pixguard.cli.display import TerminalDisplay
 from pixguard.cli.groups import DeviceOptions, OutputOptions
 from pixguard.cli.options import command
 from pixguard.errors import PixguardError
+from pixguard.words import printable
 
 
 @command
@@ -38,9 +39,9 @@ def doctor(run: DeviceOptions, output: OutputOptions) -> None:
     else:
         for result in results:
             mark = "ok  " if result["ok"] else "FAIL"
-            typer.echo(f"{mark}  {result['check']}: {result['found']}")
+            typer.echo(f"{mark}  {result['check']}: {printable(str(result['found']))}")
             if result["next"]:
-                typer.echo(f"      next: {result['next']}")
+                typer.echo(f"      next: {printable(str(result['next']))}")
     if not all(result["ok"] for result in results):
         raise typer.Exit(PixguardError.exit_code)
 

@@ -8,9 +8,9 @@ import typer
 
 from pixguard.cli.common import print_json
 from pixguard.cli.speech import say
-from pixguard.cli.wording import printable
 from pixguard.errors import PixguardError, UsageError
 from pixguard.files import write_atomically
+from pixguard.words import printable
 
 if TYPE_CHECKING:
     from pixguard.reports.figures.drawing import Drawing
@@ -58,7 +58,7 @@ def report_figures(
             continue
         _write(drawing, files)
         if not json:
-            typer.echo(f"{drawing.text}\n")
+            typer.echo(f"{printable(drawing.text)}\n")
         results.append(_result(drawing, files))
     if json:
         print_json({"figures": results})

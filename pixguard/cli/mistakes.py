@@ -1,5 +1,6 @@
 """What was typed wrongly, in pixguard's own words, whichever library noticed it."""
 
+import errno
 import re
 from typing import Any, Literal, get_args, get_origin
 
@@ -20,7 +21,9 @@ def told_of(error: Exception | KeyboardInterrupt) -> PixguardError:
     if isinstance(error, OSError) and error.filename is not None:
         return PixguardError(
             f"cannot use {error.filename2 or error.filename}: {error.strerror}",
-            "mend its permissions, make space, or name another place",
+            "name a shorter place"
+            if error.errno == errno.ENAMETOOLONG
+            else "mend its permissions, make space, or name another place",
         )
     return PixguardError(
         f"{type(error).__name__}: {error}", "run it again with `pixguard --debug ...`"

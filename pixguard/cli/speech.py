@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -14,9 +13,9 @@ from typing import Any, ClassVar, TextIO
 
 import typer
 
-from pixguard.cli.wording import printable
 from pixguard.config.settings import Settings, setting
 from pixguard.errors import UsageError
+from pixguard.words import command_line, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ class Speech(Settings):
         if self.log_file is not None:
             message = printable(message)
             moment = time.strftime("%Y-%m-%d %H:%M:%S")
-            with self.log_file.open("a", encoding="utf-8") as file:
+            with self.log_file.open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.writelines(f"{moment}  {line}\n" for line in message.splitlines())
 
     def log(self, message: str) -> None:
@@ -109,7 +108,7 @@ def speaking(chosen: Speech) -> Iterator[None]:
     """
     before = _SPEECH.get()
     _SPEECH.set(chosen)
-    chosen.begin_log(f"$ {shlex.join(['pixguard', *sys.argv[1:]])}")
+    chosen.begin_log(f"$ {command_line(['pixguard', *sys.argv[1:]])}")
     if chosen.verbose:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s  %(name)s: %(message)s")
     yield

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from pixguard.cli.wording import printable
+from pixguard.words import printable
 
 UNBROKEN = 10_000
 """Columns: wider than any row."""

@@ -1,13 +1,14 @@
 """Messages of the library in the words of the command line."""
 
 import re
-import shlex
-import unicodedata
 from typing import Any
+
+from pixguard.words import shell_word, without_password
 
 _COMMAND = re.compile(r"\bpixguard ([a-z]+)(?: ([a-z]+))?(?=[\s,;`]|$)")
 _SETTING = re.compile(r"`(\w+)=([^`]*)`")
-_UNPRINTABLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
+QUOTES = ("'", '"', "$")
+"""How a value begins that is quoted already."""
 _FLAGS = {
     "phantom_images": "images",
     "architecture": "model",
@@ -16,40 +17,19 @@ _FLAGS = {
 }
 
 
-def printable(text: str) -> str:
-    r"""Return a text with escapes for what would drive a terminal, or cannot be written at all.
-
-    Names of files and classes may hold anything: ``\x1b[2J`` is shown, not done. Lines stay.
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        c if c == "\n" or unicodedata.category(c) not in _UNPRINTABLE else ascii(c)[1:-1]
-        for c in text
-    )
-
-
-def printable_json(text: str) -> str:
-    """Return JSON with escapes for what would drive a terminal, or cannot be written at all."""
-    if text.isascii():  # JSON itself escapes the control characters of ASCII
-        return text.replace("\x7f", "\\u007f")
-    return "".join(
-        f"\\u{ord(c):04x}"
-        if c != "\n" and ord(c) < 0x10000 and unicodedata.category(c) in _UNPRINTABLE
-        else c
-        for c in text
-    )
-
-
 def as_flags(text: str) -> str:
     """Return a message of the library, which names settings as Python does, in flags.
 
-    "`data_dir=DIR`" becomes "--data-dir DIR", "`skip_bad=True`" becomes "--skip-bad".
+    "`data_dir=DIR`" becomes "--data-dir DIR", "`skip_bad=True`" becomes "--skip-bad". Values are
+    quoted as a shell needs them.
     """
 
     def flag(match: re.Match[str]) -> str:
         name = "--" + _FLAGS.get(match[1], match[1]).replace("_", "-")
-        return name if match[2] in ("True", "...") else f"{name} {match[2]}"
+        value = match[2]
+        if value in ("True", "..."):
+            return name
+        return f"{name} {value if value[:1] in QUOTES else shell_word(value)}"
 
     return _SETTING.sub(flag, text)
 
@@ -62,6 +42,8 @@ def with_database(hint: str, root: Any, database: str | None) -> str:
     if database is None:
         return hint
 
+    typed = shell_word(without_password(database))
+
     def named(match: re.Match[str]) -> str:
         words, command = match[0], root.commands.get(match[1])
         if hasattr(command, "commands"):
@@ -72,6 +54,6 @@ def with_database(hint: str, root: Any, database: str | None) -> str:
         takes_one = any("--db" in parameter.opts for parameter in getattr(command, "params", ()))
         if not takes_one or "--db" in rest:
             return match[0]
-        return f"{words} --db {shlex.quote(database)}{match[0].removeprefix(words)}"
+        return f"{words} --db {typed}{match[0].removeprefix(words)}"
 
     return _COMMAND.sub(named, hint)

@@ -89,6 +89,7 @@ class TrainingRequest(DatasetRequest):
         None,
         "How many phantoms to make. Default: as registered, else 2000.",
         low=50,
+        high=1_000_000,
         unit="images",
         flag="--images",
     )

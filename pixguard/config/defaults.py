@@ -26,7 +26,7 @@ def load_defaults(path: Path) -> dict[str, Any]:
     for name, value in defaults.items():
         if not isinstance(value, dict):
             raise UsageError(
-                f"{path} gives {name} to no command",
-                f"below the table of a command, such as [attack]: {name} = ...",
+                f"{path} has {name} = {value!r} above every table",
+                "an option stands below the table of its command: [attack], then pixels = 2",
             )
     return defaults

@@ -13,6 +13,9 @@ from pixguard.errors import UsageError
 
 T = TypeVar("T")
 
+LARGEST = 2**63 - 1
+"""The largest integer that a database holds."""
+
 SETTING = "setting"
 """Key of a dataclass field's metadata under which its :class:`Declaration` stands."""
 
@@ -99,6 +102,8 @@ def check(name: str, value: Any, kind: Any, declared: Declaration | None = None)
         if get_origin(part) is Literal and value not in get_args(part):
             choices = ", ".join(map(str, get_args(part)))
             raise SettingError(f"{name} must be one of {choices}, got {value!r}")
+    if isinstance(value, int) and abs(value) > LARGEST:
+        raise SettingError(f"{name} must be at most {LARGEST}, got {value!r}")
     if declared is None:
         return
     if declared.low is not None and not value >= declared.low:

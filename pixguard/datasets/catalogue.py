@@ -1,17 +1,15 @@
 """The datasets that have a name: the paper's four, and every other 2D set of MedMNIST."""
 
-import ast
-import shlex
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from pixguard.errors import UsageError
 from pixguard.records import NO_FINDING_ORDINAL, ClassInfo, Task
 from pixguard.registry import near
+from pixguard.words import shell_word
 
 _MEDMNIST_CITATION = (
     "Yang et al. MedMNIST v2: a large-scale lightweight benchmark for 2D and 3D biomedical image "
@@ -177,19 +175,44 @@ def registered_name(name: str) -> str:
     return entry.name if entry else name
 
 
+@dataclass(frozen=True, slots=True)
+class MedmnistFiles:
+    """What MedMNIST publishes of a 2D dataset; ``samples`` of train, val and test.
+
+    ``md5`` and ``url`` are those of its files, by side in pixels.
+    """
+
+    task: str
+    channels: int
+    licence: str
+    labels: tuple[str, ...]
+    samples: tuple[int, ...]
+    md5: Mapping[int, str]
+    url: Mapping[int, str]
+
+
+def medmnist_file(flag: str, size: int) -> str:
+    """Return MedMNIST's name of a file: ``octmnist.npz`` at 28 pixels, ``octmnist_64.npz``."""
+    return f"{flag}.npz" if size == 28 else f"{flag}_{size}.npz"
+
+
 @cache
-def medmnist_info() -> Mapping[str, Any]:
-    """Return MedMNIST's own table of its 2D datasets, by flag."""
-    # Read, not imported: the package brings torch along, and makes a folder in the user's home.
-    package = find_spec("medmnist")
-    assert package is not None and package.origin is not None, "medmnist is a requirement"
-    tree = ast.parse(Path(package.origin).with_name("info.py").read_text(encoding="utf-8"))
-    (table,) = (
-        ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "INFO"
-    )
-    return {flag: info for flag, info in table.items() if not flag.endswith("3d")}
+def medmnist_facts() -> tuple[str, Mapping[str, MedmnistFiles]]:
+    """Return MedMNIST's release, such as ``3.0``, and its 2D datasets by flag."""
+    # Its package would bring pandas along, and make a folder in the user's home when imported.
+    told = json.loads(Path(__file__).with_name("medmnist.json").read_text(encoding="utf-8"))
+    found = {}
+    for flag, facts in told["datasets"].items():
+        md5 = {int(size): digits for size, digits in facts.pop("md5").items()}
+        url = {size: f"{told['files']}{medmnist_file(flag, size)}?download=1" for size in md5}
+        labels, samples = tuple(facts.pop("labels")), tuple(facts.pop("samples"))
+        found[flag] = MedmnistFiles(**facts, labels=labels, samples=samples, md5=md5, url=url)
+    return told["release"], found
+
+
+def medmnist_info() -> Mapping[str, MedmnistFiles]:
+    """Return what MedMNIST publishes of its 2D datasets, by flag."""
+    return medmnist_facts()[1]
 
 
 def find(name: str) -> CatalogueEntry:
@@ -229,7 +252,7 @@ def unknown_dataset(name: str, registered: Iterable[str] = ()) -> UsageError:
         hint = f"one of: {', '.join(own or others)}"
     return UsageError(
         f"there is no dataset {name!r}",
-        f"{hint} (your own images: pixguard train --dataset {shlex.quote(name)} --data-dir DIR)",
+        f"{hint} (your own images: pixguard train --dataset {shell_word(name)} --data-dir DIR)",
     )
 
 
@@ -239,15 +262,13 @@ def every_entry() -> list[CatalogueEntry]:
     return [*PAPER_DATASETS.values(), *(_from_medmnist(n, i) for n, i in others.items())]
 
 
-def _from_medmnist(flag: str, info: Mapping[str, Any]) -> CatalogueEntry:
-    multi_label = str(info["task"]).startswith("multi-label")
-    labels = info["label"]
+def _from_medmnist(flag: str, facts: MedmnistFiles) -> CatalogueEntry:
     return CatalogueEntry(
         name=flag,
         flag=flag,
-        task="multi-label" if multi_label else "multi-class",
-        channels=int(info["n_channels"]),
-        classes=tuple(ClassInfo(i, str(labels[str(i)])) for i in range(len(labels))),
-        licence=str(info["license"]),
+        task="multi-label" if facts.task.startswith("multi-label") else "multi-class",
+        channels=facts.channels,
+        classes=tuple(ClassInfo(i, label) for i, label in enumerate(facts.labels)),
+        licence=facts.licence,
         citation=_MEDMNIST_CITATION,
     )

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pixguard.datasets.cache import data_folder, ensure_space
-from pixguard.datasets.catalogue import find, medmnist_info
-from pixguard.datasets.medmnist import check_size, file_name
+from pixguard.datasets.catalogue import find, medmnist_file, medmnist_info
+from pixguard.datasets.medmnist import check_size
 from pixguard.errors import DataError
 from pixguard.progress import Display
 
@@ -32,11 +32,10 @@ def fetch(name: str, size: int, display: Display) -> Path:
     """
     entry = find(name)
     check_size(entry, size)
-    info = medmnist_info()[entry.flag]
-    suffix = "" if size == 28 else f"_{size}"
-    target = data_folder() / "medmnist" / file_name(entry.flag, size)
-    display.say(f"{target.name}: licence {entry.licence}, MD5 {info[f'MD5{suffix}']}")
-    download(str(info[f"url{suffix}"]), target, str(info[f"MD5{suffix}"]), display)
+    facts = medmnist_info()[entry.flag]
+    target = data_folder() / "medmnist" / medmnist_file(entry.flag, size)
+    display.say(f"{target.name}: licence {entry.licence}, MD5 {facts.md5[size]}")
+    download(facts.url[size], target, facts.md5[size], display)
     return target
 
 

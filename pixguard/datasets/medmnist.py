@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,8 @@ from pixguard.datasets.catalogue import (
     CatalogueEntry,
     every_entry,
     find,
+    medmnist_facts,
+    medmnist_file,
     medmnist_info,
     paper_entry,
 )
@@ -39,17 +40,12 @@ def check_size(entry: CatalogueEntry, size: int) -> None:
         )
 
 
-def file_name(flag: str, size: int) -> str:
-    """Return MedMNIST's name of a file: ``octmnist.npz`` at 28 pixels, ``octmnist_64.npz``."""
-    return f"{flag}.npz" if size == 28 else f"{flag}_{size}.npz"
-
-
 def locate(entry: CatalogueEntry, size: int, data_dir: Path | None) -> Path | None:
     """Return the file of a dataset and size: in ``data_dir``, or fetched; None if not there."""
     if data_dir is not None and data_dir.is_file():
         return data_dir if data_dir.suffix == ".npz" else None
     folder = data_folder() / "medmnist" if data_dir is None else data_dir
-    path = folder / file_name(entry.flag, size)
+    path = folder / medmnist_file(entry.flag, size)
     return path if path.is_file() else None
 
 
@@ -99,13 +95,12 @@ def open_medmnist(
     found = read_npz(path, lambda m: _check_images(path, entry, settings.size, m), hint, display)
     _check_counts(path, entry, found.counts, display)
     all_labels = _labels(path, entry, found.labels, hint)
-    release = ".".join(version("medmnist").split(".")[:2])
     return ImageDataset(
         info=DatasetInfo(
             name=entry.name,
             source="medmnist",
             size=settings.size,
-            version=f"medmnist-{release}-{found.manifest[:12]}",
+            version=f"medmnist-{medmnist_facts()[0]}-{found.manifest[:12]}",
             split_scheme=settings.split,
             split_seed=settings.split_seed,
             manifest_sha256=found.manifest,
@@ -146,10 +141,7 @@ def _check_counts(
     Raises:
         DataError: it is another dataset.
     """
-    published = {
-        flag: tuple(int(info["n_samples"][split]) for split in SPLITS)
-        for flag, info in medmnist_info().items()
-    }
+    published = {flag: facts.samples for flag, facts in medmnist_info().items()}
     if counts == published[entry.flag]:
         return
     shown = " / ".join(f"{count:,}" for count in counts)
@@ -208,7 +200,7 @@ def _labels(
 
 
 def _not_found(entry: CatalogueEntry, settings: DatasetSettings) -> DataError:
-    wanted = file_name(entry.flag, settings.size)
+    wanted = medmnist_file(entry.flag, settings.size)
     folder = settings.data_dir or data_folder() / "medmnist"
     here = [size for size in SIZES if locate(entry, size, settings.data_dir) is not None]
     ways = [f"`size={size}` (its file is there)" for size in here]

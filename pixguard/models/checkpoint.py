@@ -13,6 +13,7 @@ from torch import nn
 from pixguard.errors import PixguardError
 from pixguard.files import write_atomically
 from pixguard.records import EpochRecord
+from pixguard.words import shell_word
 
 CHECKPOINT_FORMAT = 1
 
@@ -90,7 +91,8 @@ class Checkpoint:
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise PixguardError(
                 f"{self.path} is the checkpoint of another training ({error})",
-                f"train with the settings it was made with, or start over: rm {self.path}",
+                "train with the settings it was made with, or start over: "
+                f"rm {shell_word(self.path)}",
             ) from error
 
 
@@ -122,5 +124,5 @@ def read_state(path: Path, device: torch.device) -> dict[str, Any]:
         return state
     except Exception as error:
         raise PixguardError(
-            f"{path} cannot be read as a checkpoint: {error}", f"start over: rm {path}"
+            f"{path} cannot be read as a checkpoint: {error}", f"start over: rm {shell_word(path)}"
         ) from error

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from pixguard.errors import PixguardError, reason
@@ -117,7 +117,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         )
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
+            return load(path.read_bytes())  # load_file takes no name that is not UTF-8
         state = torch.load(path, map_location="cpu", weights_only=True)
         if isinstance(state, dict):
             inner = (state[key] for key in CHECKPOINT_KEYS if isinstance(state.get(key), dict))

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from shlex import quote
 from typing import Any
 
 from pixguard.defences.denoisers.registry import UNTRAINED
 from pixguard.reports.report_table import Cell, Row
+from pixguard.words import shell_word as quote
 
 
 def train(dataset: str, architecture: str | None, source: str | None = None) -> str:

@@ -10,6 +10,7 @@ from pixguard.reports.formats.json_text import render_json
 from pixguard.reports.formats.latex import render_latex
 from pixguard.reports.formats.markdown import render_markdown
 from pixguard.reports.formats.terminal import DEFAULT_WIDTH, render_terminal
+from pixguard.reports.formats.text import clean
 from pixguard.reports.querying import literal_sql
 from pixguard.reports.report_table import ReportTable
 
@@ -57,9 +58,9 @@ def render_sql(tables: Sequence[ReportTable]) -> str:
     """Return the queries behind tables with their values written in, ready for any client."""
     parts = []
     for table in tables:
-        parts.append(f"-- {table.heading}\n")
+        parts.append(f"-- {clean(table.heading)}\n")
         parts += [literal_sql(query) for query in table.queries]
         if not table.queries:
             nothing = "The database holds nothing that this table could ask for."
-            parts.append(f"-- {table.origin or nothing}\n")
+            parts.append(f"-- {clean(table.origin or nothing)}\n")
     return "\n".join(parts)

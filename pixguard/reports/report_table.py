@@ -1,8 +1,8 @@
 """A table as data: what a builder fills in and every output format renders."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Kind = Literal["text", "count", "percent", "decibel", "score", "error", "quantity"]
@@ -138,3 +138,13 @@ class ReportTable:
         """The commands that would fill the cells that were not run, each once."""
         found = (cell.not_run for row in self.rows for cell in row.cells)
         return tuple(dict.fromkeys(command for command in found if command))
+
+
+def with_commands(table: ReportTable, changed: Callable[[str], str]) -> ReportTable:
+    """Return a table whose commands, in cells and notes, are changed."""
+
+    def cell(old: Cell) -> Cell:
+        return replace(old, not_run=changed(old.not_run)) if old.not_run else old
+
+    rows = tuple(replace(row, cells=tuple(map(cell, row.cells))) for row in table.rows)
+    return replace(table, rows=rows, notes=tuple(map(changed, table.notes)))

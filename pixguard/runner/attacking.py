@@ -21,6 +21,7 @@ from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store import reader
 from pixguard.store.engine import reading
+from pixguard.words import shell_word
 
 
 def full_record(
@@ -76,10 +77,13 @@ def attack(
         plan = make_plan(session, writer.engine, target, record, settings, predictions)
         done, total = len(plan.done), len(plan.attempts)
         if done and not resume:
-            raise UsageError(
-                f"{done} of the {total} attempts of this plan are in {session.database}",
-                "`resume=True` to go on with what is missing, or `fresh_seed=True` to draw another",
-            )
+            if done == total:
+                told = f"all {total} attempts of this plan are in {session.database} already"
+                go_on = "`resume=True` to see what they came to"
+            else:
+                told = f"{done} of the {total} attempts of this plan are in {session.database}"
+                go_on = "`resume=True` to go on with what is missing"
+            raise UsageError(told, f"{go_on}, or `fresh_seed=True` to draw another")
         if done:
             session.display.say(f"found {done} of {total} attempts; {total - done} left to do")
         started = time.monotonic()
@@ -190,7 +194,7 @@ def make_plan(
         raise UsageError(
             f"classifier {model.id}{behind} classifies no test image of {info.name!r} correctly: "
             "there is nothing to attack",
-            f"pixguard train --dataset {info.name} --fresh-seed, with more epochs"
+            f"pixguard train --dataset {shell_word(info.name)} --fresh-seed, with more epochs"
             if model.record.is_plain
             else "add it again with its classes in the order of `pixguard data info`, and with the "
             "`mean=...` and `std=...` that it was trained with",

@@ -18,6 +18,7 @@ from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store.certificates import certificates
 from pixguard.store.writer import Writer
+from pixguard.words import shell_word
 
 CHUNK = 64
 """Images certified between two commits, and two looks at the stop signal."""
@@ -47,7 +48,7 @@ def certify(session: Session, subject: Subject, limit: int | None) -> dict[str, 
     if method not in CERTIFICATES:
         raise UsageError(
             f"classifier {model.id} ({method}) gives no certificates: nothing is certain about it",
-            f"pixguard certify train --dataset {info.name}",
+            f"pixguard certify train --dataset {shell_word(info.name)}",
         )
     test = subject.dataset.indices("test")
     if not len(test):

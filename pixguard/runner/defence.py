@@ -27,6 +27,7 @@ from pixguard.runner.subject import Defence, Subject
 from pixguard.store import reader
 from pixguard.store.engine import reading
 from pixguard.store.writer import Writer
+from pixguard.words import shell_word
 
 
 def find_defence(engine: Engine, subject: Subject, selector: str) -> Defence:
@@ -47,7 +48,7 @@ def find_defence(engine: Engine, subject: Subject, selector: str) -> Defence:
     if not trained:
         raise UsageError(
             f"no denoiser has been trained for {name!r}",
-            f"pixguard denoise train --dataset {name}, or `through=median`",
+            f"pixguard denoise train --dataset {shell_word(name)}, or `through=median`",
         )
     return Defence(label(trained[-1]), trained[-1])
 

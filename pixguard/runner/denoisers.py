@@ -17,6 +17,7 @@ from pixguard.runner.subject import Subject
 from pixguard.store import outcomes, reader
 from pixguard.store.reader import StoredModel
 from pixguard.store.writer import Writer
+from pixguard.words import shell_word
 
 
 def is_patch_select(record: ModelRecord) -> bool:
@@ -49,10 +50,11 @@ def load_denoiser(session: Session, stored: StoredModel, channels: int) -> nn.Mo
 
 def missing_denoiser(dataset: str, name: str) -> str:
     """Return the command that makes a denoiser of this name."""
+    named = shell_word(dataset)
     if name.endswith(SUFFIX):
         base = name.removesuffix(SUFFIX)
-        return f"pixguard denoise apply --dataset {dataset} --denoiser {base} --patch-select"
-    return f"pixguard denoise train --dataset {dataset} --model {name}"
+        return f"pixguard denoise apply --dataset {named} --denoiser {base} --patch-select"
+    return f"pixguard denoise train --dataset {named} --model {name}"
 
 
 def register_untrained(

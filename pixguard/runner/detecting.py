@@ -24,6 +24,7 @@ from pixguard.store.engine import reading
 from pixguard.store.outcomes import AttackedImage, StoredAttempt
 from pixguard.store.reader import LATEST, StoredModel
 from pixguard.store.writer import Writer
+from pixguard.words import shell_word
 
 FALSE_ALARMS = (0.01, 0.05)
 """Shares of false alarms that thresholds are reported for."""
@@ -107,7 +108,8 @@ def _attacked_classifier(
     if matching:
         raise UsageError(
             f"classifier {matching[-1].id} has not been attacked yet",
-            f"pixguard attack --dataset {detector.dataset_name} --model {matching[-1].id}",
+            f"pixguard attack --dataset {shell_word(detector.dataset_name)} "
+            f"--model {matching[-1].id}",
         )
     choices = ", ".join(f"{m.id} ({m.record.architecture})" for m in known) or "none"
     raise UsageError(

@@ -1,6 +1,5 @@
 """Detectors to train on a dataset's classes, one of them or each in turn."""
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,6 +16,7 @@ from pixguard.runner.session import Session
 from pixguard.runner.training import Training, described, train_each
 from pixguard.store.reader import StoredModel
 from pixguard.store.writer import Writer
+from pixguard.words import shell_word
 
 EVERY_CLASS = "all"
 FEWEST_IMAGES = 10
@@ -121,7 +121,7 @@ def _too_few(counts: Mapping[str, int], whose: str) -> UsageError:
     return UsageError(
         f"a detector needs {FEWEST_IMAGES} training images of its normal class, and there are not "
         f"as many of {whose}",
-        f"`normal={shlex.quote(most)}` has the most: {counts[most]}; or more images, or a larger "
+        f"`normal={shell_word(most)}` has the most: {counts[most]}; or more images, or a larger "
         "`limit=...`",
     )
 

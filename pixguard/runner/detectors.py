@@ -1,6 +1,5 @@
 """The detectors that a database knows: which ones are meant, and how they come back to life."""
 
-import shlex
 from collections.abc import Sequence
 
 from sqlalchemy import Engine
@@ -16,6 +15,7 @@ from pixguard.registry import suggestion
 from pixguard.runner.session import Session
 from pixguard.store import reader
 from pixguard.store.reader import StoredModel
+from pixguard.words import shell_word
 
 
 def build_registered_detector(record: ModelRecord, channels: int) -> nn.Module:
@@ -76,13 +76,14 @@ def find_detectors(
     }
     everywhere = reader.models(engine, kind="detector")
     own = [m for m in everywhere if m.dataset_id in fitting]
-    command = f"pixguard detect train --dataset {request.name}"
+    command = f"pixguard detect train --dataset {shell_word(request.name)}"
     for selector in selectors:
         for stranger in (m for m in everywhere if str(m.id) == selector and m not in own):
             raise UsageError(
                 f"detector {stranger.id} was trained on {stranger.dataset_name!r}, not on this "
                 f"{request.name!r}",
-                f"pixguard detect apply --dataset {stranger.dataset_name} --detector {stranger.id}",
+                f"pixguard detect apply --dataset {shell_word(stranger.dataset_name)} "
+                f"--detector {stranger.id}",
             )
     if not meant and not is_named(request.name):
         raise unknown_dataset(request.name, (one.info.name for one in registered))
@@ -101,7 +102,7 @@ def find_detectors(
             there = ", ".join(label(m) for m in own)
             raise UsageError(
                 f"no detector {selector!r} is registered for {request.name!r}; there is {there}",
-                f"{command} --normal {shlex.quote(selector)}"
+                f"{command} --normal {shell_word(selector)}"
                 if any(selector == c.name for one in meant for c in one.info.classes)
                 else suggestion(selector, [*(m.id for m in own), *map(normal_class, own)]),
             )

@@ -5,7 +5,6 @@ do is the plan's keys minus the keys that the database holds; there is no other 
 """
 
 import itertools
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,6 +27,7 @@ from pixguard.records import (
 )
 from pixguard.registry import near
 from pixguard.statistics import wilson_interval
+from pixguard.words import shell_word
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +233,7 @@ def resolve_targets(info: DatasetInfo, target: str | None, truth: LabelSet) -> S
         guess = near(target, [*classes.values(), "each"])
         raise UsageError(
             f"{info.name} has no class {target!r}",
-            f"did you mean `target={shlex.quote(guess[0])}`?"
+            f"did you mean `target={shell_word(guess[0])}`?"
             if guess
             else f"`target=...`, one of {choices}, each",
         )

@@ -19,6 +19,7 @@ from pixguard.runner.subject import Subject
 from pixguard.store import outcomes, reader
 from pixguard.store.reader import StoredModel
 from pixguard.store.writer import Writer
+from pixguard.words import shell_word
 
 
 def require_attempts(engine: Engine, subject: Subject) -> None:
@@ -31,7 +32,7 @@ def require_attempts(engine: Engine, subject: Subject) -> None:
         at = f" at {NATIVE} size" if subject.option else ""
         raise UsageError(
             f"classifier {subject.model.id} has not been attacked{at} yet",
-            f"pixguard attack --dataset {subject.dataset.info.name}{subject.option}",
+            f"pixguard attack --dataset {shell_word(subject.dataset.info.name)}{subject.option}",
         )
 
 

@@ -19,6 +19,7 @@ from pixguard.runner.subject import Subject
 from pixguard.store import outcomes
 from pixguard.store.outcomes import StoredRestoration
 from pixguard.store.writer import Writer
+from pixguard.words import shell_word
 
 
 def score_record(metric: str, value: float) -> ScoreRecord:
@@ -51,7 +52,8 @@ def score(session: Session, subject: Subject, names: Sequence[str]) -> dict[str,
         ):
             raise UsageError(
                 f"classifier {subject.model.id} has no restored image to score",
-                f"pixguard denoise apply --dataset {subject.dataset.info.name}{subject.option}",
+                f"pixguard denoise apply --dataset {shell_word(subject.dataset.info.name)}"
+                f"{subject.option}",
             )
         for stored in applied:
             todo = outcomes.restorations_without_scores(

@@ -1,5 +1,6 @@
 """Where a command works: the database, the folder beside it, the device, who watches."""
 
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pixguard.progress import SILENT, Display, StopSignal
 from pixguard.provenance import environment
 from pixguard.store.location import files_folder
 from pixguard.store.writer import Writer
+from pixguard.words import command_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +85,14 @@ class Session:
         """
         if not self.command:
             return ""  # called from Python
+        # As text, where that will do: shlex does not read every name that a shell does.
+        if re.search(" (--resume|-r)( |$)", self.command):
+            return self.command
+        if " --fresh-seed" not in self.command:
+            return f"{self.command} --resume"
         words = shlex.split(self.command)
-        if "--fresh-seed" in words:
-            words.remove("--fresh-seed")
-            if "--seed" in words:
-                at = words.index("--seed")
-                del words[at : at + 2]
-            words += ["--seed", str(seed)]
-        resumes = "--resume" in words or "-r" in words
-        return shlex.join(words if resumes else [*words, "--resume"])
+        words.remove("--fresh-seed")
+        if "--seed" in words:
+            at = words.index("--seed")
+            del words[at : at + 2]
+        return command_line([*words, "--seed", seed, "--resume"])

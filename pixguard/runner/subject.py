@@ -35,6 +35,7 @@ from pixguard.store.engine import reading
 from pixguard.store.location import locate
 from pixguard.store.reader import StoredDataset, StoredModel
 from pixguard.store.writer import Writer
+from pixguard.words import shell_word
 
 DEFAULT_SIZE = 28
 
@@ -118,13 +119,13 @@ def find_classifier(engine: Engine, request: DatasetRequest, selector: str) -> S
     if request.size == NATIVE_SIZE:
         hint = f"`attack_at={NATIVE}`, and no size: the classifier is of one size, the images not"
     elif selector == POLYPHASE_VOTE:
-        hint = f"pixguard certify train --dataset {request.name}"
+        hint = f"pixguard certify train --dataset {shell_word(request.name)}"
     elif models:
         guess = near(selector, {m.record.architecture for m in models})
         hint = (
             f"did you mean `model={guess[0]}`?"
             if guess
-            else f"pixguard models list --dataset {request.name}"
+            else f"pixguard models list --dataset {shell_word(request.name)}"
         )
     else:
         hint = _way_to_train(request)
@@ -175,7 +176,8 @@ def open_registered(
                 f"{describe(stored.info)} has no other size to attack at: its source "
                 f"{stored.info.source} has its images at one size",
                 "`attack_at=input`; or train on images with sizes of their own: "
-                f"pixguard train --dataset {stored.info.name} --source originals --data-dir DIR",
+                f"pixguard train --dataset {shell_word(stored.info.name)} --source originals "
+                "--data-dir DIR",
             )
         settings = replace(settings, size=NATIVE_SIZE)
     dataset = open_dataset(settings, display)

@@ -18,6 +18,7 @@ from pixguard.store.location import (
     read_only_url,
     refuse_network,
 )
+from pixguard.words import shell_word
 
 BUSY_TIMEOUT_MS = 30_000
 
@@ -99,10 +100,12 @@ def check_place(location: Location, *, create: bool = False, writable: bool = Fa
                 "`database=...`",
             )
         if not path.parent.is_dir():
-            raise PixguardError(f"there is no folder {path.parent}", f"mkdir -p {path.parent}")
+            raise PixguardError(
+                f"there is no folder {path.parent}", f"mkdir -p {shell_word(path.parent)}"
+            )
     elif not path.is_file():
         raise PixguardError(
-            f"{location.name} is not a file", f"name one: `database={location.name}/pixguard.db`"
+            f"{location.name} is not a file", f"name one: `database={path / 'pixguard.db'}`"
         )
     else:
         try:

@@ -13,6 +13,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
 from pixguard.errors import DatabaseBusyError, PixguardError, SchemaMismatchError
+from pixguard.words import shell_word
 
 _PRIMARY_CODE = 0xFF
 _NOTHING_LOST = "everything committed so far is safe"
@@ -33,10 +34,11 @@ def translate_errors(engine: Engine, database: str) -> None:
 
 def damaged(database: str, found: str) -> PixguardError:
     """Return the error for a file that is not as SQLite wrote it."""
+    named = shell_word(database)
     return PixguardError(
         f"{database} is damaged ({found})",
-        f"pixguard db check --db {database}; go back to a backup, or save what can be read with "
-        f"`sqlite3 {database} .recover`",
+        f"pixguard db check --db {named}; go back to a backup, or save what can be read with "
+        f"`sqlite3 {named} .recover`",
     )
 
 
@@ -44,6 +46,7 @@ def from_sqlite(error: sqlite3.Error, database: str) -> PixguardError:
     """Return the user's error for an SQLite error; the reason is in its result code."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY_CODE
     folder = Path(database).parent
+    named, place = shell_word(database), shell_word(folder)
     match code:
         case sqlite3.SQLITE_FULL:
             return disk_full(database)
@@ -55,12 +58,12 @@ def from_sqlite(error: sqlite3.Error, database: str) -> PixguardError:
         case sqlite3.SQLITE_READONLY:
             return PixguardError(
                 f"{database} cannot be written: the file or its folder is read-only",
-                f"chmod u+w {database} {folder}, or `database=...` with a file in another folder",
+                f"chmod u+w {named} {place}, or `database=...` with a file in another folder",
             )
         case sqlite3.SQLITE_CANTOPEN:
             return PixguardError(
                 f"{database} cannot be opened: no permission for the file or its folder {folder}",
-                f"ls -l {folder}, or `database=...` with a file in another folder",
+                f"ls -l {place}, or `database=...` with a file in another folder",
             )
         case sqlite3.SQLITE_NOTADB:
             return PixguardError(
@@ -72,12 +75,12 @@ def from_sqlite(error: sqlite3.Error, database: str) -> PixguardError:
         case sqlite3.SQLITE_IOERR:
             return PixguardError(
                 f"reading or writing {database} failed ({error}); {_NOTHING_LOST}",
-                f"df -h {folder}; look at the disk, then run the same command again",
+                f"df -h {place}; look at the disk, then run the same command again",
             )
         case sqlite3.SQLITE_ERROR if "no such" in str(error):
             return SchemaMismatchError(
                 f"{database} lacks something that this pixguard reads ({error})",
-                f"pixguard db check --db {database}",
+                f"pixguard db check --db {named}",
             )
         case _:
             return PixguardError(f"{database}: {error}")
@@ -89,7 +92,7 @@ def from_os(error: OSError, path: Path) -> PixguardError:
         return disk_full(str(path))
     return PixguardError(
         f"{path} cannot be opened: {error.strerror}",
-        f"ls -ld {path.parent}, or `database=...` with a file in another folder",
+        f"ls -ld {shell_word(path.parent)}, or `database=...` with a file in another folder",
     )
 
 
@@ -97,6 +100,6 @@ def disk_full(database: str) -> PixguardError:
     """Return the error for a disk without space."""
     return PixguardError(
         f"no space left on the disk of {database}; {_NOTHING_LOST}",
-        f"df -h {Path(database).parent}; free some space, then run the same command again "
-        "(an attack with `resume=True`)",
+        f"df -h {shell_word(Path(database).parent)}; free some space, then run the same command "
+        "again (an attack with `resume=True`)",
     )

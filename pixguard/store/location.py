@@ -10,10 +10,17 @@ from sqlalchemy.exc import ArgumentError
 
 from pixguard.errors import PixguardError, UsageError
 
-NETWORK_FILE_SYSTEMS = frozenset(
-    "afs beegfs ceph cifs fuse.ceph fuse.glusterfs fuse.s3fs fuse.sshfs glusterfs gpfs lustre "
-    "ncpfs nfs nfs4 smb2 smb3 smbfs".split()
+SHARED_FILE_SYSTEMS = frozenset(
+    "9p afs beegfs ceph cifs coda drvfs fhgfs glusterfs gpfs lustre mfs ncpfs nfs nfs4 orangefs "
+    "panfs prl_fs pvfs2 smb2 smb3 smbfs vboxsf virtiofs vmhgfs wekafs".split()
 )
+"""Of a network, or of a virtual machine's host: another computer may have the file open."""
+OWN_ROOTS = frozenset(("9p", "virtiofs"))
+"""What may be the root of a container that is a virtual machine: then nobody else has it open."""
+LOCAL_FUSE = frozenset(
+    "bindfs cryfs encfs exfat fuse-overlayfs gocryptfs mergerfs ntfs ntfs-3g securefs".split()
+)
+"""FUSE file systems on local disks. Any other may be a cloud's folder or a tunnel."""
 _SQLITE_MAGIC = b"SQLite format 3\x00"
 _READ_VERSION_OFFSET = 19
 _READ_VERSION_WAL = 2
@@ -50,8 +57,13 @@ def locate(database: str) -> Location:
     Raises:
         UsageError: the URL cannot be read.
     """
+    if not database.strip():
+        raise UsageError("the database has no name", "`database=pixguard.db`")
     if "://" not in database:
-        return Location(database, Path(database).expanduser().resolve())
+        try:
+            return Location(database, Path(database).expanduser().resolve())
+        except RuntimeError as error:  # a link to itself, or the home of nobody
+            raise UsageError(f"{database} is no place: {error}", "name another file") from error
     try:
         url = make_url(database)
     except ArgumentError as error:
@@ -97,40 +109,46 @@ def read_only_url(path: Path) -> URL:
 def file_url(path: Path, **options: str) -> URL:
     """Return an SQLite URL with URI options such as ``mode="ro"``."""
     return URL.create(
-        "sqlite", database=f"file:{quote(str(path))}", query={**options, "uri": "true"}
+        "sqlite", database=f"file:{quote(os.fsencode(path))}", query={**options, "uri": "true"}
     )
 
 
 def refuse_network(path: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> None:
-    """Refuse a database on a network file system.
+    """Refuse a database on a file system that other computers may write to.
 
     Raises:
         PixguardError: with the reason and the alternatives.
     """
-    kind = file_system(path, mountinfo)
-    if kind in NETWORK_FILE_SYSTEMS:
+    point, kind = mount(path, mountinfo)
+    if _is_shared(kind) and not (point == Path("/") and kind in OWN_ROOTS):
         raise PixguardError(
-            f"{path} is on a network file system ({kind}): SQLite's locks and its write-ahead log "
-            "do not work there, and results could be lost",
+            f"{path} is on a network or shared file system ({kind}): SQLite's locks and its "
+            "write-ahead log do not work there, and results could be lost",
             f"`database=/var/tmp/{path.name}` (any local disk), then `pixguard db backup` to copy "
             "it here; or `database=postgresql://...` for several machines",
         )
 
 
-def file_system(path: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> str:
-    """Return the type of the file system that a path is on, '' where the system does not tell."""
+def _is_shared(kind: str) -> bool:
+    """Say whether a type of file system is shared; of FUSE's, what is not known to be local is."""
+    family, _, inner = kind.partition(".")
+    return inner not in LOCAL_FUSE if family == "fuse" else kind in SHARED_FILE_SYSTEMS
+
+
+def mount(path: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> tuple[Path, str]:
+    """Return where the file system of a path is mounted, and its type: '' where nothing tells."""
     try:
         lines = mountinfo.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
-        return ""
-    best, kind = -1, ""
+        return Path("/"), ""
+    best, kind = Path(), ""
     for line in lines:
         mount, _, source = line.partition(" - ")
         point = Path(_unescape(mount.split()[4]))
         # Of two mounts on one point the later hides the earlier.
-        if path.is_relative_to(point) and len(point.parts) >= best:
-            best, kind = len(point.parts), source.split()[0]
-    return kind
+        if path.is_relative_to(point) and len(point.parts) >= len(best.parts):
+            best, kind = point, source.split()[0]
+    return best, kind
 
 
 def _unescape(field: str) -> str:

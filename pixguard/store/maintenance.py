@@ -15,7 +15,7 @@ from pixguard.files import publish
 from pixguard.store import schema
 from pixguard.store.engine import check_place, connect
 from pixguard.store.errors import from_os
-from pixguard.store.location import Location, locate
+from pixguard.store.location import Location, file_url, locate
 from pixguard.store.lock import WriterLock, is_locked
 from pixguard.store.tables import Base
 
@@ -153,10 +153,13 @@ def backup(database: str, target: Path | None = None) -> Path:
     """
     location = locate(database)
     path = target or _backup_path(location.file, "backup")
+    if path.is_dir() or not path.name:
+        raise PixguardError(f"{path} is a folder", "name a file in it")
     if path.exists():
-        raise PixguardError(f"{path} exists already", f"remove it, or name another file: {path}.2")
+        raise PixguardError(f"{path} exists already", f"`out={path}.2`, or another file")
     engine = connect(location)
     try:
+        _try_to_write(path)
         _vacuum_into(engine, path)
     finally:
         engine.dispose()
@@ -269,12 +272,28 @@ def _backup_path(path: Path, label: str) -> Path:
     return path.with_name(f"{path.name}.{label}-{time.strftime('%Y%m%d-%H%M%S')}")
 
 
+def _try_to_write(path: Path) -> None:
+    """Make a file and remove it: SQLite would not say which of two places it cannot write.
+
+    Raises:
+        PixguardError: it cannot be made.
+    """
+    trial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise PixguardError(
+            f"cannot write {path}: {error.strerror}", "`out=...` with a file in another folder"
+        ) from error
+
+
 def _vacuum_into(engine: Engine, target: Path) -> None:
     """Write a compact copy; whole and on the disk it gets its name, or never."""
     growing = target.with_name(f"{target.name}.{os.getpid()}.tmp")
     try:
         with engine.connect().execution_options(**schema.NO_BEGIN) as connection:
-            connection.exec_driver_sql("VACUUM INTO ?", (str(growing),))
+            connection.exec_driver_sql("VACUUM INTO ?", (file_url(growing).database,))
         publish(growing, target)
     except PixguardError as error:
         raise PixguardError(f"no backup at {target}: {error.message}", error.hint) from error

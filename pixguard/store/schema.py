@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 import pixguard
 from pixguard.errors import PixguardError, SchemaMismatchError
 from pixguard.store.location import Location
+from pixguard.words import shell_word
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -113,7 +114,7 @@ def require_current(revision: Revision, location: Location) -> None:
             raise SchemaMismatchError(
                 f"{location.name} has schema {revision.found}, this pixguard needs "
                 f"{revision.newest}",
-                f"pixguard db upgrade --db {location.name}  (it makes a backup first)",
+                f"pixguard db upgrade --db {shell_word(location.name)}  (it makes a backup first)",
             )
         case "newer":
             raise SchemaMismatchError(

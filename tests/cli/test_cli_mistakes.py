@@ -26,7 +26,7 @@ def test_only_settings_have_environment_variables(
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("seed = 3", "seed to no command", "[attack]: seed = ..."),
+        ("seed = 3", "has seed = 3 above every table", "[attack]"),
         ("[denoise]\nseed = 3", "no command 'seed', as below [denoise]", "train, apply"),
         ("[denoise]\ntrain = 3", "where a command must stand", "[denoise.train]"),
         ("[atack]\npixels = 3", "no command 'atack'", "did you mean attack"),

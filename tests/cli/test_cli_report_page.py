@@ -115,6 +115,34 @@ def test_mistakes_change_nothing_and_say_what_to_do(
     assert sorted(map(str, Path().rglob("*"))) == before
 
 
+def test_a_page_tells_nothing_of_the_computer_that_made_it(database: Path, tmp_path: Path) -> None:
+    secrets = "bench-host", "/home/ann/scans", "/srv/patients"
+    with sqlite3.connect(database) as connection:
+        connection.execute("UPDATE run SET host = ?", secrets[:1])
+        connection.execute(f"UPDATE run SET command = 'pixguard train --data-dir {secrets[1]}'")
+        connection.execute(
+            "UPDATE dataset SET source = 'folder', location = ? WHERE name = 'oct'", secrets[2:]
+        )
+        connection.execute("UPDATE model SET parameters = '{}', weights_file = 'gone.safetensors'")
+    connection.close()
+    run(f"report --db {database} --html page")
+    for path in filter(Path.is_file, Path("page").rglob("*")):
+        text = path.read_bytes().decode(errors="replace")
+        assert [word for word in (*secrets, str(tmp_path)) if word in text] == [], path
+    assert "pixguard train" in Path("page/index.html").read_text()
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_page_at_a_link_is_written_where_the_link_points(database: Path, exists: bool) -> None:
+    if exists:
+        Path("real").mkdir()
+    Path("link").symlink_to("real")
+    for _ in range(2):
+        run(f"report --db {database} --html link --gallery 2")
+        assert Path("link").is_symlink() and Path("real/index.html").is_file()
+        assert sorted(p.name for p in Path().iterdir() if p.name.startswith(".")) == []
+
+
 def test_images_that_are_gone_are_said_with_the_option_that_helps(database: Path) -> None:
     with sqlite3.connect(database) as connection:
         connection.execute("UPDATE dataset SET source='folder', location='/gone' WHERE name='oct'")

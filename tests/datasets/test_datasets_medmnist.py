@@ -4,6 +4,7 @@ import hashlib
 import re
 import threading
 import zipfile
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -23,11 +24,10 @@ from pixguard.records import NO_FINDING_ORDINAL
 def test_the_paper_s_classes_are_medmnist_s_labels(name):
     entry, info = PAPER_DATASETS[name], medmnist_info()[PAPER_DATASETS[name].flag]
     names = [c.name.lower() for c in entry.classes if c.ordinal != NO_FINDING_ORDINAL]
-    for ordinal, label in info["label"].items():
-        assert names[int(ordinal)].startswith(label)
-    assert len(names) == len(info["label"])
-    assert (entry.channels, entry.licence) == (info["n_channels"], info["license"])
-    assert (entry.task == "multi-label") == ("multi-label" in info["task"])
+    for name, label in zip(names, info.labels, strict=True):
+        assert name.startswith(label)
+    assert (entry.channels, entry.licence) == (info.channels, info.licence)
+    assert (entry.task == "multi-label") == ("multi-label" in info.task)
     assert find(entry.flag) is entry
 
 
@@ -266,7 +266,8 @@ def server(monkeypatch):
 
 def test_fetch_writes_the_file_where_open_looks(server, tmp_path, monkeypatch):
     monkeypatch.setenv("PIXGUARD_DATA", str(tmp_path))
-    info = {"octmnist": {"url_64": server.url, "MD5_64": MD5}}
+    facts = replace(medmnist_info()["octmnist"], url={64: server.url}, md5={64: MD5})
+    info = {"octmnist": facts}
     monkeypatch.setattr("pixguard.datasets.download.medmnist_info", lambda: info)
     path = fetch("oct", 64, Silent())
     assert path == tmp_path / "medmnist" / "octmnist_64.npz"
@@ -346,3 +347,14 @@ def test_two_downloads_of_one_file_do_not_mix(server, tmp_path):
             download.download(server.url, tmp_path / "file.npz", MD5, Silent())
         assert part.read_bytes() == b"other"
     assert server.asked == []
+
+
+def test_every_file_that_medmnist_publishes_has_an_address_and_a_sum_of_its_own():
+    facts = medmnist_info()
+    sums = [digits for one in facts.values() for digits in one.md5.values()]
+    assert len(set(sums)) == 12 * 4 and all(re.fullmatch("[0-9a-f]{32}", s) for s in sums)
+    for flag, one in facts.items():
+        assert one.url.keys() == one.md5.keys() == {28, 64, 128, 224}
+        assert f"/{flag}_64.npz" in one.url[64] and f"/{flag}.npz" in one.url[28]
+        assert len(one.labels) >= 2 and len(one.samples) == 3
+    assert facts["octmnist"].samples == (97_477, 10_832, 1_000)  # as its page tells

@@ -13,6 +13,7 @@ from rich.cells import cell_len
 
 from pixguard.reports.audit import audit_tables
 from pixguard.reports.build import build_tables, list_tables, with_data_first
+from pixguard.reports.formats.csv_text import FORMULAS
 from pixguard.reports.formats.text import NOT_RUN
 from pixguard.reports.render import render, render_sql
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
@@ -63,7 +64,8 @@ def test_csv_gives_back_every_value(name: str) -> None:
 def _read(text: str, cell: Cell) -> int | float | str | None:
     if text == "" and not isinstance(cell.value, str):
         return None
-    return type(cell.value)(text)
+    marked = text.startswith("'") and text[1:].startswith(FORMULAS)
+    return type(cell.value)(text[marked:])
 
 
 @each_table
@@ -150,3 +152,12 @@ def test_every_table_compiles_in_latex(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "tables.pdf").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+cmd", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "=", "-"])
+def test_a_spreadsheet_computes_no_text_of_a_csv_file(text: str) -> None:
+    columns = (Column("name"), Column("gain", "score"))
+    table = ReportTable("x", "X", columns, (Row((Cell(text), Cell(-0.5))),))
+    (line,) = csv.DictReader(io.StringIO(render([table], "csv")))
+    assert line["name"] == "'" + text.replace("\r", r"\x0d")
+    assert line["gain"] == "-0.5"

@@ -194,24 +194,56 @@ MOUNTS = r"""22 1 0:20 / / rw - ext4 /dev/sda rw
 def test_network_file_systems_are_refused(tmp_path: Path, path: str, kind: str) -> None:
     mounts = tmp_path / "mountinfo"
     mounts.write_text(MOUNTS)
-    assert location.file_system(Path(path), mounts) == kind
+    assert location.mount(Path(path), mounts)[1] == kind
     if kind in ("nfs4", "lustre"):
-        with pytest.raises(PixguardError, match=f"network file system \\({kind}\\)") as caught:
+        with pytest.raises(
+            PixguardError, match=f"network or shared file system \\({kind}\\)"
+        ) as caught:
             location.refuse_network(Path(path), mounts)
         assert "local disk" in caught.value.hint
     else:
         location.refuse_network(Path(path), mounts)
 
 
+SHARED = (
+    "9p drvfs virtiofs vboxsf vmhgfs nfs nfs4 cifs smb3 ceph lustre fuse fuse.sshfs fuse.rclone "
+    "fuse.drive fuse.google-drive-ocamlfuse fuse.gcsfuse fuse.s3fs fuse.mount-s3 fuse.juicefs "
+    "fuse.davfs2 fuse.vmhgfs-fuse fuse.grpcfuse fuse.shfs fuse.portal"
+).split()
+LOCAL = (
+    "ext4 xfs btrfs zfs tmpfs overlay f2fs bcachefs fuseblk fuse.ntfs-3g fuse.fuse-overlayfs "
+    "fuse.gocryptfs fuse.bindfs fuse.mergerfs"
+).split()
+
+
+@pytest.mark.parametrize("kind", [*SHARED, *LOCAL])
+def test_only_local_file_systems_are_worked_on(tmp_path: Path, kind: str) -> None:
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"22 1 0:20 / / rw - ext4 /dev/sda rw\n23 22 0:21 / /mnt rw - {kind} x rw\n")
+    location.refuse_network(Path("/pixguard.db"), mounts)
+    if kind in LOCAL:
+        location.refuse_network(Path("/mnt/pixguard.db"), mounts)
+    else:
+        with pytest.raises(PixguardError, match=f"file system \\({kind}\\)"):
+            location.refuse_network(Path("/mnt/pixguard.db"), mounts)
+
+
+@pytest.mark.parametrize("kind", ["9p", "virtiofs"])
+def test_the_root_of_a_virtual_machine_is_its_own(tmp_path: Path, kind: str) -> None:
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"22 1 0:20 / / rw - {kind} root rw\n")
+    location.refuse_network(Path("/home/pixguard.db"), mounts)
+
+
 def test_network_check_stands_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(location, "file_system", lambda *_: "cifs")
+    monkeypatch.setattr(location, "mount", lambda *_: (tmp_path, "cifs"))
     for make in (
         lambda: open_engine(str(tmp_path / "a.db"), create=True),
         lambda: open_writer(tmp_path / "a.db").__enter__(),
     ):
-        with pytest.raises(PixguardError, match="network file system"):
+        with pytest.raises(PixguardError, match="network or shared file system"):
             make()
     assert _files(tmp_path) == set()
 

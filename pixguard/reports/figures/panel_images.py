@@ -16,6 +16,7 @@ from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store import outcomes
 from pixguard.store.engine import reading
+from pixguard.words import shell_word
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def collect(
         raise UsageError(
             f"classifier {subject.model.id} has no successful attempt of attack {attack_id} with "
             f"the seed {seed}",
-            f"pixguard attack --dataset {subject.dataset.info.name}",
+            f"pixguard attack --dataset {shell_word(subject.dataset.info.name)}",
         )
     by_class: dict[str, list[outcomes.StoredAttempt]] = {}
     for attempt in successes:

@@ -2,10 +2,16 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 
 from pixguard.reports.formats.text import NOT_RUN
 from pixguard.reports.report_table import Cell, Column, ReportTable
+from pixguard.words import printable
+
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+"""How text begins that a spreadsheet computes: the names of datasets and classes are anybody's."""
+_NUMBER = re.compile(r"[+-][\d.]+( ?%)?")
 
 
 def render_csv(table: ReportTable) -> str:
@@ -15,14 +21,15 @@ def render_csv(table: ReportTable) -> str:
     what its attempts were selected, if by anything: ``selected seed``. A figure
     has further columns: ``NAME n`` (denominator), ``NAME low`` and ``NAME high`` (95 % interval),
     ``NAME paper`` and ``NAME difference``, ``NAME note``; each only where a row of the table has
-    one. A cell without a value is empty, and its note says ``not run``, or why.
+    one. A cell without a value is empty, and its note says ``not run``, or why. Text that a
+    spreadsheet would take for a formula has a ``'`` before it; numbers never have.
     """
     facts = [_facts(table, position) for position in range(len(table.columns))]
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     heads = [_heading(c, fact) for c, own in zip(table.columns, facts, strict=True) for fact in own]
     chosen = {f"selected {name}": _words(value) for name, value in table.selection.items()}
-    writer.writerow(["table", "in paper", *chosen, *heads])
+    writer.writerow(["table", "in paper", *chosen, *map(_safe, heads)])
     for row in table.rows:
         values = [
             _fact(cell, fact) for cell, own in zip(row.cells, facts, strict=True) for fact in own
@@ -66,4 +73,9 @@ def _fact(cell: Cell, fact: str) -> int | float | str:
         "difference": cell.difference,
         "note": note,
     }[fact]
-    return "" if value is None else value
+    return _safe(value) if isinstance(value, str) else "" if value is None else value
+
+
+def _safe(words: str) -> str:
+    computed = words.startswith(FORMULAS) and not _NUMBER.fullmatch(words)
+    return printable(f"'{words}" if computed else words)

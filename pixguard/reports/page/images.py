@@ -28,6 +28,7 @@ from pixguard.runner.subject import open_registered
 from pixguard.store import reader
 from pixguard.store.gallery import GalleryAttempt
 from pixguard.store.reader import StoredModel
+from pixguard.words import shell_word
 
 
 @dataclass
@@ -93,18 +94,20 @@ def collect_images(
             _OfDataset(session, stored.id, dataset, own, folder, found).collect(denoisers)
         except PixguardError as error:
             tell_or_raise(session, f"no images of {info.name}", error)
-            moved = f"pixguard report --html DIR --data-dir {info.name}=FOLDER"
-            found.missing[stored.id] = error.message, error.hint if info.is_synthetic else moved
+            moved = f"pixguard report --html DIR --data-dir {shell_word(info.name)}=FOLDER"
+            found.missing[stored.id] = UNREADABLE, error.hint if info.is_synthetic else moved
     return found
 
 
-def tell_or_raise(session: Session, what: str, error: PixguardError) -> str:
-    """Say and return what the page will lack; raise what is not about files: busy, interrupted."""
+def tell_or_raise(session: Session, what: str, error: PixguardError) -> None:
+    """Say what the page will lack; raise what is not about files: busy, interrupted."""
     if error.kind not in (PixguardError.kind, UsageError.kind, DataError.kind):
         raise error
-    told = f"{what}: {error.message}"
-    session.display.say(told)
-    return told
+    session.display.say(f"{what}: {error.message}")
+
+
+UNREADABLE = "the files could not be read when the page was made"
+"""Why, on a page, which is made to be sent: the error itself may tell paths of this computer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,8 @@ class _OfDataset:
                 caches[denoiser_id] = self._restored(denoiser, own)
             except PixguardError as error:
                 what = f"no images by {name} of {self.dataset.info.name}"
-                found.absent.append(tell_or_raise(self.session, what, error))
+                tell_or_raise(self.session, what, error)
+                found.absent.append(f"{what}: {UNREADABLE}")
                 continue
             with self._sheets(str(denoiser_id), cell) as writer:
                 for attempt in own:

@@ -84,6 +84,11 @@ def _or(otherwise: str, name: str) -> Source:
     return lambda row: Cell(row[name] or otherwise)
 
 
+def _command(row: RowValues) -> Cell:
+    # Its name alone: what follows may be paths of a computer, and a page is made to be sent.
+    return Cell(" ".join(str(row["command"]).split(maxsplit=2)[:2]))
+
+
 def _began(row: RowValues) -> Cell:
     began = datetime.fromtimestamp(row["started_ms"] / 1000, UTC)
     return Cell(f"{began:%Y-%m-%d %H:%M}")
@@ -168,10 +173,9 @@ _OVERVIEWS = (
             (Column("run"), _number),
             (Column("began (UTC)"), _began),
             (Column("status"), "status"),
-            (Column("host"), "host"),
             (Column("environment"), lambda row: Cell(f"#{row['environment']}")),
-            (Column("command"), "command"),
+            (Column("command"), _command),
         ),
-        (f"The newest {RUNS_SHOWN} at most.",),
+        (f"The newest {RUNS_SHOWN} at most; `pixguard db info` tells their hosts and options.",),
     ),
 )

@@ -86,6 +86,7 @@ def page_folder(folder: Path) -> Iterator[Path]:
         PixguardError: it cannot be written.
     """
     require_place(folder)
+    folder = folder.resolve()  # where it is a link, it stays one
     try:
         with temporary_folder(folder) as new:
             for part in PARTS[1:]:

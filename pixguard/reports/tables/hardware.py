@@ -13,7 +13,10 @@ COLUMNS = (
     Column("RAM (GiB)", "quantity"),
     Column("runs", "count"),
 )
-NOTES = ("computer: its name; runs: commands that wrote to this database.",)
+NOTES = (
+    "computer: in order of use, named by `pixguard db info`; runs: commands that wrote to this "
+    "database.",
+)
 COMMAND = "pixguard train --dataset derma"
 
 
@@ -23,7 +26,7 @@ def build(request: TableRequest) -> ReportTable:
     rows = [
         Row(
             (
-                Cell(row["computer"]),
+                Cell(f"#{number}"),
                 Cell(row["cpu"]),
                 Cell(int(row["cpu_threads"])),
                 Cell(row["gpu"], note="" if row["gpu"] else "none"),
@@ -32,7 +35,7 @@ def build(request: TableRequest) -> ReportTable:
             ),
             in_paper=False,
         )
-        for row in found
+        for number, row in enumerate(found, 1)
     ]
     if not rows:
         rows = [Row(tuple(Cell(None, not_run=COMMAND) for _ in COLUMNS), in_paper=False)]

@@ -3,7 +3,6 @@ SELECT
     r.id AS id,
     r.started_ms AS started_ms,
     r.status AS status,
-    r.host AS host,
     r.environment_id AS environment,
     r.command AS command
 FROM run r

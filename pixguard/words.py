@@ -1,0 +1,59 @@
+"""Words from outside (names, paths, arguments) as a terminal shows and a shell takes them."""
+
+import re
+import shlex
+import unicodedata
+from collections.abc import Iterable
+
+_PASSWORD = re.compile(r"((?<=://)[^:/@]*:|(?<=[?&])password=)[^@&]+")
+
+
+def command_line(words: Iterable[object]) -> str:
+    """Return words as they are typed, without the passwords of URLs: it is stored and sent."""
+    return " ".join(shell_word(without_password(str(word))) for word in words)
+
+
+def without_password(url: str) -> str:
+    """Return a URL whose password, where it has one, is ``***``."""
+    return _PASSWORD.sub(r"\1***", url)
+
+
+def shell_word(value: object) -> str:
+    r"""Return a word as a shell takes it, quoted where it must be.
+
+    What cannot be shown, such as control characters and names that are not UTF-8, is escaped as
+    bash and zsh read it: ``$'caf\xe9.db'``.
+    """
+    text = str(value)
+    if text.isprintable():
+        return shlex.quote(text)
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return "$'" + "".join(c if c.isprintable() else _escaped(c) for c in escaped) + "'"
+
+
+def printable(text: str) -> str:
+    r"""Return a text with escapes for what would drive a terminal, or cannot be written at all.
+
+    Names of files and classes may hold anything: ``\x1b[2J`` is shown, not done. Line breaks and
+    tabs stay.
+    """
+    return "".join(ascii(c)[1:-1] if _drives(c) and c not in "\n\t" else c for c in text)
+
+
+def printable_json(text: str) -> str:
+    """Return JSON with escapes for what would drive a terminal, or cannot be written at all."""
+    # JSON itself escapes the control characters of ASCII but one.
+    return "".join(
+        f"\\u{ord(c):04x}" if c != "\n" and ord(c) < 0x10000 and _drives(c) else c for c in text
+    )
+
+
+def _drives(character: str) -> bool:
+    """Whether a character is for control, formatting (also right to left) or breaks, or is none."""
+    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def _escaped(character: str) -> str:
+    undecoded = "\udc80" <= character <= "\udcff"
+    octets = character.encode(errors="surrogateescape" if undecoded else "surrogatepass")
+    return "".join(f"\\x{octet:02x}" for octet in octets)
