@@ -10,10 +10,11 @@ from shutil import rmtree
 from pixguard.errors import PixguardError
 
 
-def write_atomically(path: Path, content: bytes | memoryview) -> None:
+def write_atomically(path: Path, content: bytes | memoryview, *, private: bool = False) -> None:
     """Write a file through a temporary neighbour: synced to disk, then renamed over ``path``.
 
-    Missing folders are made. When writing fails, whatever stood at ``path`` still stands.
+    Missing folders are made. When writing fails, whatever stood at ``path`` still stands. A
+    ``private`` file is its user's alone to read and write.
 
     Raises:
         PixguardError: the file cannot be written (disk full, no permission, ...).
@@ -23,6 +24,8 @@ def write_atomically(path: Path, content: bytes | memoryview) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
+            if private:
+                os.fchmod(file.fileno(), 0o600)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

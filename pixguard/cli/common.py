@@ -7,7 +7,7 @@ import shlex
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
@@ -110,6 +110,7 @@ def open_session(
 ) -> Iterator["Session"]:
     """Yield a session that shows progress on stderr and stops gracefully on Ctrl-C.
 
+    A model of the user's own may print; stdout is for results, which come after the session.
     What can be told of ``data`` and the database before torch is loaded is told before.
     """
     if data is not None:
@@ -122,7 +123,7 @@ def open_session(
     with display.waiting("loading PyTorch"):
         from pixguard.runner.session import Session
 
-        with graceful_stop(display.say) as stop:
+        with graceful_stop(display.say) as stop, redirect_stdout(sys.stderr):
             yield Session.of(database, device, display, stop, command)
 
 
