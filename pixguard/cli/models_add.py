@@ -33,15 +33,19 @@ class AddedModel(Settings):
     name: str | None = setting(
         None, "Name in the registry. Default: the file's, or the function's."
     )
-    mean: str = setting("", "Subtracted from images in [0, 1]: a value, or one a channel.")
-    std: str = setting("", "Divided by afterwards: a value, or one a channel.")
+    mean: str = setting(
+        "", "Subtracted from images in [0, 1]: a value, or one a channel.", in_file=True
+    )
+    std: str = setting("", "Divided by afterwards: a value, or one a channel.", in_file=True)
     outputs: Literal["logits", "probabilities"] | None = setting(
         None,
         "What it gives; probabilities are inverted. Default: logits; what looks like probabilities "
         "is refused.",
     )
     trust: bool = setting(
-        False, "Run its code, now and whenever it is used here: you know who made it."
+        False,
+        "Run its code, now and whenever it is used here: you know who made it.",
+        in_file=False,
     )
 
 
