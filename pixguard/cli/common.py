@@ -120,10 +120,11 @@ def open_session(
 
     display = TerminalDisplay()
     command = shlex.join(["pixguard", *sys.argv[1:]])
-    with display.waiting("loading PyTorch"):
+    # Around the display, which puts its own stream in the place of stdout and takes it back.
+    with redirect_stdout(sys.stderr), display.waiting("loading PyTorch"):
         from pixguard.runner.session import Session
 
-        with graceful_stop(display.say) as stop, redirect_stdout(sys.stderr):
+        with graceful_stop(display.say) as stop:
             yield Session.of(database, device, display, stop, command)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pixguard.cli.common import new_app, print_json, print_result
+from pixguard.cli.common import new_app, open_session, print_json, print_result
 from pixguard.cli.display import TerminalDisplay
 from pixguard.cli.groups import OutputOptions
 from pixguard.cli.models_add import add
@@ -135,6 +135,17 @@ def trust(choice: ModelChoice, output: OutputOptions) -> None:
     result: dict[str, Any] = {"model": found.id, "code": f"{code.what}: it {code.does}"}
     result |= {"files": list(map(str, code.files)), "sha256": code.sha256}
     print_result(result | {"kept_in": str(trust.trust_file())}, output.json)
+
+
+@app.command()
+@command
+def remove(choice: ModelChoice, output: OutputOptions) -> None:
+    """Remove a model that has no results, such as one that was added by mistake."""
+    with open_session(output.database, "cpu") as session:
+        from pixguard.runner.removing import remove
+
+        result = remove(session, choice.model)
+    print_result(result, output.json)
 
 
 def _find(db: str, selector: str) -> "tuple[StoredModel, DatasetInfo]":

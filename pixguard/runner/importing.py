@@ -37,6 +37,7 @@ from pixguard.models.inputs import to_unit_range
 from pixguard.models.weights import load_weights, parameter_counts, save_weights
 from pixguard.records import POLYPHASE_VOTE, DatasetInfo, ModelRecord, digest
 from pixguard.runner.judging import doubt, judge_test_images
+from pixguard.runner.removing import removed_without_answers
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store import reader
@@ -89,7 +90,7 @@ def add(session: Session, dataset: ImageDataset, model: ExternalModel) -> dict[s
     Raises:
         UntrustedError: its code is not trusted, and the user does not say to trust it.
         UsageError: the classifier does not fit the dataset; its name is taken for something else.
-        PixguardError: its file cannot be read.
+        PixguardError: its file cannot be read, or its answer to a test image is not finite.
         InterruptedRunError: a stop was requested while the test images were judged.
     """
     info = dataset.info
@@ -126,7 +127,8 @@ def add(session: Session, dataset: ImageDataset, model: ExternalModel) -> dict[s
         model_id = writer.model(record, writer.dataset(info), ())
         stored = reader.model(writer.engine, model_id)
         subject = Subject(dataset, stored.dataset_id, stored, classifier)
-        predictions = judge_test_images(session, writer, subject, session.command)
+        with removed_without_answers(session, writer, stored):
+            predictions = judge_test_images(session, writer, subject, session.command)
     correct = sum(predictions[i].predicted == dataset.label_set(i) for i in tested)
     warning = doubt(dataset, predictions)
     if warning:

@@ -14,7 +14,7 @@ from pixguard.errors import PixguardError
 from pixguard.store import schema
 from pixguard.store.engine import check_place, connect, open_engine
 from pixguard.store.errors import from_os
-from pixguard.store.location import Location, locate
+from pixguard.store.location import Location, files_folder, locate
 from pixguard.store.lock import WriterLock, is_locked
 from pixguard.store.tables import Base
 
@@ -185,13 +185,15 @@ def check(database: str) -> list[str]:
     """Return what is wrong with a database, one sentence a fault; nothing for a sound one.
 
     SQLite's own checks, the foreign keys, and what the schema cannot say: a success changes
-    exactly as many distinct pixels as its attack has, and a score's kind fits its value.
+    exactly as many distinct pixels as its attack has, a score's kind fits its value, and, where
+    there is a folder of weights beside the database, every model has its file there.
     """
     engine = open_engine(database)
     try:
         with engine.connect() as connection:
             problems = _file_faults(connection) if engine.dialect.name == "sqlite" else []
             problems += _constraint_faults(connection)
+            problems += _missing_weights(connection, files_folder(database) / "weights")
             for message, query in CHECKS.items():
                 values = {"largest": sys.float_info.max} if ":largest" in query else {}
                 rows = connection.execute(text(query), values)
@@ -248,6 +250,16 @@ def _exclusive(database: str, command: str) -> Iterator[tuple[Location, Engine]]
             yield location, engine
         finally:
             engine.dispose()
+
+
+def _missing_weights(connection: Connection, folder: Path) -> list[str]:
+    """Return a fault for each model without its file; a database may travel without its folder."""
+    rows = connection.execute(text("SELECT id, weights_file FROM model WHERE weights_file <> ''"))
+    return [
+        f"the weights of model {id_} are missing: {folder / file}; training it again makes them"
+        for id_, file in rows
+        if folder.is_dir() and not (folder / file).is_file()
+    ]
 
 
 def _backup_path(path: Path, label: str) -> Path:

@@ -13,6 +13,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
+from pixguard.progress import Silent
 from support import run, run_json
 
 pytestmark = [
@@ -422,3 +423,70 @@ def test_the_options_of_a_training_are_part_of_what_identifies_it() -> None:
         assert other["already_trained"] is False and other["model"] != first["model"]
         assert run_json(f"{plain} {option} --resume")["already_trained"] is True
     assert "resnet" in run(f"{plain} --pretrained", code=2).output
+
+
+class Undefined(nn.Module):
+    """Answers every image but one that is brighter than those that a model is tried on."""
+
+    def __init__(self, brightest: float) -> None:
+        super().__init__()
+        self.network = network()
+        self.brightest = brightest
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        left = (self.brightest - images.mean((1, 2, 3))).relu()[:, None]
+        return self.network(images) + 0 * left / left
+
+
+def test_a_model_without_an_answer_to_a_later_image_is_not_left_as_the_newest() -> None:
+    first = run_json(f"models add --trust {script(network())} {PHANTOMS}")
+    from pixguard.config import DatasetSettings
+    from pixguard.datasets.opening import open_dataset
+
+    settings = DatasetSettings("oct", "phantom", 28, phantom_images=60)
+    dataset = open_dataset(settings, Silent())
+    brightness = dataset.images(dataset.indices("test")).mean((1, 2, 3)) / 255
+    level = (brightness[:5].max() + brightness.max()) / 2
+    assert brightness[:5].max() < level < brightness.max()
+    path = script(Undefined(float(level)), "undefined.pt")
+    told = run(f"models add --trust {path} {PHANTOMS}", code=1).output
+    assert "is not finite" in told
+    assert stored("SELECT id FROM model") == [(first["model"],)]
+    assert len(list(Path().glob("pixguard-files/weights/*"))) == 1
+    assert run_json("attack --dataset oct --attack random --queries 4 --limit 1")["made"] == 1
+
+
+def test_a_model_without_results_can_be_removed() -> None:
+    for name in ("one", "two"):
+        run(f"models add --trust {script(network())} --name {name} {PHANTOMS}")
+    run("attack --dataset oct --model one --attack random --queries 4 --limit 1")
+    assert run_json("models remove two")["removed"] == 2
+    assert stored("SELECT id FROM model") == [(1,)]
+    assert len(list(Path().glob("pixguard-files/weights/*"))) == 1, "model 1 has the same file"
+    refused = run("models remove 1", code=2).output
+    assert "has results" in refused and "1 attempt" in refused
+    assert "is sound" in run("db check").stdout
+
+
+@pytest.mark.parametrize("what", ["answer", "weights"])
+def test_a_training_that_diverges_in_its_last_step_registers_nothing(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def step(optimiser: torch.optim.Optimizer, closure: object = None) -> None:
+        for parameter in optimiser.param_groups[0]["params"]:
+            parameter.data.fill_(torch.nan if what == "weights" else 3e38)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", step)
+    told = run(f"train {PHANTOMS} --model small-cnn --epochs 1", code=1).output
+    assert what in told and "not finite" in told and "--learning-rate" in told
+    assert stored("SELECT * FROM model") == []
+
+
+def test_a_model_whose_weights_were_deleted_is_trained_again() -> None:
+    train = f"train {PHANTOMS} --model small-cnn --epochs 1"
+    first = run_json(train)
+    Path(str(first["weights"])).unlink()
+    assert "the weights of model 1 are missing" in run("db check", code=1).stdout
+    again = run_json(train)
+    assert again["model"] == first["model"] and Path(str(first["weights"])).is_file()
+    assert run_json(f"{train} --resume")["already_trained"] is True
