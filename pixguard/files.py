@@ -21,11 +21,11 @@ _LEFT_AFTER_S = 3600
 where nothing takes an hour without writing."""
 
 
-def write_atomically(path: Path, content: bytes | memoryview) -> None:
+def write_atomically(path: Path, content: bytes | memoryview, *, private: bool = False) -> None:
     """Write a file through a temporary neighbour: synced to disk, then renamed over ``path``.
 
     Missing folders are made. When writing fails, whatever stood at ``path`` still stands. A pipe or
-    a device is written to.
+    a device is written to. A ``private`` file is its user's alone to read and write.
 
     Raises:
         PixguardError: the file cannot be written (disk full, no permission, ...).
@@ -38,6 +38,8 @@ def write_atomically(path: Path, content: bytes | memoryview) -> None:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as file:
+            if private:
+                os.fchmod(file.fileno(), 0o600)
             file.write(content)
     except OSError as error:
         raise PixguardError(

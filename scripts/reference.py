@@ -37,9 +37,11 @@ pixels = 2
 epochs = 20
 ```
 
-A flag wins over a variable, a variable over the file. `pixguard COMMAND --help` shows the same as
-this page. What was called otherwise once still goes by its old name: `--batch-size` of `attack` by
-batch, `--out` by output and to.
+A flag wins over a variable, a variable over the file. As a folder's file may be someone else's, it
+sets values only: not where something is written (`--out`, `--db`, ...), nor what runs (`--builder`,
+`--weights`) or is trusted. `pixguard COMMAND --help` shows the same as this page. What was called
+otherwise once still goes by its old name: `--batch-size` of `attack` by batch, `--out` by output
+and to.
 
 Progress and messages go to stderr: on a terminal as bars, elsewhere as a plain line every 15
 seconds. `--quiet` leaves them out, `--verbose` adds when each came, `--log-file FILE` keeps them.

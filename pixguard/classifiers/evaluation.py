@@ -5,6 +5,7 @@ image and reduced precision off, a decision depends on the image, the weights an
 never on which other images were judged beside it.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,11 +17,16 @@ from torch import Tensor
 
 from pixguard.classifiers.classifier import Classifier, Decision
 from pixguard.datasets.base import ImageDataset, Images
+from pixguard.errors import DataError
 from pixguard.models.inputs import plain_layout, to_unit_range
 from pixguard.records import PredictionRecord
 
 CHUNK = 256
 """Images read at a time, so that memory does not grow with the dataset."""
+
+
+class NotFiniteError(DataError):
+    """A classifier's answer to an image is no number."""
 
 
 def canonical_logits(classifier: Classifier, image: Tensor) -> Tensor:
@@ -67,11 +73,22 @@ def predict(
     """Return the canonical decisions on images of a dataset, in the order of ``indices``.
 
     The classifier is moved to the device and left there, in evaluation mode.
+
+    Raises:
+        NotFiniteError: an answer is not finite.
     """
     records = []
     for start in range(0, len(indices), CHUNK):
         chunk = indices[start : start + CHUNK]
         decisions = judge(classifier, dataset.each(chunk), device=device)
+        for index, decision in zip(chunk, decisions, strict=True):
+            if not math.isfinite(decision.confidence):
+                raise NotFiniteError(
+                    f"the classifier's answer to image {index} of {dataset.info.name!r} is not "
+                    "finite",
+                    "check its weights and its normalisation; one that was trained here needs a "
+                    "smaller `learning_rate=...`",
+                )
         records += [
             PredictionRecord(int(index), decision.label_set, decision.confidence)
             for index, decision in zip(chunk, decisions, strict=True)

@@ -1,21 +1,17 @@
-"""Networks that a user brings: a TorchScript file, an exported program, or code and its weights."""
+"""Programs that a user brings: a TorchScript file, or an exported program (``.pt2``)."""
 
 import hashlib
-import importlib
-import inspect
 import io
 import json
-import os
-import sys
 import warnings
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from pixguard.classifiers.trust import Code
 from pixguard.errors import PixguardError, UsageError, reason
 
 Format = Literal["torchscript", "exported", "builder"]
@@ -129,10 +125,26 @@ def detect_format(content: bytes, name: str) -> Format:
     raise UsageError(f"{name} holds no model that pixguard can read", _FORMATS)
 
 
+_PROGRAMS: dict[str, tuple[str, str]] = {
+    "torchscript": ("a TorchScript program", "can read and overwrite any file of yours"),
+    "exported": ("an exported program", "can do all that you can do, already when it is opened"),
+}
+"""What a format is, and what torch lets it do: ``torch.from_file`` in the one; the other holds
+expressions that torch gives to sympy, which evaluates them as Python."""
+
+
+def code_of(content: bytes, recorded_as: Format, path: Path) -> Code:
+    """Return what is to be trusted before a program is opened."""
+    what, does = _PROGRAMS[recorded_as]
+    return Code(file_sha256(content), f"{path.name}, {what}", does, (path,))
+
+
 def open_recorded(
     content: bytes, recorded_as: Format, device: torch.device, *, differentiable: bool = True
 ) -> RecordedNetwork:
     """Return the network of a TorchScript file or an exported program, in evaluation mode.
+
+    Opening one runs its code: what is given here is trusted (:func:`code_of`).
 
     Raises:
         PixguardError: the file is damaged, of another version of torch, or would have to be
@@ -172,62 +184,3 @@ def _refuse_pickles(content: bytes) -> None:
                     raise ValueError("it holds pickled objects, which may be code")
             elif "/sample_inputs/" in member:
                 torch.load(io.BytesIO(archive.read(member)), weights_only=True)
-
-
-def build_network(builder: str, arguments: Mapping[str, Any]) -> nn.Module:
-    """Return what a user's function builds; its module is looked for in the working folder, too.
-
-    Args:
-        builder: ``module:function``.
-        arguments: given to the function by name.
-
-    Raises:
-        UsageError: there is no such function, it fails, or it returns no module.
-    """
-    function = _function(builder)
-    try:
-        network = function(**arguments)
-    except Exception as error:  # it is the user's code
-        raise UsageError(
-            f"{builder} failed: {type(error).__name__}: {reason(error)}",
-            "`arguments='{\"name\": value, ...}'` for what the function needs",
-        ) from error
-    if not isinstance(network, nn.Module):
-        raise UsageError(
-            f"{builder} returned {type(network).__name__}, not a torch.nn.Module",
-            "name a function that returns the network",
-        )
-    return network
-
-
-def source_sha256(builder: str) -> str:
-    """Return the SHA-256 of the file that defines a builder, empty where there is none."""
-    try:
-        path = inspect.getsourcefile(inspect.unwrap(_function(builder)))
-        return "" if path is None else file_sha256(Path(path).read_bytes())
-    except (TypeError, OSError):
-        return ""
-
-
-def _function(builder: str) -> Any:
-    module_name, _, function_name = builder.partition(":")
-    if not module_name or not function_name:
-        raise UsageError(f"{builder!r} names no function", "`builder=module:function`")
-    sys.path.insert(0, os.getcwd())
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:  # importing runs the user's code
-        raise UsageError(
-            f"the module {module_name!r} cannot be imported: {reason(error)}",
-            f"call pixguard in the folder that holds {module_name.partition('.')[0]}.py, or put "
-            "that folder on PYTHONPATH",
-        ) from error
-    finally:
-        sys.path.remove(os.getcwd())
-    function = getattr(module, function_name, None)
-    if not callable(function):
-        raise UsageError(
-            f"the module {module_name!r} has no function {function_name!r}",
-            "`builder=module:function`",
-        )
-    return function

@@ -9,16 +9,19 @@ from pixguard.classifiers.builders import build_classifier
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.external import (
     Format,
-    build_network,
+    code_of,
     file_sha256,
     open_recorded,
     read_file,
-    source_sha256,
 )
 from pixguard.classifiers.outputs import Outputs, as_logits
+from pixguard.classifiers.source import BuilderSource, find_source
+from pixguard.classifiers.trust import Code, require_trust
 from pixguard.errors import PixguardError, UsageError
 from pixguard.models.weights import load_weights
 from pixguard.records import DatasetInfo, ModelRecord
+
+_HINT = "if you know who made it: pixguard models trust MODEL"
 
 
 def open_classifier(
@@ -35,6 +38,7 @@ def open_classifier(
 
     Raises:
         PixguardError: its file is missing, damaged or not that of the record.
+        UntrustedError: it brings code that this user has not trusted on this machine.
         UsageError: the code that builds it is missing, or has changed.
     """
     if "format" in record.parameters:
@@ -59,21 +63,49 @@ def _open_external(
         return Classifier(logits, info.task, info.label_count, mean, std)
 
     if form == "builder":
-        builder = given["builder"]
-        if source_sha256(builder) != given["source_sha256"]:
-            raise UsageError(
-                f"the code of {builder} has changed since {record.architecture!r} was registered",
-                "restore it, or register the new one: pixguard models add --builder ...",
-            )
-        network = build_network(builder, given["arguments"])
-        classifier = classifier_of(network)
+        source = _source_of(record)
+        require_trust(source.code(given["arguments"]), _HINT)
+        classifier = classifier_of(source.build(given["arguments"]))
         load_weights(classifier, path, given["content_sha256"])
         return classifier
+    content = _content_of(record, path)
+    require_trust(code_of(content, form, path), _HINT)
+    recorded = open_recorded(content, form, device, differentiable=given["differentiable"])
+    return classifier_of(recorded)
+
+
+def stored_code(record: ModelRecord, weights: Path) -> Code | None:
+    """Return the code that opening a registered classifier runs; None where it runs none.
+
+    Raises:
+        PixguardError: its file is missing, or not that of the record.
+        UsageError: the code that builds it is missing, or has changed.
+    """
+    form = record.parameters.get("format")
+    if form is None:
+        return None
+    if form == "builder":
+        return _source_of(record).code(record.parameters["arguments"])
+    path = weights / record.weights_file
+    return code_of(_content_of(record, path), form, path)
+
+
+def _source_of(record: ModelRecord) -> BuilderSource:
+    source = find_source(record.parameters["builder"])
+    if not source.holds(record.parameters["source_sha256"]):
+        raise UsageError(
+            f"the code of {source.builder} has changed since {record.architecture!r} was "
+            "registered",
+            "restore it, or register the new one: pixguard models add --builder ...",
+        )
+    return source
+
+
+def _content_of(record: ModelRecord, path: Path) -> bytes:
     content = read_file(path)
-    if file_sha256(content) != given["content_sha256"]:
+    if file_sha256(content) != record.parameters["content_sha256"]:
         raise PixguardError(
             f"{path} is damaged or has been replaced: its content is not what was registered",
             "restore the file from a backup, or add the model again: pixguard models add",
         )
-    recorded = open_recorded(content, form, device, differentiable=given["differentiable"])
-    return classifier_of(recorded)
+    return content

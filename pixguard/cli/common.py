@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
@@ -115,6 +115,7 @@ def open_session(
 ) -> Iterator["Session"]:
     """Yield a session that shows progress on stderr and stops gracefully on Ctrl-C.
 
+    A model of the user's own may print; stdout is for results, which come after the session.
     What can be told of ``data`` and the database before torch is loaded is told before.
     """
     if data is not None:
@@ -124,7 +125,8 @@ def open_session(
 
     display = TerminalDisplay()
     command = command_line(["pixguard", *sys.argv[1:]])
-    with display.waiting("loading PyTorch"):
+    # Around the display, which puts its own stream in the place of stdout and takes it back.
+    with redirect_stdout(sys.stderr), display.waiting("loading PyTorch"):
         from pixguard.runner.session import Session
 
         with graceful_stop(display.say) as stop:

@@ -1,4 +1,4 @@
-"""``pixguard.toml``: a user's defaults, checked against the commands that there are."""
+"""``pixguard.toml``: defaults of values, checked against the commands that there are."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ def _checked(
     """Return the defaults of a command, or of the commands of a group, by parameter name.
 
     Raises:
-        UsageError: there is no such command or option, or an option stands where a command must.
+        UsageError: there is no such command or option, an option stands where a command must, or
+            it is one that may only be typed.
     """
     commands = getattr(command, "commands", None)
     table = f"[{'.'.join(path)}]"
@@ -38,6 +39,15 @@ def _checked(
             error = unknown("option", name, sorted(known))
             raise UsageError(
                 f"{file} gives {table} the option {name}, which it does not have", error.hint
+            )
+        if refused := sorted(chosen.keys() & command.callback.typed_only):
+            flag = f"--{refused[0].replace('_', '-')}"
+            words = " ".join(path)
+            raise UsageError(
+                f"{file} gives {table} the option {refused[0]}, which no file may set: a file may "
+                "come from someone else, and this says where to write, what to run or what to "
+                "trust",
+                f"remove it from {file}, and type it: pixguard {words} {flag} ...",
             )
         return chosen
     for name, value in given.items():

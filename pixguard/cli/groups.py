@@ -35,7 +35,7 @@ class DeviceOptions(Settings):
 
     panel: ClassVar[str] = "Run"
 
-    device: str = setting("auto", "auto, cpu, cuda, cuda:1, ...")
+    device: str = setting("auto", "auto, cpu, cuda, cuda:1, ...", in_file=True)
 
 
 @dataclass(frozen=True)

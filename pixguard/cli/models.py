@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pixguard.cli.common import new_app, print_json, print_result
+from pixguard.cli.common import new_app, open_session, print_json, print_result
 from pixguard.cli.display import TerminalDisplay
 from pixguard.cli.groups import OutputOptions
 from pixguard.cli.models_add import add
@@ -13,6 +13,7 @@ from pixguard.cli.options import command
 from pixguard.cli.tables import local_time, print_rows
 from pixguard.config.settings import Settings, required, setting
 from pixguard.datasets.catalogue import is_named, registered_name, unknown_dataset
+from pixguard.errors import UsageError
 from pixguard.records import DatasetInfo, ModelKind
 
 if TYPE_CHECKING:
@@ -99,6 +100,43 @@ def export(choice: ExportedModel, output: OutputOptions) -> None:
     weights = files_folder(database) / "weights"
     card = export_model(found, weights, choice.out, _describe(found, info))
     print_result({"weights": str(choice.out), "description": str(card)}, output.json)
+
+
+@app.command()
+@command
+def trust(choice: ModelChoice, output: OutputOptions) -> None:
+    """Trust the code of a model that you added elsewhere, or that came with a database.
+
+    A database cannot say this for you: it is kept in your configuration folder, by the content of
+    the code. Changed code is asked about anew.
+    """
+    from pixguard.store.location import files_folder
+
+    found, _ = _find(output.database, choice.model)
+    with TerminalDisplay().waiting("loading PyTorch"):
+        from pixguard.classifiers import opening, trust
+
+        code = opening.stored_code(found.record, files_folder(output.database) / "weights")
+    if code is None:
+        raise UsageError(
+            f"model {found.id} ({found.record.architecture}) brings no code: it needs no trust",
+            f"pixguard models show {found.id}",
+        )
+    trust.trust(code)
+    result: dict[str, Any] = {"model": found.id, "code": f"{code.what}: it {code.does}"}
+    result |= {"files": list(map(str, code.files)), "sha256": code.sha256}
+    print_result(result | {"kept_in": str(trust.trust_file())}, output.json)
+
+
+@app.command()
+@command
+def remove(choice: ModelChoice, output: OutputOptions) -> None:
+    """Remove a model that has no results, such as one that was added by mistake."""
+    with open_session(output.database, "cpu") as session:
+        from pixguard.runner.removing import remove
+
+        result = remove(session, choice.model)
+    print_result(result, output.json)
 
 
 def _find(db: str, selector: str) -> "tuple[StoredModel, DatasetInfo]":

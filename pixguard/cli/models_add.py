@@ -33,12 +33,19 @@ class AddedModel(Settings):
     name: str | None = setting(
         None, "Name in the registry. Default: the file's, or the function's."
     )
-    mean: str = setting("", "Subtracted from images in [0, 1]: a value, or one a channel.")
-    std: str = setting("", "Divided by afterwards: a value, or one a channel.")
+    mean: str = setting(
+        "", "Subtracted from images in [0, 1]: a value, or one a channel.", in_file=True
+    )
+    std: str = setting("", "Divided by afterwards: a value, or one a channel.", in_file=True)
     outputs: Literal["logits", "probabilities"] | None = setting(
         None,
         "What it gives; probabilities are inverted. Default: logits; what looks like probabilities "
         "is refused.",
+    )
+    trust: bool = setting(
+        False,
+        "Run its code, now and whenever it is used here: you know who made it.",
+        in_file=False,
     )
 
 
@@ -49,7 +56,7 @@ def add(
     """Register your own classifier: check it against a dataset, copy it, judge the test images.
 
     It gets images (N, C, H, W) in [0, 1] and returns logits (N, classes), the classes in the
-    order of `pixguard data info`.
+    order of `pixguard data info`. Every form of it runs code: --trust says that it may.
     """
     file, builder, weights = model.file, model.builder, model.weights
     given = file if builder is None else weights
@@ -72,6 +79,7 @@ def add(
             mean=_numbers("--mean", model.mean),
             std=_numbers("--std", model.std),
             outputs=model.outputs,
+            trust=model.trust,
         )
         opened = open_for_training(session, data)
         result = importing.add(session, opened, external)

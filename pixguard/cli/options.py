@@ -14,7 +14,7 @@ import typer
 
 from pixguard.cli.completion import completion
 from pixguard.cli.speech import Speech, speaking
-from pixguard.config.settings import SETTING, Declaration, Settings
+from pixguard.config.settings import SETTING, Declaration, Settings, may_stand_in_file
 from pixguard.errors import UsageError
 from pixguard.registry import Entry, Registry, load_target
 
@@ -41,7 +41,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
     Every command takes :class:`pixguard.cli.speech.Speech`, which is not handed on.
     ``Annotated[Group, Without("field")]`` leaves fields at their defaults; ``Annotated[Mapping,
-    Own(REGISTRY)]`` takes the options of everything in a registry (see :func:`own_options`).
+    Own(REGISTRY)]`` takes the options of everything in a registry (see :func:`own_options`). The
+    attribute ``typed_only`` names the options that a configuration file may not set.
     """
     # functools.wraps would point Typer at the signature of the function that is wrapped.
     parameters: list[inspect.Parameter] = []
@@ -77,6 +78,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         function.__doc__,
         function.__module__,
     )
+    run.typed_only = frozenset(filter(None, map(_typed_only, parameters)))  # type: ignore[attr-defined]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
@@ -101,6 +103,14 @@ def own_options(
                 f"leave it out, or take one of: {others}",
             )
     return wanted(**{option: values[option] for option in known}) if wanted else None
+
+
+def _typed_only(parameter: inspect.Parameter) -> str | None:
+    """Return the name of an option that ``pixguard.toml`` may not set; None where it may."""
+    kind, *extras = get_args(parameter.annotation) or (None,)
+    declared = [extra for extra in extras if isinstance(extra, Declaration)]
+    refused = declared and not may_stand_in_file(kind, declared[0])
+    return parameter.name if refused else None
 
 
 def _own_parameters(registry: Registry[Any]) -> list[inspect.Parameter]:
@@ -145,7 +155,7 @@ def _parameters(
                 name,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=default,
-                annotation=Annotated[hints[item.name], info],
+                annotation=Annotated[hints[item.name], info, declared],
             )
         )
     return made, names

@@ -85,7 +85,7 @@ class OfWhat(Settings):
         parser=parse_size,
         metavar="<pixels>|native",
     )
-    data_dir: list[str] | None = setting(None, DATA_DIRS_HELP)
+    data_dir: list[str] | None = setting(None, DATA_DIRS_HELP, in_file=True)
     gallery: int = setting(
         10_000, "With --html: attempts in the gallery at most.", low=0, unit="attempts"
     )

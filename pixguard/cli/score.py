@@ -17,7 +17,7 @@ class MetricOptions(Settings):
     panel: ClassVar[str] = "Metrics"
 
     metric: list[str] | None = setting(
-        None, f"{', '.join(METRICS.names)}; repeat for several. Default: all."
+        None, f"{', '.join(METRICS.names)}; repeat for several. Default: all.", in_file=True
     )
 
 

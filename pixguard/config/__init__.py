@@ -1,4 +1,4 @@
-"""What a run is asked to do, as frozen values; and the file that may hold a user's defaults.
+"""What a run is asked to do, as frozen values; and the file that may hold defaults.
 
 Precedence, lowest first: the defaults declared here, ``pixguard.toml`` in the working folder (or
 ``PIXGUARD_CONFIG``), environment variables ``PIXGUARD_<COMMAND>_<OPTION>``, flags. The command

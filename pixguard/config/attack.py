@@ -41,6 +41,7 @@ class AttackSettings(Settings):
         "Targeted attack on this class (name or ordinal), or `each` in turn.",
         unit="class",
         panel="Attack",
+        in_file=True,
     )
     success: Literal["label-set", "argmax"] = setting(
         "label-set", "Multi-label: what has to change for a success.", panel="Attack"

@@ -22,6 +22,7 @@ class ConversionSettings(Settings):
         "percentile of each image, its least and greatest value (minmax), or the same for all "
         "(LOW:HIGH, as 0:4095).",
         metavar="percentiles|minmax|LOW:HIGH",
+        in_file=True,
     )
     background: int = setting(
         0, "Gray level behind transparent pixels: 0 is black, 255 white.", low=0, high=255

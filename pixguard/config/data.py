@@ -73,7 +73,9 @@ class DatasetRequest(Settings):
         parser=parse_size,
         metavar="<pixels>|native",
     )
-    data_dir: Path | None = setting(None, "Folder, zip or npz file that holds the images.")
+    data_dir: Path | None = setting(
+        None, "Folder, zip or npz file that holds the images.", in_file=True
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The file that may hold a user's defaults."""
+"""The file that may hold defaults."""
 
 import tomllib
 from pathlib import Path

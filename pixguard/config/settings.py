@@ -5,8 +5,9 @@ options of its fields (:mod:`pixguard.cli.options`), Python callers build it dir
 the same bounds.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from pixguard.errors import UsageError
@@ -39,6 +40,9 @@ class Declaration:
         names: what kind of thing in the database it names (``dataset``, ``classifier``, ...), or
             ``table`` or ``figure``: the shell completes it.
         panel: of the command's help that shows it; None: that of its group.
+        in_file: whether ``pixguard.toml`` may set its default; None: as :func:`may_stand_in_file`
+            says. The file of a project may be someone else's: it sets values, and never where
+            something is written, which code runs, or what is trusted.
     """
 
     help: str
@@ -54,6 +58,7 @@ class Declaration:
     registry: str | None = None
     names: str | None = None
     panel: str | None = None
+    in_file: bool | None = None
 
 
 def setting(default: T, help: str, **declared: Any) -> T:
@@ -110,6 +115,24 @@ def check(name: str, value: Any, kind: Any, declared: Declaration | None = None)
         raise SettingError(f"{name} must be at least {declared.low:g}, got {value!r}")
     if declared.high is not None and not value <= declared.high:
         raise SettingError(f"{name} must be at most {declared.high:g}, got {value!r}")
+
+
+def may_stand_in_file(kind: Any, declared: Declaration) -> bool:
+    """Say whether ``pixguard.toml`` may set a setting of this type.
+
+    Numbers, switches, choices and names may, unless declared otherwise; free text, paths and what
+    is typed by position may not, unless declared so.
+    """
+    if declared.in_file is not None:
+        return declared.in_file
+    is_free = not (declared.registry or declared.names or declared.parser)
+    return not declared.argument and not (is_free and {str, Path} & set(_parts(kind)))
+
+
+def _parts(kind: Any) -> Iterator[Any]:
+    yield kind
+    for part in get_args(kind) if get_origin(kind) is not Literal else ():
+        yield from _parts(part)
 
 
 def declarations(settings: type[Any]) -> Mapping[str, Declaration]:

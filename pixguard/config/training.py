@@ -25,6 +25,7 @@ class TrainSettings(Settings):
         "resnet50, densenet121, small-cnn, a torchvision name or timm/NAME.",
         flag="--model",
         short="-m",
+        in_file=True,
     )
     epochs: int = setting(100, "At most.", low=1, unit="epochs")
     batch_size: int = setting(64, "Images of a step.", low=2, unit="images")
@@ -64,6 +65,7 @@ class VoteSettings(TrainSettings):
         "The voter: small-cnn, resnet50, a torchvision name or timm/NAME.",
         flag="--model",
         short="-m",
+        in_file=True,
     )
     stride: int = setting(
         3, "Take every n-th pixel: its square is the number of votes.", unit="pixels"
@@ -97,11 +99,15 @@ class DenoiserSettings(Settings):
         "data range of 1 (gaussian; poisson: at full intensity), or number of pixels (k-pixel).",
         low=0.0,
     )
-    noise_kind: str = setting("impulse", "impulse, salt-and-pepper, gaussian, poisson or k-pixel.")
+    noise_kind: str = setting(
+        "impulse", "impulse, salt-and-pepper, gaussian, poisson or k-pixel.", in_file=True
+    )
     patience: int | None = setting(
         None, "Stop after that many epochs without a better validation loss.", low=1, unit="epochs"
     )
-    only_class: str | None = setting(None, "Train on the images of one class, by name.")
+    only_class: str | None = setting(
+        None, "Train on the images of one class, by name.", in_file=True
+    )
     limit: int | None = setting(None, "Train on at most that many images.", low=1, unit="images")
     seed: int = setting(0, "Seed of every random choice.", low=0, panel="Run")
     options: Settings | None = None
@@ -128,6 +134,7 @@ class DetectorSettings(Settings):
         "The class to be enclosed, or all: each in turn. Default: no finding, or the class with "
         "most training images.",
         unit="class",
+        in_file=True,
     )
     name: str = setting(
         "one-class-svm",

@@ -19,6 +19,7 @@ from pixguard.defences.certificates.polyphase_vote import (
 from pixguard.models.training_loop import Made, Workplace
 from pixguard.records import POLYPHASE_VOTE
 from pixguard.runner.judging import judge_test_images
+from pixguard.runner.removing import removed_without_answers
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject, open_stored
 from pixguard.runner.training import Training, described, require_one_size
@@ -55,7 +56,8 @@ class _JudgedTraining(Training[TrainSettingsT]):
             classifier = made.module.eval()
         subject = Subject(dataset, stored.dataset_id, stored, classifier)
         again = session.again(self.settings.seed)
-        predictions = judge_test_images(session, writer, subject, again)
+        with removed_without_answers(session, writer, stored):
+            predictions = judge_test_images(session, writer, subject, again)
         tested = dataset.indices("test").tolist()
         correct = sum(predictions[i].predicted == dataset.label_set(i) for i in tested)
         return {

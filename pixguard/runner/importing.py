@@ -13,12 +13,11 @@ from pixguard.classifiers.external import (
     SUFFIXES,
     Format,
     RecordedNetwork,
-    build_network,
+    code_of,
     detect_format,
     file_sha256,
     open_recorded,
     read_file,
-    source_sha256,
 )
 from pixguard.classifiers.fitting import check_fit
 from pixguard.classifiers.outputs import (
@@ -29,6 +28,8 @@ from pixguard.classifiers.outputs import (
     lost_remark,
     outputs_problem,
 )
+from pixguard.classifiers.source import BuilderSource, find_source
+from pixguard.classifiers.trust import Code, require_trust, trust
 from pixguard.datasets.base import ImageDataset
 from pixguard.errors import DataError, UsageError
 from pixguard.files import write_atomically
@@ -36,6 +37,7 @@ from pixguard.models.inputs import to_unit_range
 from pixguard.models.weights import load_weights, parameter_counts, save_weights
 from pixguard.records import POLYPHASE_VOTE, DatasetInfo, ModelRecord, digest
 from pixguard.runner.judging import doubt, judge_test_images
+from pixguard.runner.removing import removed_without_answers
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store import reader
@@ -53,6 +55,7 @@ class ExternalModel:
         mean: a channel, subtracted from images in [0, 1]; one value for all; empty for 0.
         std: a channel, divided by afterwards; one value for all; empty for 1.
         outputs: what it gives; None: logits, unless they look like probabilities.
+        trust: run its code, and trust it from now on; else only what is trusted already runs.
     """
 
     file: Path
@@ -62,6 +65,17 @@ class ExternalModel:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     outputs: Outputs | None = None
+    trust: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What a user brought, open: the file's content is empty where there is source instead."""
+
+    form: Format
+    classifier: Classifier
+    content: bytes = b""
+    source: BuilderSource | None = None
 
 
 def add(session: Session, dataset: ImageDataset, model: ExternalModel) -> dict[str, Any]:
@@ -74,8 +88,9 @@ def add(session: Session, dataset: ImageDataset, model: ExternalModel) -> dict[s
         What ``pixguard models add --json`` prints.
 
     Raises:
+        UntrustedError: its code is not trusted, and the user does not say to trust it.
         UsageError: the classifier does not fit the dataset; its name is taken for something else.
-        PixguardError: its file cannot be read.
+        PixguardError: its file cannot be read, or its answer to a test image is not finite.
         InterruptedRunError: a stop was requested while the test images were judged.
     """
     info = dataset.info
@@ -86,7 +101,8 @@ def add(session: Session, dataset: ImageDataset, model: ExternalModel) -> dict[s
     tested = dataset.indices("test").tolist()
     if not tested:
         raise DataError(f"dataset {info.name!r} has no test images to judge", "`split=paper`")
-    form, classifier, content = _open(session, info, model)
+    opened = _open(session, info, model)
+    classifier = opened.classifier
     classifier.to(session.device).eval()
     samples = [
         to_unit_range(dataset.images(group), session.device)
@@ -106,12 +122,13 @@ def add(session: Session, dataset: ImageDataset, model: ExternalModel) -> dict[s
             "it gives no gradient: attacks that need one (sigma-zero, corner with "
             "`order=gradient`) do not work on it"
         )
-    record = _record(session, info, model, form, classifier, content, differentiable)
+    record = _record(session, info, model, opened, differentiable)
     with session.writer({**asdict(model), "dataset": info.name}, 0) as writer:
         model_id = writer.model(record, writer.dataset(info), ())
         stored = reader.model(writer.engine, model_id)
         subject = Subject(dataset, stored.dataset_id, stored, classifier)
-        predictions = judge_test_images(session, writer, subject, session.command)
+        with removed_without_answers(session, writer, stored):
+            predictions = judge_test_images(session, writer, subject, session.command)
     correct = sum(predictions[i].predicted == dataset.label_set(i) for i in tested)
     warning = doubt(dataset, predictions)
     if warning:
@@ -121,7 +138,7 @@ def add(session: Session, dataset: ImageDataset, model: ExternalModel) -> dict[s
         "model": stored.id,
         "name": stored.record.name,
         "architecture": stored.record.architecture,
-        "format": form,
+        "format": opened.form,
         "dataset": info.name,
         "source": info.source,
         "size": info.size_name,
@@ -176,32 +193,41 @@ def _to_try(dataset: ImageDataset, tested: list[int]) -> list[int]:
     return list(dict.fromkeys([*tested[:5], *extremes]))
 
 
-def _open(
-    session: Session, info: DatasetInfo, model: ExternalModel
-) -> tuple[Format, Classifier, bytes]:
-    """Return the format, the classifier, and the file's content (empty with a builder)."""
+def _open(session: Session, info: DatasetInfo, model: ExternalModel) -> _Opened:
+    """Open what a user brings, once its code is trusted."""
     mean = _by_channel(model.mean, info.channels, "mean", 0.0)
     std = _by_channel(model.std, info.channels, "std", 1.0)
     if min(std) <= 0:
         raise UsageError("a standard deviation must be above 0", "`std=1`")
+
+    def classifier_of(network: torch.nn.Module) -> Classifier:
+        return Classifier(network, info.task, info.label_count, mean, std)
+
     if model.builder is None:
         content = read_file(model.file)
         form = detect_format(content, model.file.name)
-        network: torch.nn.Module = open_recorded(content, form, session.device)
-    else:
-        form, content = "builder", b""
-        network = build_network(model.builder, model.arguments or {})
-        load_weights(network, model.file)
-    return form, Classifier(network, info.task, info.label_count, mean, std), content
+        _take(code_of(content, form, model.file), model.trust)
+        network = open_recorded(content, form, session.device)
+        return _Opened(form, classifier_of(network), content=content)
+    arguments = model.arguments or {}
+    source = find_source(model.builder)
+    _take(source.code(arguments), model.trust)
+    built = source.build(arguments)
+    load_weights(built, model.file)
+    return _Opened("builder", classifier_of(built), source=source)
+
+
+def _take(code: Code, trusted: bool) -> None:
+    if trusted:
+        trust(code)
+    require_trust(code, "`trust=True`, if you know who made it")
 
 
 def _record(
     session: Session,
     info: DatasetInfo,
     model: ExternalModel,
-    form: Format,
-    classifier: Classifier,
-    content: bytes,
+    opened: _Opened,
     differentiable: bool,
 ) -> ModelRecord:
     """Copy the model to the folder of weights; return its record.
@@ -209,14 +235,15 @@ def _record(
     Its identity is more than its file: the same weights mean something else with another
     normalisation, other code around them, or other images.
     """
-    if model.builder is None:
-        content_sha256 = file_sha256(content)
-        file = f"{content_sha256[:16]}{SUFFIXES[form]}"
-        write_atomically(session.weights / file, content)
+    classifier, source = opened.classifier, opened.source
+    if source is None:
+        content_sha256 = file_sha256(opened.content)
+        file = f"{content_sha256[:16]}{SUFFIXES[opened.form]}"
+        write_atomically(session.weights / file, opened.content)
     else:
         file, content_sha256 = save_weights(classifier, session.weights)
     parameters: dict[str, Any] = {
-        "format": form,
+        "format": opened.form,
         "content_sha256": content_sha256,
         "mean": classifier.mean.flatten().tolist(),
         "std": classifier.std.flatten().tolist(),
@@ -225,11 +252,11 @@ def _record(
     if isinstance(classifier.network, AsLogits):  # else as in records made before there was this
         parameters["outputs"] = classifier.network.outputs
         parameters["one_output"] = classifier.network.is_one
-    if model.builder is not None:
+    if source is not None:
         parameters |= {
-            "builder": model.builder,
+            "builder": source.builder,
             "arguments": dict(model.arguments or {}),
-            "source_sha256": source_sha256(model.builder),
+            "source_sha256": source.sha256,
         }
     images = [info.name, info.source, info.size, info.version, info.manifest_sha256]
     identity = [*images, info.split_scheme, info.split_seed, model.name, parameters]

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.opening import open_classifier
 from pixguard.classifiers.resizing import FILTER, at_native_size
+from pixguard.classifiers.trust import UntrustedError
 from pixguard.config import AttackAt, DatasetRequest, DatasetSettings, TrainingRequest
 from pixguard.datasets.base import ImageDataset
 from pixguard.datasets.catalogue import (
@@ -229,11 +230,18 @@ def open_stored(session: Session, stored: StoredModel, info: DatasetInfo) -> Cla
 
     Raises:
         PixguardError: its file is missing, damaged or not that of the record.
+        UntrustedError: it brings code that this user has not trusted on this machine.
         UsageError: the code that builds it is missing, or has changed.
     """
     name = stored.record.architecture
     open_one = CERTIFICATES.load(name) if name in CERTIFICATES else open_classifier
-    classifier: Classifier = open_one(stored.record, info, session.weights, session.device)
+    try:
+        classifier: Classifier = open_one(stored.record, info, session.weights, session.device)
+    except UntrustedError as error:  # the library below knows models by their weights only
+        raise UntrustedError(
+            f"model {stored.id}: {error.message}",
+            f"if you know who made it: pixguard models trust {stored.id}",
+        ) from None
     return classifier
 
 

@@ -159,10 +159,18 @@ def train_each(
 
 
 def finished_trainings(session: Session) -> dict[str, StoredModel]:
-    """Return the trained models by their key; makes the database, which is to take the result."""
+    """Return the trained models by their key; makes the database, which is to take the result.
+
+    One whose weights are gone is not among them: it is trained again, to the same weights.
+    """
     with reading(session.database, create=True) as engine:
         models = reader.models(engine)
-    return {m.record.hyperparameters[KEY]: m for m in models if KEY in m.record.hyperparameters}
+    finished = {}
+    for model in models:
+        file, key = model.record.weights_file, model.record.hyperparameters.get(KEY)
+        if key is not None and (not file or (session.weights / file).is_file()):
+            finished[key] = model
+    return finished
 
 
 def begun(session: Session, finished: Mapping[str, StoredModel], key: str) -> bool:
@@ -272,8 +280,18 @@ def _writer_when_free(session: Session, identity: Mapping[str, Any], seed: int) 
 def _register(
     session: Session, writer: Writer, training: Training[SettingsT], made: Made
 ) -> StoredModel:
-    """Save a trained module's weights and register it with its training curve."""
+    """Save a trained module's weights and register it with its training curve.
+
+    Raises:
+        PixguardError: the weights are not finite.
+    """
     module, fit, info = made.module, made.fit, training.dataset.info
+    # The loss of an epoch is that before its last step.
+    if not all(t.isfinite().all() for t in module.state_dict().values()):
+        raise PixguardError(
+            "training diverged: the weights are not finite after its last step",
+            "use a smaller `learning_rate=...`",
+        )
     weights_file, content_sha256 = save_weights(module, session.weights)
     dataset_id = writer.dataset(info)
     # The same images under another name give the same weights, which are another model.

@@ -15,7 +15,7 @@ from pixguard.files import publish
 from pixguard.store import schema
 from pixguard.store.engine import check_place, connect
 from pixguard.store.errors import from_os
-from pixguard.store.location import Location, file_url, locate
+from pixguard.store.location import Location, file_url, files_folder, locate
 from pixguard.store.lock import WriterLock, is_locked
 from pixguard.store.tables import Base
 
@@ -193,8 +193,9 @@ def check(database: str) -> list[str]:
     """Return what is wrong with a database, one sentence a fault; nothing for a sound one.
 
     SQLite's own checks, the foreign keys, and what the schema cannot say: a success changes
-    exactly as many distinct pixels as its attack has, and a score's kind fits its value. Of an
-    older schema, the first two alone.
+    exactly as many distinct pixels as its attack has, a score's kind fits its value, and, where
+    there is a folder of weights beside the database, every model has its file there. Of an older
+    schema, the first two alone.
 
     Raises:
         SchemaMismatchError: its schema is older, and nothing is wrong with it; or it is newer, or
@@ -210,6 +211,7 @@ def check(database: str) -> list[str]:
                 return problems
             schema.require_current(found, location)
             problems += _constraint_faults(connection)
+            problems += _missing_weights(connection, files_folder(database) / "weights")
             for message, query in CHECKS.items():
                 values = {"largest": sys.float_info.max} if ":largest" in query else {}
                 rows = connection.execute(text(query), values)
@@ -266,6 +268,16 @@ def _exclusive(database: str, command: str) -> Iterator[tuple[Location, Engine]]
             yield location, engine
         finally:
             engine.dispose()
+
+
+def _missing_weights(connection: Connection, folder: Path) -> list[str]:
+    """Return a fault for each model without its file; a database may travel without its folder."""
+    rows = connection.execute(text("SELECT id, weights_file FROM model WHERE weights_file <> ''"))
+    return [
+        f"the weights of model {id_} are missing: {folder / file}; training it again makes them"
+        for id_, file in rows
+        if folder.is_dir() and not (folder / file).is_file()
+    ]
 
 
 def _backup_path(path: Path, label: str) -> Path:

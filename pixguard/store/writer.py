@@ -195,6 +195,11 @@ class Writer:
         with self.engine.begin() as connection:
             return registry.model_id(connection, record, dataset_id, self.run_id, epochs)
 
+    def remove_model(self, model_id: int) -> dict[str, int]:
+        """Remove a model; return its results by table, for which it stays where there are any."""
+        with self.engine.begin() as connection:
+            return registry.remove_model(connection, model_id)
+
     def predictions(
         self, model_id: int, dataset_id: int, records: Sequence[PredictionRecord]
     ) -> None:

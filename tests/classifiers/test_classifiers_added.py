@@ -13,6 +13,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
+from pixguard.progress import Silent
 from support import run, run_json
 
 pytestmark = [
@@ -94,7 +95,7 @@ def stored(query: str) -> list[tuple[object, ...]]:
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_model_of_each_format_is_judged_and_attacked(form: str) -> None:
     model = network()
-    added = run_json(f"models add {FORMATS[form](model)} {PHANTOMS} --mean 0.4 --std 0.2")
+    added = run_json(f"models add --trust {FORMATS[form](model)} {PHANTOMS} --mean 0.4 --std 0.2")
     assert added["differentiable"] is True
     from pixguard.cli.common import open_session
     from pixguard.config import DatasetRequest
@@ -124,9 +125,9 @@ def test_a_model_of_each_format_is_judged_and_attacked(form: str) -> None:
 
 def test_adding_again_is_the_same_model_and_another_normalisation_is_another() -> None:
     path = script(network())
-    first = run_json(f"models add {path} {PHANTOMS}")
-    assert run_json(f"models add {path} {PHANTOMS}")["model"] == first["model"]
-    other = run_json(f"models add {path} {PHANTOMS} --mean 0.5 --std 0.5")
+    first = run_json(f"models add --trust {path} {PHANTOMS}")
+    assert run_json(f"models add --trust {path} {PHANTOMS}")["model"] == first["model"]
+    other = run_json(f"models add --trust {path} {PHANTOMS} --mean 0.5 --std 0.5")
     assert other["model"] != first["model"]
     assert other["weights"] == first["weights"]
 
@@ -154,13 +155,13 @@ def test_a_model_is_found_and_listed_by_its_name_with_its_test_accuracy() -> Non
 
 def test_a_model_of_several_labels_is_judged_label_by_label() -> None:
     path = export(network(outputs=14), batch=torch.export.Dim("batch"))
-    run(f"models add {path} {PHANTOMS.replace('oct', 'chest')}")
+    run(f"models add --trust {path} {PHANTOMS.replace('oct', 'chest')}")
     codes = [str(code) for (code,) in stored("SELECT predicted FROM prediction")]
     assert len(codes) == 12 and any("," in code for code in codes)
 
 
 def test_a_recorded_program_is_attacked_densely_also_through_a_denoiser() -> None:
-    run(f"models add {script(network())} {PHANTOMS}")
+    run(f"models add --trust {script(network())} {PHANTOMS}")
     told = run("attack --dataset oct --attack random --queries 4 --limit 2 --through median")
     assert "going dense (its operations were recorded elsewhere" in told.output
     rows = stored("SELECT evaluator FROM attempt")
@@ -179,7 +180,7 @@ class Rounded(nn.Module):
 
 
 def test_a_search_by_gradient_says_why_it_cannot_work() -> None:
-    added = run(f"models add {script(Rounded())} {PHANTOMS}")
+    added = run(f"models add --trust {script(Rounded())} {PHANTOMS}")
     assert "no gradient" in added.output
     assert "was added" in run("models show 1 --layers", code=2).output
     for attack in ("corner", "sigma-zero"):
@@ -189,11 +190,11 @@ def test_a_search_by_gradient_says_why_it_cannot_work() -> None:
 
 
 def test_a_changed_file_or_changed_code_is_noticed() -> None:
-    added = run_json(f"models add {script(network())} {PHANTOMS}")
+    added = run_json(f"models add --trust {script(network())} {PHANTOMS}")
     Path(str(added["weights"])).write_bytes(b"other")
     assert "not what was registered" in run("attack --dataset oct --limit 1", code=1).output
     built = build(network())
-    run(f"models add {built} {PHANTOMS}")
+    run(f"models add --trust {built} {PHANTOMS}")
     run("attack --dataset oct --model 2 --attack random --queries 4 --limit 1")
     source = Path(built.split()[1].partition(":")[0] + ".py")
     source.write_text(CODE.replace("ReLU", "Tanh"))
@@ -305,7 +306,7 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_what_does_not_fit_is_refused_and_nothing_is_registered(case: str) -> None:
     make, code, told = BAD[case]
-    result = run(f"models add {make()} {PHANTOMS} --json", code=code)
+    result = run(f"models add --trust {make()} {PHANTOMS} --json", code=code)
     error = json.loads(result.stdout)["error"]
     assert told in f"{error['message']} {error['hint']}"
     assert not Path("unpickled").exists()
@@ -315,17 +316,19 @@ def test_what_does_not_fit_is_refused_and_nothing_is_registered(case: str) -> No
 
 def test_arguments_reach_the_function() -> None:
     built = build(network())
-    assert run_json(f'models add {built} --arguments {{"outputs":4}} {PHANTOMS}')["model"] == 1
+    assert (
+        run_json(f'models add --trust {built} --arguments {{"outputs":4}} {PHANTOMS}')["model"] == 1
+    )
 
 
 def test_probabilities_are_refused_until_they_are_named_and_then_inverted() -> None:
     """Taken for logits, they hid most of what attacks find: 7 of 58 instead of 45."""
     path = script(nn.Sequential(network(), nn.Softmax(1)))
-    refused = run(f"models add {path} {PHANTOMS}", code=2).output
+    refused = run(f"models add --trust {path} {PHANTOMS}", code=2).output
     assert "look like probabilities" in refused
     assert "--outputs probabilities" in refused
-    inverted = run_json(f"models add {path} --outputs probabilities {PHANTOMS}")
-    plain = run_json(f"models add {script(network(), 'logits.pt')} {PHANTOMS}")
+    inverted = run_json(f"models add --trust {path} --outputs probabilities {PHANTOMS}")
+    plain = run_json(f"models add --trust {script(network(), 'logits.pt')} {PHANTOMS}")
     assert (inverted["outputs"], plain["outputs"]) == ("probabilities", "logits")
     found = {
         model: select(
@@ -341,12 +344,17 @@ def test_probabilities_are_refused_until_they_are_named_and_then_inverted() -> N
 
 
 def test_outputs_that_are_not_what_they_are_said_to_be_are_refused() -> None:
-    plain = run(f"models add {script(network())} --outputs probabilities {PHANTOMS}", code=2)
+    plain = run(
+        f"models add --trust {script(network())} --outputs probabilities {PHANTOMS}", code=2
+    )
     assert "are no probabilities: they do not lie between 0 and 1" in plain.output
     alone = script(nn.Sequential(network(), nn.Sigmoid()), "sigmoid.pt")
     for named in ("", "--outputs probabilities"):
-        assert "do not sum to 1" in run(f"models add {alone} {named} {PHANTOMS}", code=2).output
-    assert run_json(f"models add {alone} --outputs logits {PHANTOMS}")["model"] == 1
+        assert (
+            "do not sum to 1"
+            in run(f"models add --trust {alone} {named} {PHANTOMS}", code=2).output
+        )
+    assert run_json(f"models add --trust {alone} --outputs logits {PHANTOMS}")["model"] == 1
 
 
 class Saturated(nn.Module):
@@ -359,7 +367,9 @@ class Saturated(nn.Module):
 
 
 def test_probabilities_at_the_limit_of_float32_are_told_and_stored_with_the_plan() -> None:
-    added = run(f"models add {script(Saturated())} --outputs probabilities {PHANTOMS}").output
+    added = run(
+        f"models add --trust {script(Saturated())} --outputs probabilities {PHANTOMS}"
+    ).output
     assert "0 or 1 to float32 on 5 of 5 images" in added
     attacked = run_json("attack --dataset oct --model 1 --attack random --queries 4 --limit 2")
     assert "0 or 1 to float32 on 2 of 2 images" in attacked["remark"]
@@ -386,17 +396,17 @@ def test_one_output_is_two_classes(tmp_path: Path) -> None:
             light = 20 * (images.mean((1, 2, 3)) - 0.5)[:, None]
             return torch.cat([light, -light], 1)  # dark is the first class
 
-    one = run_json(f"models add {script(Level())} {two}")
+    one = run_json(f"models add --trust {script(Level())} {two}")
     assert one["test_accuracy"] == 1
     given = f"{script(Chance(), 'p.pt')} --outputs probabilities"
-    assert run_json(f"models add {given} {two}")["test_accuracy"] == 1
-    swapped = run_json(f"models add {script(Swapped(), 's.pt')} {two}")
+    assert run_json(f"models add --trust {given} {two}")["test_accuracy"] == 1
+    swapped = run_json(f"models add --trust {script(Swapped(), 's.pt')} {two}")
     assert swapped["test_accuracy"] == 0
     assert swapped["warning"].endswith("another order, light, dark")
 
 
 def test_a_classifier_at_chance_is_told_what_may_be_wrong() -> None:
-    added = run(f"models add {script(network())} {PHANTOMS}").output
+    added = run(f"models add --trust {script(network())} {PHANTOMS}").output
     assert "no better than always answering" in added
     assert "--mean" in added
     assert "--std" in added
@@ -415,12 +425,12 @@ def test_a_classifier_at_chance_is_told_what_may_be_wrong() -> None:
 def test_checkpoints_of_training_frameworks_are_read(wrap: Any) -> None:
     built = build(network())
     torch.save(wrap(network().state_dict()), "weights.pt")
-    assert run_json(f"models add {built} {PHANTOMS}")["format"] == "builder"
+    assert run_json(f"models add --trust {built} {PHANTOMS}")["format"] == "builder"
 
 
 def test_a_frozen_program_with_folded_weights_has_no_parameters_and_works() -> None:
     torch.jit.freeze(torch.jit.script(network())).save("mine.pt")
-    added = run_json(f"models add mine.pt {PHANTOMS}")
+    added = run_json(f"models add --trust mine.pt {PHANTOMS}")
     assert run_json("attack --dataset oct --attack random --queries 4 --limit 1")["made"] == 1
     assert added["test_images"] == 12
 
@@ -434,3 +444,70 @@ def test_the_options_of_a_training_are_part_of_what_identifies_it() -> None:
         assert other["already_trained"] is False and other["model"] != first["model"]
         assert run_json(f"{plain} {option} --resume")["already_trained"] is True
     assert "resnet" in run(f"{plain} --pretrained", code=2).output
+
+
+class Undefined(nn.Module):
+    """Answers every image but one that is brighter than those that a model is tried on."""
+
+    def __init__(self, brightest: float) -> None:
+        super().__init__()
+        self.network = network()
+        self.brightest = brightest
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        left = (self.brightest - images.mean((1, 2, 3))).relu()[:, None]
+        return self.network(images) + 0 * left / left
+
+
+def test_a_model_without_an_answer_to_a_later_image_is_not_left_as_the_newest() -> None:
+    first = run_json(f"models add --trust {script(network())} {PHANTOMS}")
+    from pixguard.config import DatasetSettings
+    from pixguard.datasets.opening import open_dataset
+
+    settings = DatasetSettings("oct", "phantom", 28, phantom_images=60)
+    dataset = open_dataset(settings, Silent())
+    brightness = dataset.images(dataset.indices("test")).mean((1, 2, 3)) / 255
+    level = (brightness[:5].max() + brightness.max()) / 2
+    assert brightness[:5].max() < level < brightness.max()
+    path = script(Undefined(float(level)), "undefined.pt")
+    told = run(f"models add --trust {path} {PHANTOMS}", code=1).output
+    assert "is not finite" in told
+    assert stored("SELECT id FROM model") == [(first["model"],)]
+    assert len(list(Path().glob("pixguard-files/weights/*"))) == 1
+    assert run_json("attack --dataset oct --attack random --queries 4 --limit 1")["made"] == 1
+
+
+def test_a_model_without_results_can_be_removed() -> None:
+    for name in ("one", "two"):
+        run(f"models add --trust {script(network())} --name {name} {PHANTOMS}")
+    run("attack --dataset oct --model one --attack random --queries 4 --limit 1")
+    assert run_json("models remove two")["removed"] == 2
+    assert stored("SELECT id FROM model") == [(1,)]
+    assert len(list(Path().glob("pixguard-files/weights/*"))) == 1, "model 1 has the same file"
+    refused = run("models remove 1", code=2).output
+    assert "has results" in refused and "1 attempt" in refused
+    assert "is sound" in run("db check").stdout
+
+
+@pytest.mark.parametrize("what", ["answer", "weights"])
+def test_a_training_that_diverges_in_its_last_step_registers_nothing(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def step(optimiser: torch.optim.Optimizer, closure: object = None) -> None:
+        for parameter in optimiser.param_groups[0]["params"]:
+            parameter.data.fill_(torch.nan if what == "weights" else 3e38)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", step)
+    told = run(f"train {PHANTOMS} --model small-cnn --epochs 1", code=1).output
+    assert what in told and "not finite" in told and "--learning-rate" in told
+    assert stored("SELECT * FROM model") == []
+
+
+def test_a_model_whose_weights_were_deleted_is_trained_again() -> None:
+    train = f"train {PHANTOMS} --model small-cnn --epochs 1"
+    first = run_json(train)
+    Path(str(first["weights"])).unlink()
+    assert "the weights of model 1 are missing" in run("db check", code=1).stdout
+    again = run_json(train)
+    assert again["model"] == first["model"] and Path(str(first["weights"])).is_file()
+    assert run_json(f"{train} --resume")["already_trained"] is True

@@ -179,7 +179,7 @@ BAD = [
     ("certify apply --dataset slopes --model 1", 2, "gives no certificates"),
     ("certify apply --dataset slopes --model 7", 2, "pixguard"),
     ("train --model polyphase-vote", 2, "polyphase-vote"),
-    ("models add any.pt --name polyphase-vote", 2, "cannot be the name"),
+    ("models add --trust any.pt --name polyphase-vote", 2, "cannot be the name"),
 ]
 
 

@@ -162,6 +162,17 @@ def test_a_bar_that_ends_before_its_total_leaves_no_time_behind(
     assert "left" not in stream.getvalue().rpartition("50/100 batches")[2]
 
 
+def test_the_name_of_a_class_is_no_markup(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Terminal()
+    monkeypatch.setattr("sys.stderr", stream)
+    shown = TerminalDisplay(Speech())
+    with shown.waiting("loading PyTorch"):
+        shown.say("normal: [/]")
+        with shown.track("normal: [/]", 3, "images") as progress:
+            progress.update(3, "3 [/] flagged")
+    assert "3 [/] flagged" in stream.getvalue() and stream.getvalue().count("normal: [/]") >= 2
+
+
 def test_the_map_of_every_pixel_shows_how_far_it_is() -> None:
     for number in range(40):
         path = Path("images", ("dark", "light")[number % 2], f"{number}.png")

@@ -33,6 +33,10 @@ def test_only_settings_have_environment_variables(
         ("[attack]\npixel = 3", "the option pixel", "did you mean pixels?"),
         ('[attack]\npixels = "two"', "--pixels (as the configuration file", "attack --help"),
         ("[attack", "not valid TOML", "pixguard.toml"),
+        ('[report]\nhtml = "x"', "[report] the option html", "pixguard report --html ..."),
+        ('[report]\noutput = "x"', "[report] the option out", "pixguard report --out ..."),
+        ('[models.add]\nbuilder = "os:system"', "no file may set", "models add --builder ..."),
+        ("[models.add]\ntrust = true", "[models.add] the option trust", "add --trust ..."),
     ],
 )
 def test_a_mistake_in_the_configuration_file_is_told(text: str, message: str, hint: str) -> None:

@@ -31,6 +31,17 @@ COMMANDS = dict(commands())
 FLAGS = {name: {f for p in c.params for f in p.opts} for name, c in COMMANDS.items()}
 
 
+def test_a_configuration_file_sets_values_and_nothing_else() -> None:
+    refused = {name: command.callback.typed_only for name, command in COMMANDS.items()}
+    assert set().union(*refused.values()) == {
+        *("db", "log_file", "out", "html", "folder"),  # where something is written
+        *("builder", "arguments", "weights", "file", "name", "trust"),  # what runs, of models add
+        *("model", "word", "source"),  # typed by position
+    }
+    assert all("db" in refused[name] for name in COMMANDS if "--db" in FLAGS[name])
+    assert refused["train"] == refused["attack"] == {"db", "log_file"}
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_one_thing_has_one_name_everywhere(name: str) -> None:
     flags = FLAGS[name]

@@ -305,7 +305,7 @@ def test_an_added_model_of_any_size_is_attacked_at_native_size(trained: Path) ->
     torch.manual_seed(0)
     torch.jit.script(AnySize().eval()).save("any.pt")
     added = run_json(
-        "models add any.pt --dataset mine --data-dir mine --size native --outputs logits"
+        "models add --trust any.pt --dataset mine --data-dir mine --size native --outputs logits"
     )
     assert added["size"] == "native"
     result = run_json(f"attack --dataset mine --size native --model any --limit 4 {PLAN}")
@@ -313,5 +313,7 @@ def test_an_added_model_of_any_size_is_attacked_at_native_size(trained: Path) ->
     assert "at" not in result, "there is no resize before this one: it has one threat"
     assert run("db check").stdout.strip() == "pixguard.db is sound"
     torch.jit.script(AnySize(22).eval()).save("narrow.pt")
-    error = run("models add narrow.pt --dataset mine --data-dir mine --size native", code=2).stderr
+    error = run(
+        "models add --trust narrow.pt --dataset mine --data-dir mine --size native", code=2
+    ).stderr
     assert "the model does not run on images of 1 x 20 x 20" in error

@@ -52,7 +52,7 @@ class DenoiserOptions(Settings):
 class DAEOptions(DenoiserOptions):
     """Which configuration."""
 
-    variant: str | None = setting(None, "By its name in Tables 4 and 5: depth-3, ...")
+    variant: str | None = setting(None, "By its name in Tables 4 and 5: depth-3, ...", in_file=True)
 
     def __post_init__(self) -> None:
         variant_parameters(self.variant)  # raises where there is none
