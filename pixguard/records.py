@@ -76,7 +76,7 @@ class DatasetInfo:
     source: str
     size: int
     version: str
-    split_scheme: SplitScheme
+    split_scheme: str
     split_seed: int
     manifest_sha256: str
     task: Task

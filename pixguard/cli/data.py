@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,9 @@ from pixguard.config.conversion import ConversionSettings
 from pixguard.config.data import DATASET_HELP
 from pixguard.config.settings import Settings, setting
 from pixguard.errors import PixguardError, UsageError
+
+if TYPE_CHECKING:
+    from pixguard.datasets.checking import Twins
 
 app = new_app("List, fetch and look at datasets.")
 
@@ -119,7 +122,7 @@ def info(data: NamedDataset, output: JsonOptions) -> None:
     from pixguard.datasets.overview import CLASS_TABLES, class_table, overview
 
     dataset = open_dataset(data.settings(), TerminalDisplay())
-    about = dataset.info
+    about, groups = dataset.info, dataset.groups
     summary = {
         "dataset": about.name,
         "source": about.source,
@@ -129,6 +132,8 @@ def info(data: NamedDataset, output: JsonOptions) -> None:
         "channels": about.channels,
         "task": about.task,
         "images": len(dataset),
+        **({} if groups is None else {f"{dataset.grouped_by}s": int(groups.max()) + 1}),
+        "split": about.split_scheme,
         "train": dataset.class_counts("train"),
         "val": dataset.class_counts("val"),
         "test": dataset.class_counts("test"),
@@ -156,23 +161,48 @@ def _with_percent(row: dict[str, Any]) -> dict[str, Any]:
 @app.command()
 @command
 def check(
-    data: Annotated[NamedDataset, Without("split", "phantom_images", "skip_bad")],
-    output: JsonOptions,
+    data: Annotated[NamedDataset, Without("phantom_images", "skip_bad")], output: JsonOptions
 ) -> None:
-    """Decode every image of a dataset and list the files that cannot be used (exit code 1)."""
+    """Decode every image; list files that cannot be used, and images that stand there twice.
+
+    Exit code 1 where files are bad, where one image has two labels, or is trained on and tested.
+    """
     from pixguard.cli.display import TerminalDisplay
     from pixguard.datasets.checking import check_dataset
 
     checked = check_dataset(replace(data.settings(), skip_bad=True), TerminalDisplay())
     bad = [{"file": path, "problem": problem} for path, problem in checked.bad]
+    leaks = [twins for twins in checked.twins if twins.leak]
+    contradictions = [twins for twins in checked.twins if twins.contradict]
+    found = {
+        "dataset": data.name,
+        "sound": checked.sound,
+        "bad": bad if output.json else len(bad),
+        "images_with_twins": sum(len(twins.files) for twins in checked.twins),
+        "twins_in_training_and_elsewhere": len(leaks),
+        "twins_of_two_labels": len(contradictions),
+    }
+    shown = checked.twins if output.json else [*dict.fromkeys([*contradictions, *leaks])][:SHOWN]
+    told = [_told_of(twins) for twins in shown]
     if output.json:
-        print_json({"dataset": data.name, "sound": checked.sound, "bad": bad})
+        print_json({**found, "twins": told})
     else:
-        print_result({"dataset": data.name, "sound": checked.sound, "bad": len(bad)}, as_json=False)
+        print_result(found, as_json=False)
         if bad:
             print_rows(bad, "")
-    if bad:
+        if told:
+            print_rows([{k: ", ".join(v) for k, v in row.items()} for row in told], "")
+    if bad or leaks or contradictions:
         raise typer.Exit(PixguardError.exit_code)
+
+
+SHOWN = 20
+"""Groups of twins that are printed; --json has all."""
+
+
+def _told_of(twins: "Twins") -> dict[str, list[str]]:
+    labels = sorted(" + ".join(names) or "none" for names in twins.labels)
+    return {"files": list(twins.files), "parts": sorted(twins.splits), "labels": labels}
 
 
 @app.command()

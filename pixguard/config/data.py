@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 from pixguard.config.settings import Settings, required, setting
 from pixguard.errors import UsageError
@@ -23,7 +23,8 @@ class DatasetSettings(Settings):
     """Which images.
 
     ``size`` is the side in pixels, or :data:`pixguard.records.NATIVE_SIZE` for each image's own;
-    ``phantom_images`` is the number of phantoms.
+    ``phantom_images`` is the number of phantoms. ``group`` is what no two parts of the split may
+    share, :data:`BY_IMAGE` for nothing; None: what the source knows of the owners' sets.
     """
 
     name: str
@@ -32,9 +33,31 @@ class DatasetSettings(Settings):
     data_dir: Path | None = None
     split: SplitScheme = "paper"
     split_seed: int = 0
+    group: str | None = None
     phantom_images: int = 2000
     skip_bad: bool = False
     channels: Channels = "auto"
+
+    @property
+    def group_column(self) -> str:
+        """The column of a table that tells groups; empty for none."""
+        return "" if self.group in (None, BY_IMAGE) else str(self.group)
+
+
+BY_IMAGE = "none"
+"""The group of whoever splits image by image."""
+_BY = " by "
+
+
+def split_scheme(split: SplitScheme, group: str) -> str:
+    """Return what a split is called in the database: ``paper``, ``paper by patient``."""
+    return f"{split}{_BY}{group}" if group else split
+
+
+def parts_of_scheme(scheme: str) -> tuple[SplitScheme, str]:
+    """Return the split and the group that :func:`split_scheme` had."""
+    split, by, group = scheme.partition(_BY)
+    return cast(SplitScheme, split), group if by else BY_IMAGE
 
 
 def parse_size(value: Any) -> int:
@@ -87,6 +110,13 @@ class TrainingRequest(DatasetRequest):
         "70/10/20, stratified, from seed 0 (paper); or the source's own. Default: as registered, "
         "else paper.",
     )
+    group: str | None = setting(
+        None,
+        "What no two parts of the split share: a column of your table of labels, such as patient; "
+        "none: split image by image. Default: as registered, else lesion or patient where the "
+        "owner tells it.",
+        in_file=True,
+    )
     phantom_images: int | None = setting(
         None,
         "How many phantoms to make. Default: as registered, else 2000.",
@@ -112,5 +142,5 @@ class TrainingRequest(DatasetRequest):
     def chosen(self) -> dict[str, Any]:
         """What is said beyond where the images are, as :class:`DatasetSettings` name it."""
         said: dict[str, Any] = {"split": self.split, "phantom_images": self.phantom_images}
-        said |= {"skip_bad": self.skip_bad or None, "channels": self.channels}
+        said |= {"skip_bad": self.skip_bad or None, "channels": self.channels, "group": self.group}
         return {name: value for name, value in said.items() if value is not None}

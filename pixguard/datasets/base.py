@@ -39,7 +39,11 @@ class ImageDataset:
         attack_codes: the codes of the label sets that are attacked; None for all of them.
         original_sizes: int32 (N, 2), height and width of each image's file in pixels; None where
             the source keeps its images at one size.
+        groups: int64 (N,), the number of each image's group, from 0 on, in which images are of one
+            patient or lesion; None where nothing is known.
+        grouped_by: what they have in common, such as ``patient``.
         skipped: the files that were left out, as (path, what is wrong with it).
+        file: returns what an index is called, such as the path of its file.
         problem: returns (path, what is wrong with it) of the file of an index that can be decoded
             and yet is damaged, else None; None where images have no files of their own.
     """
@@ -50,7 +54,10 @@ class ImageDataset:
     read: Callable[[NDArray[np.int64]], Images]
     attack_codes: tuple[str, ...] | None = None
     original_sizes: NDArray[np.int32] | None = None
+    groups: NDArray[np.int64] | None = None
+    grouped_by: str = ""
     skipped: tuple[tuple[str, str], ...] = ()
+    file: Callable[[int], str] = "image {}".format
     problem: Callable[[int], tuple[str, str] | None] | None = None
 
     def __len__(self) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixguard.config import DatasetSettings
+from pixguard.config.data import BY_IMAGE, split_scheme
 from pixguard.datasets.base import SPLITS, ImageDataset, Images
 from pixguard.datasets.cache import CachedReader, RaggedReader
 from pixguard.datasets.catalogue import CatalogueEntry, paper_entry
@@ -28,7 +29,12 @@ from pixguard.datasets.jpeg import JPEG_START
 from pixguard.datasets.jpeg import problem as jpeg_problem
 from pixguard.datasets.label_tables import from_table
 from pixguard.datasets.layout import Layout, Sample, match_classes
-from pixguard.datasets.splits import paper_splits, with_validation
+from pixguard.datasets.splits import (
+    grouped_splits,
+    paper_splits,
+    shared_groups,
+    with_validation,
+)
 from pixguard.errors import DataError, UsageError, listed
 from pixguard.progress import Display
 from pixguard.records import NATIVE_SIZE, DatasetInfo, digest
@@ -42,7 +48,8 @@ _MIN_SIZE, _MAX_SIZE = 8, 4096
 class Origin:
     """Where a tree of labelled images comes from, and what it is to be.
 
-    ``channels`` is None where the images decide.
+    ``channels`` is None where the images decide. ``groups_by_default``: a split keeps groups
+    together unless the settings say otherwise.
     """
 
     source: str
@@ -50,6 +57,7 @@ class Origin:
     layout: Layout
     entry: CatalogueEntry | None
     channels: int | None = None
+    groups_by_default: bool = False
     licence: str = ""
     citation: str = ""
 
@@ -74,21 +82,29 @@ def open_folder(settings: DatasetSettings, display: Display) -> ImageDataset:
     data_dir = required_data_dir(settings)
     is_csv = data_dir.suffix.lower() == ".csv" and data_dir.is_file()
     tree = open_tree(data_dir.parent if is_csv else data_dir)
-    layout = read_layout(tree, data_dir.name if is_csv else None)
+    layout = read_layout(tree, data_dir.name if is_csv else None, settings.group_column)
     origin = Origin("folder", tree, layout, paper_entry(settings.name))
     return open_images(settings, origin, display)
 
 
-def read_layout(tree: FileTree, csv_path: str | None = None) -> Layout:
-    """Find the images of a tree.
+def read_layout(tree: FileTree, csv_path: str | None = None, group: str = "") -> Layout:
+    """Find the images of a tree; ``group`` is the column of a table that tells their groups.
 
     Raises:
         DataError: neither layout is there, or it contradicts itself.
+        UsageError: no table is there that could have the column, or it has none.
     """
     prefix = _wrapping_folder(tree)
     if csv_path is None and f"{prefix}labels.csv" in tree.sizes:
         csv_path = f"{prefix}labels.csv"
-    return from_table(tree, csv_path) if csv_path else from_folders(tree, prefix)
+    if csv_path:
+        return from_table(tree, csv_path, group)
+    if group:
+        raise UsageError(
+            f"{tree.location} has no table of labels, which could tell a {group}",
+            "a file labels.csv there, with the columns path, label and " + group,
+        )
+    return from_folders(tree, prefix)
 
 
 def _wrapping_folder(tree: FileTree) -> str:
@@ -140,6 +156,7 @@ def open_images(settings: DatasetSettings, origin: Origin, display: Display) -> 
     found = _inspect(origin.tree, layout, settings.skip_bad, display)
     _check_none_empty(location, layout, found)
     channels = origin.channels or _channels(settings, origin.tree, found, display)
+    groups = _groups(layout, found.samples)
     turned = sum(header.is_turned for header in found.headers)
     if turned:
         display.say(f"{turned} of {len(found.headers)} images are turned as their EXIF says")
@@ -160,7 +177,7 @@ def open_images(settings: DatasetSettings, origin: Origin, display: Display) -> 
             source=origin.source,
             size=settings.size,
             version=f"{origin.source}-{manifest[:12]}",
-            split_scheme=settings.split,
+            split_scheme=split_scheme(settings.split, _kept_together(settings, origin)),
             split_seed=settings.split_seed,
             manifest_sha256=manifest,
             task=task,
@@ -171,11 +188,14 @@ def open_images(settings: DatasetSettings, origin: Origin, display: Display) -> 
             location=str(location.resolve()),
         ),
         labels=labels,
-        splits=_splits(settings, found.samples, labels, display),
+        splits=_splits(settings, origin, found.samples, labels, groups, display),
+        groups=groups,
+        grouped_by=layout.grouped_by,
         read=_reader(origin.tree, found.samples, settings.size, channels),
         attack_codes=entry.attack_codes if entry else None,
         original_sizes=np.array([(h.height, h.width) for h in found.headers], dtype=np.int32),
         skipped=tuple(found.bad),
+        file=lambda index: found.samples[index].path,
         problem=lambda index: _problem(origin.tree, found.samples[index].path),
     )
 
@@ -282,7 +302,70 @@ def _labels(
     return labels
 
 
+def _groups(layout: Layout, samples: list[Sample]) -> NDArray[np.int64] | None:
+    """Return int64 (N,), the number of each image's group, in the order of their names."""
+    if not layout.grouped_by:
+        return None
+    _, numbers = np.unique([sample.group for sample in samples], return_inverse=True)
+    return numbers.astype(np.int64)
+
+
+def _kept_together(settings: DatasetSettings, origin: Origin) -> str:
+    """Return what no two parts of the split share: a column, ``patient``; empty for nothing.
+
+    Raises:
+        UsageError: the images are not known to have that in common.
+    """
+    known = origin.layout.grouped_by
+    if settings.group == BY_IMAGE or settings.split == "official":
+        if settings.split == "official" and settings.group not in (None, BY_IMAGE):
+            raise UsageError(
+                "a split of the source's own is taken as it is, whatever it parts",
+                f"`split=paper` `group={settings.group}`, or leave one of them out",
+            )
+        return ""
+    if settings.group is None:
+        return known if origin.groups_by_default else ""
+    if settings.group != known:
+        raise UsageError(
+            f"of {settings.name} it is not known which images are of one {settings.group}",
+            f"`group={known}`, or `group={BY_IMAGE}`" if known else f"`group={BY_IMAGE}`",
+        )
+    return known
+
+
 def _splits(
+    settings: DatasetSettings,
+    origin: Origin,
+    samples: list[Sample],
+    labels: NDArray[np.int64] | NDArray[np.uint8],
+    groups: NDArray[np.int64] | None,
+    display: Display,
+) -> NDArray[np.uint8]:
+    """Return the split that the settings ask for, and say what of it is not as it might seem."""
+    together = _kept_together(settings, origin)
+    if together and groups is not None:
+        counts = np.bincount(grouped_splits(labels, groups, settings.split_seed), minlength=3)
+        display.say(
+            f"no {together} stands in two parts of the split: {counts[0]} images train, "
+            f"{counts[1]} validate, {counts[2]} test; `group={BY_IMAGE}` splits image by image"
+        )
+        return grouped_splits(labels, groups, settings.split_seed)
+    splits = _ungrouped_splits(settings, samples, labels, display)
+    if groups is not None:
+        word = origin.layout.grouped_by
+        several, leaked = shared_groups(splits, groups)
+        if several:
+            display.say(
+                f"LEAK: {leaked} of {int((splits == SPLITS.index('test')).sum())} test images show "
+                f"a {word} that training images show too ({several} {word}s in several parts): "
+                f"accuracy and robustness look better than they are; `split=paper` `group={word}` "
+                "keeps each in one part"
+            )
+    return splits
+
+
+def _ungrouped_splits(
     settings: DatasetSettings,
     samples: list[Sample],
     labels: NDArray[np.int64] | NDArray[np.uint8],

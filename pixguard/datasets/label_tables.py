@@ -10,8 +10,9 @@ from typing import Any
 
 from pixguard.datasets.files import FileTree, UnreadableFileError, climbs_out, plain_path
 from pixguard.datasets.layout import Layout, Sample, class_names, split_of
-from pixguard.errors import DataError, listed
+from pixguard.errors import DataError, UsageError, listed
 from pixguard.records import Task
+from pixguard.registry import suggestion
 
 SEPARATOR = ";"
 """Between the labels of one image."""
@@ -24,16 +25,28 @@ _MISSING = frozenset({"nan", "na", "null", "n/a", "#n/a", "<na>"})
 """What tools write for a value that is not there."""
 
 
-def from_table(tree: FileTree, csv_path: str) -> Layout:
+def from_table(tree: FileTree, csv_path: str, group: str = "") -> Layout:
     """Return the layout that a table of path and label tells, in the order of the paths.
+
+    Args:
+        tree: where it lies.
+        csv_path: the table.
+        group: the column that tells what must not stand in two parts of a split; empty for none.
 
     Raises:
         DataError: the table cannot be read, or a line of it makes no sense.
+        UsageError: it has no such column.
     """
     where = f"{tree.location / csv_path}"
     rows = read_table(tree, csv_path, ("path", "label"))
     folder = csv_path.rpartition("/")[0]
-    samples = [_sample(where, folder, number, row) for number, row in rows]
+    if group and rows and group not in rows[0][1]:
+        columns = [name for name in rows[0][1] if name]
+        raise UsageError(
+            f"{where} has no column {group!r}",
+            f"`group=...` with one of its columns: {suggestion(group, columns)}",
+        )
+    samples = [_sample(where, folder, number, row, group) for number, row in rows]
     refuse_repeated(where, [plain_path(sample.path) for sample in samples])
     names = {name for sample in samples for name in sample.labels}
     _refuse_joined(where, names)
@@ -43,7 +56,7 @@ def from_table(tree: FileTree, csv_path: str) -> Layout:
     ordered = sorted(samples, key=lambda sample: sample.path)
     task: Task = "multi-label" if multi_label else "multi-class"
     root = f"{folder}/" if folder else ""
-    return Layout(tuple(ordered), task, class_names(Path(where), names), root)
+    return Layout(tuple(ordered), task, class_names(Path(where), names), root, grouped_by=group)
 
 
 def read_table(
@@ -90,7 +103,7 @@ def _check_extent(where: str, content: bytes, delimiter: str) -> None:
     if len(content) > _MAX_BYTES:
         raise DataError(
             f"{where} has {len(content):,} bytes, more than {_MAX_BYTES >> 20} MiB",
-            "keep the columns path, label and split",
+            "keep the columns path, label and split, and the one of groups",
         )
     mark = delimiter.encode()
     for number, line in enumerate(io.BytesIO(content), start=1):
@@ -100,7 +113,7 @@ def _check_extent(where: str, content: bytes, delimiter: str) -> None:
             raise DataError(
                 f"{where}, line {number}: it has {line.count(mark) + 1:,} columns, more than "
                 f"{_MAX_COLUMNS:,}",
-                "keep the columns path, label and split",
+                "keep the columns path, label and split, and the one of groups",
             )
 
 
@@ -129,7 +142,7 @@ def refuse_repeated(where: str, files: Sequence[str]) -> None:
         )
 
 
-def _sample(where: str, folder: str, number: int, row: dict[str, str | None]) -> Sample:
+def _sample(where: str, folder: str, number: int, row: dict[str, str | None], group: str) -> Sample:
     path = (row["path"] or "").strip()
     if not path or climbs_out(path):
         raise DataError(
@@ -141,7 +154,14 @@ def _sample(where: str, folder: str, number: int, row: dict[str, str | None]) ->
         raise DataError(
             f"{where}, line {number}: unknown split {split_name!r}", "use train, val or test"
         )
+    member = (row[group] or "").strip() if group else ""
+    if group and (not member or member.casefold() in _MISSING):
+        raise DataError(
+            f"{where}, line {number}: {group} is blank or says that it is missing",
+            "write which one it is; an image that stands alone has one of its own",
+        )
     return Sample(
+        group=member,
         path=f"{folder}/{path}" if folder else path,
         labels=_labels(f"{where}, line {number}", row["label"] or ""),
         split=split_of(split_name),

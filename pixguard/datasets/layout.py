@@ -37,11 +37,12 @@ def split_of(name: str) -> Split | None:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One image file, the names of its labels, and the split that its owner put it in."""
+    """One image file, the names of its labels, the split that its owner put it in, its group."""
 
     path: str
     labels: tuple[str, ...]
     split: Split | None = None
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ class Layout:
 
     ``root`` (with its slash) is where they begin in the tree. ``is_flat`` means that a file's name
     alone identifies it, whichever folder it lies in. ``other_modes`` as in
-    :func:`pixguard.datasets.decode.inspect`.
+    :func:`pixguard.datasets.decode.inspect`. ``grouped_by`` says what images of one group have in
+    common, such as ``patient``; empty where no groups are known.
     """
 
     samples: tuple[Sample, ...]
@@ -59,6 +61,7 @@ class Layout:
     root: str = ""
     is_flat: bool = False
     other_modes: tuple[str, ...] = ()
+    grouped_by: str = ""
 
     def short(self, path: str) -> str:
         """Return what identifies a file in the dataset, wherever that lies."""

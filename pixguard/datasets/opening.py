@@ -27,6 +27,12 @@ def open_dataset(settings: DatasetSettings, display: Display) -> ImageDataset:
             "`data_dir=DIR`, whose images have sizes of their own",
         )
     dataset: ImageDataset = source.load()(settings, display)
+    if settings.group_column and dataset.groups is None:
+        raise UsageError(
+            f"of {settings.name} from the source {dataset.info.source} it is not known which "
+            f"images are of one {settings.group_column}",
+            "leave `group=...` away, or open the images as their owner ships them: `data_dir=DIR`",
+        )
     wanted = {"gray": 1, "rgb": 3}.get(settings.channels, dataset.info.channels)
     if dataset.info.channels != wanted:
         raise UsageError(

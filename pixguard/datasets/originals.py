@@ -1,7 +1,9 @@
 """Opens a dataset as its owner ships it, unpacked or in a zip."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from pixguard.config import DatasetSettings
@@ -32,10 +34,17 @@ def open_originals(settings: DatasetSettings, display: Display) -> ImageDataset:
             f"for your own images: `dataset={settings.name}` `source=folder` `data_dir=DIR`",
         )
     tree = open_tree(required_data_dir(settings))
+    layout = _read_layout(tree, original, settings.skip_bad)
+    if layout.grouped_by and (alone := sum(s.group == s.path for s in layout.samples)):
+        display.say(
+            f"{alone} of {len(layout.samples)} file names tell no {layout.grouped_by}: each of "
+            f"these images is taken for a {layout.grouped_by} of its own"
+        )
     origin = Origin(
         source="originals",
         tree=tree,
-        layout=_read_layout(tree, original, settings.skip_bad),
+        layout=layout,
+        groups_by_default=True,
         entry=original.entry,
         channels=original.entry.channels,
         licence=original.licence,
@@ -109,13 +118,23 @@ def _from_folders(tree: FileTree, original: Original) -> Layout:
     if not roots:
         raise _not_laid_out(tree, original)
     root = _shallowest(tree, original, roots)
+    samples = [replace(s, group=_group_in_name(original, s.path) or s.path) for s in roots[root]]
+    told = any(sample.group != sample.path for sample in samples)
     return Layout(
-        samples=tuple(roots[root]),
+        samples=tuple(samples),
+        grouped_by=original.grouped_by if told else "",
         task=original.entry.task,
         class_names=tuple(original.classes.values()),
         root=root,
         other_modes=original.other_modes,
     )
+
+
+def _group_in_name(original: Original, path: str) -> str:
+    """Return the patient that a file's name tells, empty where it tells none."""
+    name = path.rpartition("/")[2]
+    found = re.fullmatch(original.group_in_name, name) if original.group_in_name else None
+    return found[1] if found else ""
 
 
 def _tables(tree: FileTree, table: LabelTable) -> list[str]:
@@ -131,11 +150,13 @@ def _from_table(tree: FileTree, original: Original, table: LabelTable, skip_bad:
     rows = read_table(tree, table_path, (table.image_column, table.label_column))
     places = _places(tree)
     labels: dict[str, tuple[str, ...]] = {}
+    groups: dict[str, str] = {}
     files: list[str] = []
     for _, row in rows:
         file = f"{(row[table.image_column] or '').strip()}{table.suffix}"
         files.append(file)
         labels[file] = table.labels(row[table.label_column] or "")
+        groups[file] = (row.get(table.group_column) or "").strip()
     refuse_repeated(where, files)
     _check_labels(where, original, table, labels)
     _check_present(tree, original, where, [f for f in sorted(files) if f not in places], skip_bad)
@@ -143,6 +164,7 @@ def _from_table(tree: FileTree, original: Original, table: LabelTable, skip_bad:
         Sample(
             path=_only_place(tree, places.get(file, [file])),
             labels=tuple(original.classes[name] for name in labels[file]),
+            group=groups[file],
         )
         for file in sorted(files)
     )
@@ -153,6 +175,7 @@ def _from_table(tree: FileTree, original: Original, table: LabelTable, skip_bad:
         class_names=tuple(c.name for c in original.entry.classes if c.name in names),
         is_flat=True,
         other_modes=original.other_modes,
+        grouped_by=original.grouped_by if all(groups.values()) else "",
     )
 
 

@@ -21,6 +21,7 @@ class LabelTable:
         label_column: names the class, or the classes with ``separator`` between them.
         suffix: of the images' files, where the column leaves it out.
         separator: empty for one class an image.
+        group_column: names the patient or the lesion that an image is of.
     """
 
     names: tuple[str, ...]
@@ -28,6 +29,7 @@ class LabelTable:
     label_column: str
     suffix: str = ""
     separator: str = ""
+    group_column: str = ""
 
     def labels(self, cell: str) -> tuple[str, ...]:
         """Return the owner's names of the classes in a cell of the label column."""
@@ -47,6 +49,10 @@ class Original:
         licence: under which its owner ships it.
         table: where the labels stand; None where each class has its folder.
         other_modes: as in :func:`pixguard.datasets.decode.inspect`.
+        grouped_by: what several images can have in common that must not stand in two parts of a
+            split: a patient, a lesion; empty where its owner does not tell.
+        group_in_name: where there is no table, the pattern of a file's name whose first group is
+            the patient.
     """
 
     title: str
@@ -56,6 +62,8 @@ class Original:
     licence: str
     table: LabelTable | None = None
     other_modes: tuple[str, ...] = ()
+    grouped_by: str = ""
+    group_in_name: str = ""
 
 
 def _in_order(entry: CatalogueEntry, names: str) -> dict[str, str]:
@@ -84,7 +92,9 @@ ORIGINALS: Mapping[str, Original] = {
                 image_column="image_id",
                 label_column="dx",
                 suffix=".jpg",
+                group_column="lesion_id",
             ),
+            grouped_by="lesion",
         ),
         Original(
             title="NCT-CRC-HE-100K",
@@ -100,6 +110,8 @@ ORIGINALS: Mapping[str, Original] = {
             expected="the folders train, val and test (or one of them), each with the folders CNV, "
             "DME, DRUSEN and NORMAL with JPEG images",
             licence="CC BY 4.0",
+            grouped_by="patient",
+            group_in_name=r"(?:CNV|DME|DRUSEN|NORMAL)-(\d+)-\d+\.\w+",
         ),
         Original(
             title="ChestX-ray14",
@@ -113,7 +125,9 @@ ORIGINALS: Mapping[str, Original] = {
                 image_column="Image Index",
                 label_column="Finding Labels",
                 separator="|",
+                group_column="Patient ID",
             ),
+            grouped_by="patient",
             other_modes=("RGBA", "P"),
         ),
         Original(

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from pixguard.config import DatasetSettings
+from pixguard.config.data import parts_of_scheme
 from pixguard.errors import UsageError
 from pixguard.records import DatasetInfo
 
@@ -18,12 +19,14 @@ def settings_of(info: DatasetInfo, data_dir: Path | None = None) -> DatasetSetti
     Raises:
         UsageError: it is of a phantom version that this pixguard does not make.
     """
+    split, group = parts_of_scheme(info.split_scheme)
     settings = DatasetSettings(
         name=info.name,
         source=info.source,
         size=info.size,
         data_dir=data_dir or (Path(info.location) if info.location else None),
-        split=info.split_scheme,
+        split=split,
+        group=group,
         split_seed=info.split_seed,
         # Unreadable files that were left out then are left out again; the manifest is compared
         # afterwards, so nothing else can go missing unnoticed.
@@ -44,7 +47,7 @@ def settings_of(info: DatasetInfo, data_dir: Path | None = None) -> DatasetSetti
         name=info.name,
         source="phantom",
         size=info.size,
-        split=info.split_scheme,
+        split=split,
         split_seed=info.split_seed,
         phantom_images=int(count[1]),
     )

@@ -289,6 +289,8 @@ def open_for_training(session: Session, request: TrainingRequest) -> ImageDatase
         if fitting:
             newest = settings_of(max(fitting, key=lambda s: s.id).info)
             settings = newest if request.size is None else replace(newest, size=request.size)
+    if request.split == "official":
+        settings = replace(settings, group=None)  # it parts what it parts
     dataset = open_dataset(replace(settings, **request.chosen), session.display)
     session.display.say(f"dataset {describe(dataset.info)}")
     return dataset

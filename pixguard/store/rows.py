@@ -28,7 +28,6 @@ from pixguard.records import (
     PredictionRecord,
     RestorationRecord,
     ScoreRecord,
-    SplitScheme,
     Task,
     encode_label_set,
 )
@@ -106,7 +105,7 @@ def dataset_info(row: Row[Any], classes: Iterable[DatasetClass | Row[Any]]) -> D
         source=row.source,
         size=row.size,
         version=row.version,
-        split_scheme=cast(SplitScheme, row.split_scheme),
+        split_scheme=row.split_scheme,
         split_seed=row.split_seed,
         manifest_sha256=row.manifest_sha256,
         task=cast(Task, row.task),

@@ -170,8 +170,8 @@ def test_what_is_there_already_is_told_and_not_done_again() -> None:
     assert run_json(f"{TRAIN} --resume")["already_trained"] is True
     planned = run_json(f"{ATTACK} --dataset oct --resume")["planned"]
     told = run(f"{ATTACK} --dataset oct", code=2).stderr
-    assert f"{planned} of the {planned} attempts of this plan are in pixguard.db" in told
-    assert "--resume to go on" in told
+    assert f"all {planned} attempts of this plan are in pixguard.db" in told
+    assert "--resume to see" in told
     assert run_json(f"{ATTACK} --dataset oct --resume")["made"] == 0
     error = json.loads(run(f"{ATTACK} --dataset oct --json", code=2).stdout)["error"]
     assert error["kind"] == "usage"

@@ -17,6 +17,7 @@ from pixguard.reports.formats.markdown import escape_markdown
 from pixguard.reports.render import render, render_sql
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.specs import table_spec, table_specs
+from pixguard.words import printable
 from reports.reports_miniature import Miniature
 
 NASTY = "50 % [a] & b_c | <d> \\ $ # {x} ~ ^ *\x1b[31m\nnext"
@@ -115,7 +116,7 @@ def test_csv_holds_machine_values(mini: Miniature) -> None:
 
 def test_csv_keeps_any_text() -> None:
     rows = list(csv.DictReader(io.StringIO(render([one_cell(NASTY)], "csv"))))
-    assert rows[0]["class"] == NASTY
+    assert rows[0]["class"] == printable(NASTY)
 
 
 def test_latex_escapes_every_special_character() -> None:
