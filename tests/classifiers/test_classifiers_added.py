@@ -133,7 +133,7 @@ def test_adding_again_is_the_same_model_and_another_normalisation_is_another() -
 
 
 def test_a_model_is_found_and_listed_by_its_name_with_its_test_accuracy() -> None:
-    added = run_json(f"models add {script(network())} --name clinic {PHANTOMS}")
+    added = run_json(f"models add {script(network())} --name clinic --trust {PHANTOMS}")
     assert stored("SELECT name FROM model") == [("clinic",)]
     assert run_json("models show clinic")["id"] == added["model"]
     assert run_json("attack --dataset oct --model clinic --limit 1 --pixels 1 --population 4 "

@@ -140,8 +140,8 @@ def test_table_11_computers(empty: Miniature) -> None:
     empty.add(t.Run, environment_id=2, host="a", **{**again, "uuid": "w"}, **times)
     table = build(empty, 11, paper=True)
     assert values(table) == [
-        ["h", "c", 1, None, 1 / 1024, 2],
-        ["a", "x", 8, "H", 2.0, 1],
+        ["#1", "c", 1, None, 1 / 1024, 2],
+        ["#2", "x", 8, "H", 2.0, 1],
     ]
     assert table.rows[0].cells[3].note == "none"
     assert any("RTX 3090" in note for note in table.notes)

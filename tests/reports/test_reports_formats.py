@@ -159,5 +159,5 @@ def test_a_spreadsheet_computes_no_text_of_a_csv_file(text: str) -> None:
     columns = (Column("name"), Column("gain", "score"))
     table = ReportTable("x", "X", columns, (Row((Cell(text), Cell(-0.5))),))
     (line,) = csv.DictReader(io.StringIO(render([table], "csv")))
-    assert line["name"] == "'" + text.replace("\r", r"\x0d")
+    assert line["name"] == "'" + text.replace("\r", r"\r")
     assert line["gain"] == "-0.5"
