@@ -2,7 +2,6 @@
 
 import warnings
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixguard.config import DatasetSettings
-from pixguard.config.data import BY_IMAGE, split_scheme
-from pixguard.datasets.base import SPLITS, ImageDataset, Images
+from pixguard.config.data import split_scheme
+from pixguard.datasets.base import ImageDataset, Images
 from pixguard.datasets.cache import CachedReader, RaggedReader
 from pixguard.datasets.catalogue import CatalogueEntry, paper_entry
 from pixguard.datasets.class_folders import from_folders
@@ -29,12 +28,7 @@ from pixguard.datasets.jpeg import JPEG_START
 from pixguard.datasets.jpeg import problem as jpeg_problem
 from pixguard.datasets.label_tables import from_table
 from pixguard.datasets.layout import Layout, Sample, match_classes
-from pixguard.datasets.splits import (
-    grouped_splits,
-    paper_splits,
-    shared_groups,
-    with_validation,
-)
+from pixguard.datasets.parting import draw_split, group_numbers, kept_together
 from pixguard.errors import DataError, UsageError, listed
 from pixguard.progress import Display
 from pixguard.records import NATIVE_SIZE, DatasetInfo, digest
@@ -156,7 +150,8 @@ def open_images(settings: DatasetSettings, origin: Origin, display: Display) -> 
     found = _inspect(origin.tree, layout, settings.skip_bad, display)
     _check_none_empty(location, layout, found)
     channels = origin.channels or _channels(settings, origin.tree, found, display)
-    groups = _groups(layout, found.samples)
+    groups = group_numbers(layout, found.samples)
+    together = kept_together(settings, layout, by_default=origin.groups_by_default)
     turned = sum(header.is_turned for header in found.headers)
     if turned:
         display.say(f"{turned} of {len(found.headers)} images are turned as their EXIF says")
@@ -177,7 +172,7 @@ def open_images(settings: DatasetSettings, origin: Origin, display: Display) -> 
             source=origin.source,
             size=settings.size,
             version=f"{origin.source}-{manifest[:12]}",
-            split_scheme=split_scheme(settings.split, _kept_together(settings, origin)),
+            split_scheme=split_scheme(settings.split, together),
             split_seed=settings.split_seed,
             manifest_sha256=manifest,
             task=task,
@@ -188,7 +183,9 @@ def open_images(settings: DatasetSettings, origin: Origin, display: Display) -> 
             location=str(location.resolve()),
         ),
         labels=labels,
-        splits=_splits(settings, origin, found.samples, labels, groups, display),
+        splits=draw_split(
+            settings, found.samples, labels, groups, (layout.grouped_by, together), display
+        ),
         groups=groups,
         grouped_by=layout.grouped_by,
         read=_reader(origin.tree, found.samples, settings.size, channels),
@@ -300,99 +297,6 @@ def _labels(
     for row, sample in zip(labels, samples, strict=True):
         row[[ordinals[name] for name in sample.labels if ordinals[name] >= 0]] = 1
     return labels
-
-
-def _groups(layout: Layout, samples: list[Sample]) -> NDArray[np.int64] | None:
-    """Return int64 (N,), the number of each image's group, in the order of their names."""
-    if not layout.grouped_by:
-        return None
-    _, numbers = np.unique([sample.group for sample in samples], return_inverse=True)
-    return numbers.astype(np.int64)
-
-
-def _kept_together(settings: DatasetSettings, origin: Origin) -> str:
-    """Return what no two parts of the split share: a column, ``patient``; empty for nothing.
-
-    Raises:
-        UsageError: the images are not known to have that in common.
-    """
-    known = origin.layout.grouped_by
-    if settings.group == BY_IMAGE or settings.split == "official":
-        if settings.split == "official" and settings.group not in (None, BY_IMAGE):
-            raise UsageError(
-                "a split of the source's own is taken as it is, whatever it parts",
-                f"`split=paper` `group={settings.group}`, or leave one of them out",
-            )
-        return ""
-    if settings.group is None:
-        return known if origin.groups_by_default else ""
-    if settings.group != known:
-        raise UsageError(
-            f"of {settings.name} it is not known which images are of one {settings.group}",
-            f"`group={known}`, or `group={BY_IMAGE}`" if known else f"`group={BY_IMAGE}`",
-        )
-    return known
-
-
-def _splits(
-    settings: DatasetSettings,
-    origin: Origin,
-    samples: list[Sample],
-    labels: NDArray[np.int64] | NDArray[np.uint8],
-    groups: NDArray[np.int64] | None,
-    display: Display,
-) -> NDArray[np.uint8]:
-    """Return the split that the settings ask for, and say what of it is not as it might seem."""
-    together = _kept_together(settings, origin)
-    if together and groups is not None:
-        counts = np.bincount(grouped_splits(labels, groups, settings.split_seed), minlength=3)
-        display.say(
-            f"no {together} stands in two parts of the split: {counts[0]} images train, "
-            f"{counts[1]} validate, {counts[2]} test; `group={BY_IMAGE}` splits image by image"
-        )
-        return grouped_splits(labels, groups, settings.split_seed)
-    splits = _ungrouped_splits(settings, samples, labels, display)
-    if groups is not None:
-        word = origin.layout.grouped_by
-        several, leaked = shared_groups(splits, groups)
-        if several:
-            display.say(
-                f"LEAK: {leaked} of {int((splits == SPLITS.index('test')).sum())} test images show "
-                f"a {word} that training images show too ({several} {word}s in several parts): "
-                f"accuracy and robustness look better than they are; `split=paper` `group={word}` "
-                "keeps each in one part"
-            )
-    return splits
-
-
-def _ungrouped_splits(
-    settings: DatasetSettings,
-    samples: list[Sample],
-    labels: NDArray[np.int64] | NDArray[np.uint8],
-    display: Display,
-) -> NDArray[np.uint8]:
-    if settings.split == "paper":
-        own = Counter(sample.split for sample in samples if sample.split)
-        if own:
-            counts = ", ".join(f"{split} {own[split]}" for split in SPLITS)
-            display.say(
-                f"the split is drawn image by image (70/10/20, seed {settings.split_seed}); the "
-                f"images have one of their own ({counts}) that is not used: `split=official` takes "
-                "it"
-            )
-        return paper_splits(labels, settings.split_seed)
-    named = [sample.split for sample in samples if sample.split]
-    if len(named) < len(samples) or not {"train", "test"} <= set(named):
-        raise DataError(
-            f"{settings.data_dir} has no split of its own: expected the folders train and test "
-            "(and val), or a column split in the CSV, with images in each",
-            "`split=paper`",
-        )
-    splits = np.array([SPLITS.index(split) for split in named], dtype=np.uint8)
-    if "val" in named:
-        return splits
-    display.say("a tenth of the training images is drawn for validation: the split has none")
-    return with_validation(splits, labels, settings.split_seed)
 
 
 def _problem(tree: FileTree, path: str) -> tuple[str, str] | None:
