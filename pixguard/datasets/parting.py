@@ -74,10 +74,16 @@ def draw_split(
         uint8 (N,): positions in :data:`pixguard.datasets.base.SPLITS`.
 
     Raises:
-        DataError: the images have no split of their own, which was asked for.
+        DataError: the images have no split of their own, which was asked for; or too few groups.
     """
     word, together = words
     if together and groups is not None:
+        if (count := int(groups.max()) + 1) < len(SPLITS):
+            raise DataError(
+                f"all {len(groups)} images are of {count} {together}: to train, validate and test "
+                f"without one in two parts takes {len(SPLITS)}",
+                f"check `group={together}`, or split image by image: `group={BY_IMAGE}`",
+            )
         parted = grouped_splits(labels, groups, settings.split_seed)
         counts = np.bincount(parted, minlength=3)
         display.say(

@@ -27,9 +27,12 @@ def paper_splits(labels: NDArray[np.int64] | NDArray[np.uint8], seed: int) -> ND
     Returns:
         uint8 (N,): positions in :data:`pixguard.datasets.base.SPLITS`.
     """
-    strata = _strata(labels)
+    if labels.ndim == 1:
+        strata = labels.astype(np.int64)
+    else:
+        _, strata = np.unique(labels, axis=0, return_inverse=True)
     keys = np.random.PCG64(seed).random_raw(len(labels))
-    order = np.lexsort((keys, strata))
+    order = np.lexsort((keys, strata.reshape(-1)))
     splits = np.empty(len(labels), dtype=np.uint8)
     splits[order] = np.resize(_DEAL, len(labels))
     return splits
@@ -41,32 +44,47 @@ def grouped_splits(
     """Return a 70/10/20 split in which no group (a patient, a lesion) stands in two parts.
 
     Groups are taken from the largest to the smallest, equal ones in random order, and each goes to
-    the part that lacks most of it: the share of its images' strata that the part has still to get,
-    summed over its images. So strata keep their shares as far as whole groups allow.
+    the part that brings the whole nearest to its shares: by the squares of the distances in images,
+    of all images and of each class, each part's divided by its share. So the few large groups do
+    not crowd into one part, and the many small ones make good what those miss. No part stays empty.
 
     Args:
-        labels: as in :func:`paper_splits`.
-        groups: int64 (N,), the number of each image's group, from 0 on.
+        labels: as in :func:`paper_splits`; of a multi-label task, each label counts as a class, and
+            so does none of them.
+        groups: int64 (N,), the number of each image's group, from 0 on; at least 3 groups.
         seed: of the order; drawn as in :func:`paper_splits`.
 
     Returns:
         uint8 (N,): positions in :data:`pixguard.datasets.base.SPLITS`.
     """
-    strata = _strata(labels)
-    shares = np.bincount(_DEAL, minlength=3) / len(_DEAL)
-    wanted = shares[:, None] * np.bincount(strata)
-    missing, splits = wanted.copy(), np.empty(len(labels), dtype=np.uint8)
+    counted = _counted(labels)
     sizes = np.bincount(groups)
+    contents = np.zeros((len(sizes), counted.shape[1]), dtype=np.int64)
+    np.add.at(contents, groups, counted)
+    # In tenths of an image all numbers are whole, and no rounding decides who goes where.
+    tenths = np.bincount(_DEAL, minlength=3)
+    missing = tenths[:, None] * counted.sum(axis=0)
+    weights = np.lcm.reduce(tenths) // tenths
     keys = np.random.PCG64(seed).random_raw(len(sizes))
-    members = np.split(np.argsort(groups, kind="stable"), np.cumsum(sizes)[:-1])
-    for group in np.lexsort((keys, -sizes)):
-        own, counts = np.unique(strata[members[group]], return_counts=True)
-        lack = (missing[:, own] / wanted[:, own] * counts).sum(1)
-        # Of parts that lack the same, as for a stratum that is new, the one that lacks most in all.
-        part = np.lexsort((missing.sum(1) / wanted.sum(1), lack))[-1]
-        missing[part, own] -= counts
-        splits[members[group]] = part
-    return splits
+    parts, empty = np.empty(len(sizes), dtype=np.uint8), [_TRAIN, _VAL, _TEST]
+    for position, group in enumerate(np.lexsort((keys, -sizes))):
+        own = 10 * contents[group]
+        growth = weights * ((own - 2 * missing) @ own)
+        open_to = empty if len(sizes) - position <= len(empty) else (_TRAIN, _VAL, _TEST)
+        part = min(open_to, key=growth.__getitem__)
+        missing[part] -= own
+        parts[group] = part
+        empty = [other for other in empty if other != part]
+    return parts[groups]
+
+
+def _counted(labels: NDArray[np.int64] | NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return int64 (N, K) of 0 and 1: that it is an image, and what each class counts of it."""
+    if labels.ndim == 1:
+        classes = labels[:, None] == np.arange(labels.max() + 1)
+    else:
+        classes = np.column_stack([labels, labels.sum(axis=1) == 0])
+    return np.column_stack([np.ones(len(labels)), classes]).astype(np.int64)
 
 
 def shared_groups(splits: NDArray[np.uint8], groups: NDArray[np.int64]) -> tuple[int, int]:
@@ -75,14 +93,6 @@ def shared_groups(splits: NDArray[np.uint8], groups: NDArray[np.int64]) -> tuple
     parts[groups, splits] = True
     leaked = (splits == _TEST) & parts[groups, _TRAIN]
     return int((parts.sum(1) > 1).sum()), int(leaked.sum())
-
-
-def _strata(labels: NDArray[np.int64] | NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return int64 (N,): the ordinal of a class, or the number of a label set."""
-    if labels.ndim == 1:
-        return labels.astype(np.int64)
-    _, strata = np.unique(labels, axis=0, return_inverse=True)
-    return strata.reshape(-1).astype(np.int64)
 
 
 def with_validation(

@@ -11,6 +11,7 @@ from pixguard.reports.querying import RowValues, fetch, make_query
 from pixguard.reports.report_table import Query
 
 _ATTEMPTS = re.compile(r"\b(attempt|sampled_attempts|attempts_that_count)\b")
+_PREDICTIONS = re.compile(r"\bprediction\b")
 _RESTORATIONS = re.compile(r"\b(restoration|restoration_scores)\b")
 
 
@@ -35,8 +36,21 @@ def incomplete_notes(
             if any(_is_of(row, study) for study in studies):
                 about = f"{row['attack']} on {row['architecture']} #{row['classifier_id']}"
                 yield from (f"{about}: {remark}." for remark in json.loads(row["remarks"]))
+    shown = {(s.classifier_id, s.dataset_id): s for s in studies}
+    if _PREDICTIONS.search(asked):
+        for (classifier_id, dataset_id), study in shown.items():
+            query = make_query(
+                "incomplete_predictions", classifier_id=classifier_id, dataset_id=dataset_id
+            )
+            (row,) = fetch(evidence.engine, query)
+            if 0 < row["judged"] < row["images"]:
+                go_on = commands.attack(study.dataset, 1, classifier_id)
+                yield (
+                    f"Incomplete: {row['judged']} of {row['images']} test images judged "
+                    f"({study.dataset}, {study.classifier}). Its accuracy is over these, an "
+                    f"unbiased sample drawn at random. Go on: {go_on} --resume"
+                )
     if _RESTORATIONS.search(asked):
-        shown = {(s.classifier_id, s.dataset_id): s for s in studies}
         for (classifier_id, dataset_id), study in shown.items():
             query = make_query(
                 "incomplete_restorations", classifier_id=classifier_id, dataset_id=dataset_id

@@ -10,7 +10,7 @@ from pixguard.classifiers.evaluation import predict
 from pixguard.datasets.base import ImageDataset
 from pixguard.datasets.overview import content
 from pixguard.records import LabelSet, PredictionRecord
-from pixguard.runner.chunks import cut, in_chunks
+from pixguard.runner.chunks import cut, in_chunks, mixed
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store import reader
@@ -40,7 +40,8 @@ def judge_test_images(
     """
     dataset, model_id = subject.dataset, subject.model.id
     known = reader.predictions(writer.engine, model_id, subject.dataset_id)
-    indices = dataset.indices("test").tolist()
+    # In an order drawn at random: what an interruption leaves is a sample, not the first classes.
+    indices = mixed(dataset.indices("test").tolist())
     writer.content(subject.dataset_id, content(dataset))
     for chunk, _ in in_chunks(
         session,
@@ -55,7 +56,7 @@ def judge_test_images(
         records = predict(subject.classifier, dataset, missing, device=session.device)
         writer.predictions(model_id, subject.dataset_id, records)
         known.update({record.image_index: record for record in records})
-    return known
+    return dict(sorted(known.items()))
 
 
 def judged(session: Session, engine: Engine, subject: Subject) -> dict[int, PredictionRecord]:

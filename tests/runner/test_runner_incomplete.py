@@ -226,3 +226,29 @@ def test_what_was_evaluated_otherwise_is_begun_again(cut: Path) -> None:
     display = Said()
     attack(cut, settings=replace(SETTINGS, batch=20), display=display)
     assert any("begun again: batch 10, now 20" in line for line in display.lines)
+
+
+def test_an_accuracy_over_some_of_the_test_images_says_so(trained: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "judging"
+    shutil.copytree(trained, folder)
+
+    def notes() -> list[str]:
+        found = table(str(folder / "pixguard.db"), 12, dataset="oct").notes
+        return [note for note in found if "test images judged" in note]
+
+    assert notes() == []
+    total = one(folder, "SELECT COUNT(*) FROM prediction")[0]
+    with sqlite3.connect(folder / "pixguard.db") as database:
+        database.execute("DELETE FROM prediction WHERE id > 10")
+    (note,) = notes()
+    assert note.startswith(f"Incomplete: 10 of {total} test images judged")
+    attack(folder)
+    assert notes() == []
+
+
+def test_images_are_judged_in_an_order_drawn_at_random(trained: Path) -> None:
+    with sqlite3.connect(trained / "pixguard.db") as database:
+        order = database.execute(
+            "SELECT i.dataset_index FROM prediction p JOIN image i ON i.id = p.image_id ORDER BY p.id"
+        ).fetchall()
+    assert order != sorted(order)
