@@ -249,6 +249,7 @@ def test_an_accuracy_over_some_of_the_test_images_says_so(trained: Path, tmp_pat
 def test_images_are_judged_in_an_order_drawn_at_random(trained: Path) -> None:
     with sqlite3.connect(trained / "pixguard.db") as database:
         order = database.execute(
-            "SELECT i.dataset_index FROM prediction p JOIN image i ON i.id = p.image_id ORDER BY p.id"
+            "SELECT i.dataset_index FROM prediction p JOIN image i ON i.id = p.image_id "
+            "ORDER BY p.id"
         ).fetchall()
     assert order != sorted(order)
