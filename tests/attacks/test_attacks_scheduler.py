@@ -11,7 +11,7 @@ from attacks.attacks_arena import arena, named
 from pixguard.attacks.differential_evolution import DifferentialEvolutionSearch
 from pixguard.attacks.engine.jobs import Job, Outcome
 from pixguard.attacks.engine.objectives import misclassify
-from pixguard.attacks.engine.scheduler import Scheduler, all_pixels_changed
+from pixguard.attacks.engine.scheduler import NOT_FINITE, Scheduler, all_pixels_changed
 from pixguard.attacks.engine.search import Candidates, make_search
 from pixguard.attacks.registry import ATTACKS, DIFFERENTIAL_EVOLUTION, DifferentialEvolutionOptions
 from pixguard.classifiers.classifier import Classifier
@@ -186,6 +186,18 @@ def test_what_single_image_evaluation_denies_is_no_success():
 def test_an_answer_that_is_not_finite_is_an_error_of_that_attempt():
     outcomes = run(classifier(Constant(float("nan"))), jobs(3))
     assert [o.error for o in outcomes.values()] == ["the classifier's output is not finite"] * 3
+
+
+def test_a_success_that_is_not_finite_when_it_is_judged_again_is_an_error():
+    class Sure(DenseEvaluator):
+        def logits(self, owners, positions, colours):
+            return torch.tensor([[0.0, 1.0]]).repeat(len(owners), 1)
+
+    model = classifier(Constant(float("nan")))
+    search = named(DIFFERENTIAL_EVOLUTION, population=10, generations=2)
+    scheduler = Scheduler(model, Sure(model, 40), search, misclassify, slots=2, device=CPU)
+    outcomes = list(scheduler.run(jobs(3), Silent()))
+    assert [(o.success, o.error) for o in outcomes] == [(False, NOT_FINITE)] * 3
 
 
 def test_a_stop_request_drops_what_is_in_flight():

@@ -33,6 +33,7 @@ Answer = TypeVar("Answer")
 
 GRADIENT_BATCH = 8
 """Images of which white-box searches get gradients at a time."""
+NOT_FINITE = "the classifier's output is not finite"
 
 
 @dataclass(slots=True)
@@ -300,10 +301,9 @@ class Scheduler:
             positions, colours = candidates.positions[slot, index], candidates.colours[slot, index]
             looked_at = (index + 1, int(new[: index + 1].sum()))
             if broken[index]:
-                error = "the classifier's output is not finite"
-                return self._outcome(slot, False, positions, colours, looked_at, error)
+                return self._outcome(slot, False, positions, colours, looked_at, NOT_FINITE)
             outcome = self._outcome(slot, True, positions, colours, looked_at)
-            if outcome.success:
+            if outcome.success or outcome.error:
                 return outcome
         return None
 
@@ -330,11 +330,13 @@ class Scheduler:
         one = Candidates(positions[None, None], colours[None, None])
         claimed = claimed and bool(all_pixels_changed(self._bytes[slot][None], one))
         decision = self._classifier.decide(logits)[0]
+        if not logits.isfinite().all():  # of a classifier that is not the same every time
+            error = NOT_FINITE
         attempt.elapsed_ms += (time.perf_counter() - started) * 1000
         distinct = attempt.distinct + looked_at[1] if self._search.entry.revisits else None
         return Outcome(
             job=attempt.job,
-            success=claimed and agreed,
+            success=claimed and agreed and error is None,
             positions=positions.cpu().numpy().copy(),
             colours=colours.cpu().numpy().copy(),
             decision=decision,

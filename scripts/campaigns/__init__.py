@@ -1,0 +1,1 @@
+"""Campaigns that try to make pixguard lose results: kills, faults, readers, odd orders, long runs."""
