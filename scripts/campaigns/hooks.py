@@ -129,6 +129,25 @@ def backwards(folder: Path) -> None:
     time.time = lambda: now() - 3600.0 * next(hours)
 
 
+def threads(folder: Path, *, count: int) -> None:
+    """Compute with so many threads."""
+    import torch
+
+    torch.set_num_threads(count)
+
+
+def reversed_order(folder: Path) -> None:
+    """Begin the attempts in the opposite order."""
+    from pixguard.attacks.engine.scheduler import Scheduler
+
+    run = Scheduler.run
+
+    def backward(self: Any, jobs: Any, *others: Any) -> Any:
+        return run(self, list(jobs)[::-1], *others)
+
+    Scheduler.run = backward  # type: ignore[method-assign]
+
+
 def strict_umask(folder: Path) -> None:
     """Let nobody else read what is written."""
     os.umask(0o077)

@@ -54,7 +54,7 @@ def old_database(folder: Path) -> None:
 
 
 @cache
-def _own_network() -> bytes:
+def own_network() -> bytes:
     """Return a TorchScript file of a classifier for the phantoms."""
     import torch
 
@@ -91,7 +91,7 @@ def works(server: "Server") -> list[Work]:
             "models add",
             f"models add own.pt --trust {PHANTOMS}",
             trained,
-            prepare=lambda folder: folder.joinpath("own.pt").write_bytes(_own_network()),
+            prepare=lambda folder: folder.joinpath("own.pt").write_bytes(own_network()),
         ),
         Work("models export", WEIGHTS, trained, ("own.safetensors",)),
         Work("report to a file", "report --all --out t.csv", (*trained, ATTACK), ("t.csv",)),
