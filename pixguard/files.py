@@ -1,8 +1,10 @@
 """Writing files so that a reader sees the old content or the new, never half of either."""
 
 import ctypes
+import fcntl
 import os
 import re
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +18,11 @@ from pixguard.errors import PixguardError
 
 _TEMPORARY = ".pixguard-new-"
 """How files and folders that are being written are called; the process and random digits follow."""
-_LEFT_AFTER_S = 3600
+_NAMES = re.compile(
+    rf"{re.escape(_TEMPORARY)}(?P<process>\d+)-[0-9a-f]+|.+\.(?P<older>\d+)\.tmp(-journal)?"
+)
+"""What files and folders that are being written are called, and were once."""
+LEFT_AFTER_S = 3600
 """Since when a file of a dead process lies there: it may live on another machine of a shared disk,
 where nothing takes an hour without writing."""
 
@@ -76,10 +82,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         with open(descriptor, "wb") as file:
+            _hold(descriptor)
             yield file
             file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+            os.fsync(descriptor)
+            os.replace(temporary, path)
     finally:
         with suppress(OSError):  # a folder that takes no file lets none be removed either
             temporary.unlink(missing_ok=True)
@@ -92,10 +99,63 @@ def temporary_folder(target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = _temporary_beside(target)
     folder.mkdir()
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
+        _hold(descriptor)
         yield folder
     finally:
         rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _hold(descriptor: int) -> None:
+    """Lock what is being written until it is closed: that a process lives says only this kernel."""
+    with suppress(OSError):  # a file system without locks: the name says which process
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def is_left_behind(path: Path) -> bool:
+    """Say whether a file or folder is what a process was writing that is no more.
+
+    It is not where that cannot be told, as of another user's files.
+    """
+    named = _NAMES.fullmatch(path.name)
+    if named is None or is_held(path):
+        return False
+    living = Path("/proc", named["process"] or named["older"]).exists()
+    status = path.lstat()
+    # A number is given to another process in time. A folder's time is not that of its files.
+    is_young = time.time() - status.st_mtime < LEFT_AFTER_S or stat.S_ISDIR(status.st_mode)
+    return not (living and is_young)
+
+
+def is_held(path: Path) -> bool:
+    """Say whether a process has a file or folder locked, or that cannot be told."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # a file system without locks
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it; a link itself, not what it points to.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    if path.is_dir() and not path.is_symlink():
+        rmtree(path)
+    else:
+        path.unlink()
 
 
 def _temporary_beside(path: Path) -> Path:
@@ -113,12 +173,10 @@ def _remove_left(folder: Path) -> None:
             continue
         left = folder / name
         with suppress(OSError):
-            if time.time() - left.lstat().st_mtime < _LEFT_AFTER_S:
+            if time.time() - left.lstat().st_mtime < LEFT_AFTER_S:
                 continue
-            if left.is_dir() and not left.is_symlink():
-                rmtree(left)
-            else:
-                left.unlink()
+            if not is_held(left):
+                remove(left)
 
 
 def replace_folder(new: Path, target: Path) -> None:

@@ -144,6 +144,10 @@ class ImageRecord:
     label_set: LabelSet
 
 
+TRAINING_KEY = "training_key"
+"""The hyper-parameter that identifies a finished training; its checkpoint was named by it."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
     """A trained model.

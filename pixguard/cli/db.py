@@ -1,8 +1,11 @@
 """``pixguard db``: look after the database."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -12,7 +15,10 @@ from pixguard.cli.options import command
 from pixguard.cli.tables import local_time, print_rows
 from pixguard.config.settings import Settings, setting
 from pixguard.errors import PixguardError
-from pixguard.words import printable
+from pixguard.words import command_line, printable
+
+if TYPE_CHECKING:
+    from pixguard.store.leftovers import Leftover
 
 app = new_app("Look after the database: what is in it, is it sound, back it up, upgrade it.")
 
@@ -31,6 +37,13 @@ class BackupOptions(Settings):
     out: Path | None = setting(
         None, "File to write. Default: beside the database, dated.", short="-o"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOptions(Settings):
+    """What to do with leftovers."""
+
+    clean: bool = setting(False, "Remove what killed processes left beside the database.")
 
 
 @app.command()
@@ -62,17 +75,46 @@ def info(shown: InfoOptions, output: OutputOptions) -> None:
 
 @app.command()
 @command
-def check(output: OutputOptions) -> None:
-    """Check the file, its references, and what the results must fulfil; exit 1 on a fault."""
-    from pixguard.store import maintenance
+def check(tidying: CheckOptions, output: OutputOptions) -> None:
+    """Check the file, its references, and what the results must fulfil; exit 1 on a fault.
+
+    What killed processes left beside the database is listed, and removed with --clean.
+    """
+    from pixguard.store import leftovers, maintenance
 
     problems = maintenance.check(output.database)
+    if not output.json:
+        typer.echo(printable("\n".join(problems) or f"{output.database} is sound"))
+    try:
+        left = leftovers.find(output.database)
+    except PixguardError:
+        if not problems:
+            raise
+        left = None  # what is wrong has been told
+    if left and not output.json:
+        _tell_of(left, output.database, clean=tidying.clean)
+    removed = leftovers.clean(output.database, left or ()) if tidying.clean else []
     if output.json:
-        print_json({"database": output.database, "problems": problems})
-    else:
-        typer.echo(printable("\n".join(problems)) or f"{output.database} is sound")
+        found = None if left is None else [dataclasses.asdict(leftover) for leftover in left]
+        result = {"database": output.database, "problems": problems}
+        print_json({**result, "leftovers": found, "removed": len(removed)})
+    elif tidying.clean:
+        typer.echo(f"removed: {len(removed)}")
     if problems:
         raise typer.Exit(PixguardError.exit_code)
+
+
+def _tell_of(left: Sequence["Leftover"], database: str, *, clean: bool) -> None:
+    """List what is of no more use, by what it was."""
+    for what, group in groupby(left, lambda leftover: leftover.what):
+        files = list(group)
+        size = sum(leftover.size_bytes for leftover in files) / 1e6
+        typer.echo(f"{what}: {len(files)}, {size:.1f} MB")
+        for leftover in files:
+            typer.echo(printable(f"  {leftover.path}"))
+    if not clean:
+        again = command_line(["pixguard", "db", "check", "--clean", "--db", database])
+        typer.echo(f"to remove these: {again}")
 
 
 @app.command()

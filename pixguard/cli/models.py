@@ -93,11 +93,11 @@ def show(choice: ShownModel, output: OutputOptions) -> None:
 def export(choice: ExportedModel, output: OutputOptions) -> None:
     """Copy a model's weights to a file, with what rebuilds the model in a .json beside it."""
     from pixguard.runner.exporting import export_model
-    from pixguard.store.location import files_folder
+    from pixguard.store.location import WEIGHTS, files_folder
 
     database = output.database
     found, info = _find(database, choice.model)
-    weights = files_folder(database) / "weights"
+    weights = files_folder(database) / WEIGHTS
     card = export_model(found, weights, choice.out, _describe(found, info))
     print_result({"weights": str(choice.out), "description": str(card)}, output.json)
 
@@ -110,13 +110,13 @@ def trust(choice: ModelChoice, output: OutputOptions) -> None:
     A database cannot say this for you: it is kept in your configuration folder, by the content of
     the code. Changed code is asked about anew.
     """
-    from pixguard.store.location import files_folder
+    from pixguard.store.location import WEIGHTS, files_folder
 
     found, _ = _find(output.database, choice.model)
     with TerminalDisplay().waiting("loading PyTorch"):
         from pixguard.classifiers import opening, trust
 
-        code = opening.stored_code(found.record, files_folder(output.database) / "weights")
+        code = opening.stored_code(found.record, files_folder(output.database) / WEIGHTS)
     if code is None:
         raise UsageError(
             f"model {found.id} ({found.record.architecture}) brings no code: it needs no trust",

@@ -28,6 +28,13 @@ LOOK_EVERY = 32
 """Batches between two looks at the loss on an accelerator, which waits for it at every look."""
 
 
+class DivergedError(PixguardError):
+    """A training that went wrong, and will again: what is kept of it leads there."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"training diverged: {what}", "use a smaller `learning_rate=...`")
+
+
 @dataclass(frozen=True, slots=True)
 class Fit:
     """What a training came to.
@@ -157,8 +164,8 @@ def fit(
 
     Raises:
         UsageError: no images, or a number of epochs or a batch size below 1.
-        PixguardError: the loss is not finite, or the checkpoint cannot be read or written or
-            is that of another training.
+        DivergedError: the loss is not finite.
+        PixguardError: the checkpoint cannot be read or written or is that of another training.
     """
     if trainee.train_size < 1 or epochs < 1 or batch_size < 1:
         raise UsageError(
@@ -244,14 +251,11 @@ class _Totals:
         """Return loss and accuracy so far.
 
         Raises:
-            PixguardError: a loss was not finite.
+            DivergedError: a loss was not finite.
         """
         loss = float(self.loss_sum) / self.seen
         if not math.isfinite(loss):
-            raise PixguardError(
-                f"training diverged: the loss is {loss} at {where}",
-                "use a smaller `learning_rate=...`",
-            )
+            raise DivergedError(f"the loss is {loss} at {where}")
         correct = self.correct_sum
         return loss, None if correct is None else int(correct) / self.seen
 

@@ -122,8 +122,9 @@ def add(session: Session, dataset: ImageDataset, model: ExternalModel) -> dict[s
             "it gives no gradient: attacks that need one (sigma-zero, corner with "
             "`order=gradient`) do not work on it"
         )
-    record = _record(session, info, model, opened, differentiable)
     with session.writer({**asdict(model), "dataset": info.name}, 0) as writer:
+        # Not before the database is this process's: weights that no model has may be removed.
+        record = _record(session, info, model, opened, differentiable)
         model_id = writer.model(record, writer.dataset(info), ())
         stored = reader.model(writer.engine, model_id)
         subject = Subject(dataset, stored.dataset_id, stored, classifier)

@@ -13,7 +13,7 @@ from pixguard.errors import InterruptedRunError
 from pixguard.models.device import pick_device
 from pixguard.progress import SILENT, Display, StopSignal
 from pixguard.provenance import environment
-from pixguard.store.location import files_folder
+from pixguard.store.location import CHECKPOINTS, IN_FLIGHT, WEIGHTS, files_folder
 from pixguard.store.writer import Writer
 from pixguard.words import command_line
 
@@ -48,15 +48,15 @@ class Session:
     @property
     def weights(self) -> Path:
         """The folder of weights."""
-        return self.files / "weights"
+        return self.files / WEIGHTS
 
     def checkpoint(self, key: str) -> Path:
         """Return where a training's checkpoint lies."""
-        return self.files / "checkpoints" / f"{key[:16]}.pt"
+        return self.files / CHECKPOINTS / f"{key[:16]}.pt"
 
     def in_flight(self, plan_id: int) -> Path:
         """Return where the attempts that a plan has in flight lie."""
-        return self.files / "in-flight" / f"plan-{plan_id}.pt"
+        return self.files / IN_FLIGHT / f"plan-{plan_id}.pt"
 
     def writer(self, config: Mapping[str, Any], seed: int) -> Writer:
         """Return the database's one writer, for a run with this configuration."""

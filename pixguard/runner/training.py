@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from sqlalchemy import Engine
@@ -19,9 +20,9 @@ from pixguard.config import DenoiserSettings, DetectorSettings, TrainSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.errors import DatabaseBusyError, DataError, PixguardError, UsageError
 from pixguard.models.seeding import seeded
-from pixguard.models.training_loop import Made, Workplace
+from pixguard.models.training_loop import DivergedError, Made, Workplace
 from pixguard.models.weights import parameter_counts, save_weights
-from pixguard.records import DatasetInfo, ModelKind, ModelRecord, digest
+from pixguard.records import TRAINING_KEY, DatasetInfo, ModelKind, ModelRecord, digest
 from pixguard.runner.session import Session
 from pixguard.store import reader
 from pixguard.store.engine import reading
@@ -31,8 +32,6 @@ from pixguard.store.reader import StoredModel
 from pixguard.store.writer import Writer
 
 SettingsT = TypeVar("SettingsT", bound=TrainSettings | DenoiserSettings | DetectorSettings)
-KEY = "training_key"
-"""The hyper-parameter that identifies a finished training."""
 BUSY_POLL_S = 2.0
 """How often a finished training looks whether the database is free."""
 
@@ -167,7 +166,7 @@ def finished_trainings(session: Session) -> dict[str, StoredModel]:
         models = reader.models(engine)
     finished = {}
     for model in models:
-        file, key = model.record.weights_file, model.record.hyperparameters.get(KEY)
+        file, key = model.record.weights_file, model.record.hyperparameters.get(TRAINING_KEY)
         if key is not None and (not file or (session.weights / file).is_file()):
             finished[key] = model
     return finished
@@ -239,7 +238,7 @@ def _train(
         session.display.say(known)
     else:
         at = Workplace(session.device, checkpoint, session.display, session.stop)
-        with seeded(seed):
+        with seeded(seed), _removed_if_diverged(checkpoint):
             made = training.make(at)
         kept = f"{len(made.fit.epochs)} finished epochs are kept in {checkpoint}"
         session.honour_stop(kept, session.again(seed))
@@ -248,11 +247,22 @@ def _train(
         stored = done
         if stored is None:
             assert made is not None
-            stored = _register(session, writer, training, made)
+            with _removed_if_diverged(checkpoint):
+                stored = _register(session, writer, training, made)
         told = training.conclude(session, writer, stored, made)
     checkpoint.unlink(missing_ok=True)
     named = {"run": writer.run_id, "model": stored.id, "already_trained": done is not None}
     return {**named, **told}
+
+
+@contextmanager
+def _removed_if_diverged(checkpoint: Path) -> Iterator[None]:
+    """Remove a training's checkpoint where it came to nothing: gone on with, it would again."""
+    try:
+        yield
+    except DivergedError:
+        checkpoint.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager
@@ -283,15 +293,12 @@ def _register(
     """Save a trained module's weights and register it with its training curve.
 
     Raises:
-        PixguardError: the weights are not finite.
+        DivergedError: the weights are not finite.
     """
     module, fit, info = made.module, made.fit, training.dataset.info
     # The loss of an epoch is that before its last step.
     if not all(t.isfinite().all() for t in module.state_dict().values()):
-        raise PixguardError(
-            "training diverged: the weights are not finite after its last step",
-            "use a smaller `learning_rate=...`",
-        )
+        raise DivergedError("the weights are not finite after its last step")
     weights_file, content_sha256 = save_weights(module, session.weights)
     dataset_id = writer.dataset(info)
     # The same images under another name give the same weights, which are another model.
@@ -310,7 +317,7 @@ def _register(
         parameters=dict(made.parameters),
         hyperparameters={
             **training.identity,
-            KEY: training.key,
+            TRAINING_KEY: training.key,
             "training_images": fit.train_size,
             **({"content_sha256": content_sha256} if taken else {}),
         },

@@ -21,7 +21,7 @@ LOCAL_FUSE = frozenset(
     "bindfs cryfs encfs exfat fuse-overlayfs gocryptfs mergerfs ntfs ntfs-3g securefs".split()
 )
 """FUSE file systems on local disks. Any other may be a cloud's folder or a tunnel."""
-_SQLITE_MAGIC = b"SQLite format 3\x00"
+SQLITE_MAGIC = b"SQLite format 3\x00"
 _READ_VERSION_OFFSET = 19
 _READ_VERSION_WAL = 2
 
@@ -80,7 +80,19 @@ def is_wal(path: Path) -> bool:
     """Return whether a file is an SQLite database in write-ahead-log mode."""
     with path.open("rb") as file:
         header = file.read(_READ_VERSION_OFFSET + 1)
-    return header.startswith(_SQLITE_MAGIC) and header[-1] == _READ_VERSION_WAL
+    return header.startswith(SQLITE_MAGIC) and header[-1] == _READ_VERSION_WAL
+
+
+def is_sqlite(path: Path) -> bool:
+    """Return whether a path is of an SQLite database.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
 
 
 def read_only_url(path: Path) -> URL:
@@ -155,6 +167,10 @@ def _unescape(field: str) -> str:
     for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
         field = field.replace(code, character)
     return field
+
+
+WEIGHTS, CHECKPOINTS, IN_FLIGHT = "weights", "checkpoints", "in-flight"
+"""The folders in :func:`files_folder`."""
 
 
 def files_folder(database: str) -> Path:

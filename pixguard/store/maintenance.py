@@ -1,21 +1,19 @@
 """Looking after a database file: upgrade, backup, information, check, vacuum."""
 
-import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import CheckConstraint, Connection, Engine, func, inspect, select, text
 
 from pixguard.errors import PixguardError
-from pixguard.files import publish
+from pixguard.files import publish, temporary_folder
 from pixguard.store import schema
 from pixguard.store.engine import check_place, connect
-from pixguard.store.errors import from_os
-from pixguard.store.location import Location, file_url, files_folder, locate
+from pixguard.store.location import WEIGHTS, Location, file_url, files_folder, locate
 from pixguard.store.lock import WriterLock, is_locked
 from pixguard.store.tables import Base
 
@@ -155,11 +153,10 @@ def backup(database: str, target: Path | None = None) -> Path:
     path = target or _backup_path(location.file, "backup")
     if path.is_dir() or not path.name:
         raise PixguardError(f"{path} is a folder", "name a file in it")
-    if path.exists():
+    if path.exists() or path.is_symlink():
         raise PixguardError(f"{path} exists already", f"`out={path}.2`, or another file")
     engine = connect(location)
     try:
-        _try_to_write(path)
         _vacuum_into(engine, path)
     finally:
         engine.dispose()
@@ -211,7 +208,7 @@ def check(database: str) -> list[str]:
                 return problems
             schema.require_current(found, location)
             problems += _constraint_faults(connection)
-            problems += _missing_weights(connection, files_folder(database) / "weights")
+            problems += _missing_weights(connection, files_folder(database) / WEIGHTS)
             for message, query in CHECKS.items():
                 values = {"largest": sys.float_info.max} if ":largest" in query else {}
                 rows = connection.execute(text(query), values)
@@ -284,36 +281,21 @@ def _backup_path(path: Path, label: str) -> Path:
     return path.with_name(f"{path.name}.{label}-{time.strftime('%Y%m%d-%H%M%S')}")
 
 
-def _try_to_write(path: Path) -> None:
-    """Make a file and remove it: SQLite would not say which of two places it cannot write.
-
-    Raises:
-        PixguardError: it cannot be made.
-    """
-    trial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        trial.touch()
-        trial.unlink()
-    except OSError as error:
-        raise PixguardError(
-            f"cannot write {path}: {error.strerror}", "`out=...` with a file in another folder"
-        ) from error
-
-
 def _vacuum_into(engine: Engine, target: Path) -> None:
     """Write a compact copy; whole and on the disk it gets its name, or never."""
-    growing = target.with_name(f"{target.name}.{os.getpid()}.tmp")
     try:
-        with engine.connect().execution_options(**schema.NO_BEGIN) as connection:
-            connection.exec_driver_sql("VACUUM INTO ?", (file_url(growing).database,))
-        publish(growing, target)
+        target.parent.stat()  # a missing folder is not made
+        with temporary_folder(target) as folder:
+            growing = folder / "copy.db"
+            with engine.connect().execution_options(**schema.NO_BEGIN) as connection:
+                connection.exec_driver_sql("VACUUM INTO ?", (file_url(growing).database,))
+            publish(growing, target)
     except PixguardError as error:
         raise PixguardError(f"no backup at {target}: {error.message}", error.hint) from error
     except OSError as error:
-        raise from_os(error, target) from error
-    finally:
-        with suppress(OSError):  # the folder may not be there
-            growing.unlink(missing_ok=True)
+        raise PixguardError(
+            f"cannot write {target}: {error.strerror}", "`out=...` with a file in another folder"
+        ) from error
 
 
 def _runs(connection: Connection, *, alive: bool) -> list[RunSummary]:

@@ -20,7 +20,7 @@ from pixguard.datasets.base import ImageDataset
 from pixguard.defences.denoisers.registry import DAEOptions
 from pixguard.defences.detectors.registry import DETECTORS, DetectorEntry, OneClassSVMOptions
 from pixguard.errors import DataError, InterruptedRunError, PixguardError, UsageError
-from pixguard.models.training_loop import Fit, Made, Workplace
+from pixguard.models.training_loop import DivergedError, Fit, Made, Workplace
 from pixguard.progress import Silent
 from pixguard.records import NATIVE_SIZE, ClassInfo, DatasetInfo
 from pixguard.runner.classifier_training import ClassifierTraining, VoteTraining
@@ -294,3 +294,29 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_work(session: Sessio
     session.files.write_text("in the way")
     with pytest.raises(PixguardError, match="cannot be written"):
         train(session, small_training())
+
+
+class Diverging(DenoiserTraining):
+    """Gives weights that are not finite, or finds a loss that is not."""
+
+    in_a_loss = False
+
+    def make(self, at: Workplace) -> Made:
+        made = super().make(at)
+        if self.in_a_loss:
+            raise DivergedError("the loss is nan")
+        for parameter in made.module.parameters():
+            parameter.data.fill_(torch.nan)
+        return made
+
+
+@pytest.mark.parametrize("in_a_loss", [False, True])
+def test_a_training_that_diverged_leaves_no_checkpoint(session: Session, in_a_loss: bool) -> None:
+    """It stayed for ever, and whoever went on with it came to the same end."""
+    training = Diverging(DATASET, DenoiserSettings("autoencoder", epochs=1, limit=4))
+    training.in_a_loss = in_a_loss
+    with pytest.raises(DivergedError, match="not finite" if not in_a_loss else "loss is nan"):
+        train(session, training)
+    assert list((session.files / "checkpoints").iterdir()) == []
+    with reading(session.database) as engine:
+        assert reader.models(engine) == []

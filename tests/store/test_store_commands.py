@@ -48,6 +48,31 @@ def test_check_exits_1_on_a_fault(filled: Filled) -> None:
     assert found["problems"][0] in run(filled, "db", "check", code=1)
 
 
+def test_check_lists_leftovers_and_removes_them_where_that_is_asked_for(filled: Filled) -> None:
+    weights = files_folder(str(filled.path)) / "weights"
+    weights.mkdir(parents=True)
+    for number in "cd":
+        (weights / f"{number * 16}.pt2").write_bytes(bytes(10**6))
+    (weights / f"{'c' * 64}.safetensors").touch()
+    (weights / f"{'d' * 64}.safetensors").touch()
+    text = run(filled, "db", "check")
+    assert "is sound\nweights that no model has: 2, 2.0 MB\n" in text
+    assert f"{'c' * 16}.pt2" in text
+    assert f"pixguard db check --clean --db {filled.path}" in text
+    found = as_json(filled, "db", "check")
+    assert ([left["size_bytes"] for left in found["leftovers"]], found["removed"]) == (
+        [10**6, 10**6],
+        0,
+    )
+    assert len(list(weights.iterdir())) == 4
+    with open_writer(filled.path):
+        assert as_json(filled, "db", "check")["leftovers"] is None
+        assert as_json(filled, "db", "check", "--clean", code=5)["error"]["kind"] == "busy"
+    assert run(filled, "db", "check", "--clean").endswith("removed: 2\n")
+    assert len(list(weights.iterdir())) == 2
+    assert as_json(filled, "db", "check", "--clean")["leftovers"] == []
+
+
 def test_backup_upgrade_vacuum(filled: Filled, tmp_path: Path) -> None:
     copy = tmp_path / "copy.db"
     assert as_json(filled, "db", "backup", "--to", str(copy))["backup"] == str(copy)
