@@ -65,4 +65,5 @@ def attack(
                 fresh_seed=fresh_seed,
             )
     print_result(result, output.json)
-    exit_with_failures(result.get("failed", 0))
+    again = session.again(result.get("seed", settings.seed))
+    exit_with_failures(result.get("failed", 0), again)

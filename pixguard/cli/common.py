@@ -102,10 +102,11 @@ def _plain(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def exit_with_failures(failed: int) -> None:
-    """Exit with the code for failed attempts, if there were any."""
+def exit_with_failures(failed: int, again: str) -> None:
+    """Exit with the code for failed attempts, if there were any; ``again`` makes them anew."""
     if failed:
-        typer.echo(f"pixguard: {failed} attempts failed; see the table `failure`", err=True)
+        told = "the classifier's output was not finite; they are in the table `failure`"
+        typer.echo(f"pixguard: {failed} attempts failed: {told}\n  next: {again}", err=True)
         raise typer.Exit(EXIT_SOME_FAILED)
 
 

@@ -1,1 +1,1 @@
-"""Campaigns that try to make pixguard lose results: kills, faults, readers, odd orders, long runs."""
+"""Campaigns that try to make pixguard lose results: kills, faults, readers, long runs."""

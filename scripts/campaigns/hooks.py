@@ -94,9 +94,7 @@ def _watch(before: Callable[[str], None], after: Callable[[str], None]) -> None:
     # SQLAlchemy tells of a commit before it is done only; the next begin is the first to know.
     committed: list[bool] = []
     event.listen(Engine, "commit", lambda connection: committed.append(True))
-    event.listen(
-        Engine, "begin", lambda connection: after("commit") if committed else None
-    )
+    event.listen(Engine, "begin", lambda connection: after("commit") if committed else None)
 
 
 def failing(folder: Path, *, kind: str, share: float = 1.0, at: int = 1) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from campaigns.kills import own_network
 from campaigns.processes import Running, must
+from campaigns.rows import read_only
 from campaigns.workshop import DATABASE, PHANTOMS, Workshop
 
 REPEATS_OF = 80
@@ -52,7 +53,7 @@ def campaign(workshop: Workshop, attempts: int) -> LongRun:
     folder = workshop.copy((), "long")
     (folder / "own.pt").write_bytes(own_network())
     must(ADD, folder)
-    database = sqlite3.connect(f"file:{folder / DATABASE}?mode=ro", uri=True)
+    database = read_only(folder / DATABASE)
     correct = database.execute(
         "SELECT COUNT(*) FROM prediction p JOIN image i ON i.id = p.image_id "
         "WHERE p.predicted = i.label_set AND i.split = 'test'"

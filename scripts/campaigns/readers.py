@@ -9,6 +9,7 @@ from pathlib import Path
 
 from campaigns import hooks
 from campaigns.processes import Running, must
+from campaigns.rows import read_only
 from campaigns.workshop import DATABASE, TRAIN, Workshop
 
 WRITER = "attack --dataset oct --attack random --queries 1 --repeats 100000 --per-class 0 --resume"
@@ -31,12 +32,11 @@ def read(database: str, stop: Event, answers: "multiprocessing.Queue[Seen]", num
     seen, faults = Seen(), list[str]()
     while not stop.is_set():
         try:
-            connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+            connection = read_only(Path(database))
             connection.execute("BEGIN")
             attempts = connection.execute("SELECT COUNT(*) FROM attempt").fetchone()[0]
-            whole = connection.execute(
-                "SELECT COUNT(DISTINCT attempt_id) FROM pixel"
-            ).fetchone()[0]
+            changed = "SELECT COUNT(DISTINCT attempt_id) FROM pixel"
+            whole = connection.execute(changed).fetchone()[0]
             if attempts != connection.execute("SELECT COUNT(*) FROM attempt").fetchone()[0]:
                 faults.append("the count changed within one transaction")
             connection.close()

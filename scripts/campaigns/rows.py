@@ -1,11 +1,13 @@
 """What a database says, apart from when, by whom and in which order it was written."""
 
 import math
+import os
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 UNTOLD = frozenset(("run", "environment", "failure", "alembic_version", "sqlite_sequence"))
 """Tables that tell of processes, not of results."""
@@ -19,17 +21,23 @@ Row = tuple[Any, ...]
 Identity = tuple[Any, ...]
 
 
+def read_only(database: Path) -> sqlite3.Connection:
+    """Open a database of any name, and change nothing."""
+    return sqlite3.connect(f"file:{quote(os.fsencode(database))}?mode=ro", uri=True)
+
+
 def results(database: Path) -> dict[str, dict[Identity, list[tuple[float, ...]]]]:
     """Return the rows of each table: what identifies them -> their real numbers, a tuple a row.
 
     A reference counts as what the row that it points to is, so ids do not matter.
     """
-    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+    connection = read_only(database)
     try:
-        names = [n for (n,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")]
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        names = {name for (name,) in tables.fetchall()}
         reader = _Reader(connection)
         found: dict[str, dict[Identity, list[tuple[float, ...]]]] = {}
-        for table in sorted(set(names) - UNTOLD):
+        for table in sorted(names - UNTOLD):
             rows = defaultdict(list)
             for identity, numbers in reader.rows(table).values():
                 rows[identity].append(numbers)
@@ -55,9 +63,13 @@ def differences(expected: Path, actual: Path, tables: Iterable[str] = ()) -> lis
                     told.append(f"{table}: {surplus} row {words}: {str(identity)[:300]}")
         for identity in mine.keys() & theirs.keys():
             for a, b in zip(mine[identity], theirs[identity], strict=False):
-                if not all(math.isclose(x, y, abs_tol=TOLERANCE) for x, y in zip(a, b, strict=True)):
+                if any(not _close(x, y) for x, y in zip(a, b, strict=True)):
                     told.append(f"{table}: {a} became {b} in {str(identity)[:200]}")
     return told
+
+
+def _close(one: float, other: float) -> bool:
+    return math.isclose(one, other, abs_tol=TOLERANCE)
 
 
 class _Reader:
@@ -93,7 +105,7 @@ def count(database: Path, tables: Iterable[str] = ("attempt", "restoration", "sc
     """Return how many results a database holds; 0 where there is none yet, or it is being made."""
     if not database.exists():
         return 0
-    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+    connection = read_only(database)
     try:
         return sum(connection.execute(f"SELECT COUNT(*) FROM {t}").fetchone()[0] for t in tables)
     except sqlite3.OperationalError:  # no tables yet
