@@ -12,7 +12,9 @@ from campaigns.processes import Running, must
 from campaigns.rows import read_only
 from campaigns.workshop import DATABASE, TRAIN, Workshop
 
-WRITER = "attack --dataset oct --attack random --queries 1 --repeats 100000 --per-class 0 --resume"
+WRITER = "attack --dataset oct --attack random --queries 1 --per-class 0 --resume --repeats"
+REPEATS_A_SECOND = 100
+"""More than it can make of the phantoms' some 60 test images."""
 
 
 @dataclass
@@ -59,7 +61,7 @@ def read(database: str, stop: Event, answers: "multiprocessing.Queue[Seen]", num
 def campaign(workshop: Workshop, readers: int, seconds: float) -> tuple[int, list[Seen], str]:
     """Return the attempts that were written in that time, what readers saw, and the check."""
     folder = workshop.copy((TRAIN,), "read")
-    writer = Running(WRITER, folder, hooks.often)
+    writer = Running(f"{WRITER} {int(REPEATS_A_SECOND * seconds) + 100}", folder, hooks.often)
     writer.wait_until("attacking")
     context = multiprocessing.get_context("forkserver")
     stop, answers = context.Event(), context.Queue()
