@@ -2,6 +2,7 @@
 
 import ctypes
 import fcntl
+import hashlib
 import os
 import re
 import stat
@@ -25,6 +26,22 @@ _NAMES = re.compile(
 LEFT_AFTER_S = 3600
 """Since when a file of a dead process lies there: it may live on another machine of a shared disk,
 where nothing takes an hour without writing."""
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 (64 hex digits) of a file's content.
+
+    Raises:
+        PixguardError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise PixguardError(
+            f"{path} cannot be read: {error.strerror or error}",
+            "check the file's name and place",
+        ) from error
 
 
 def write_atomically(path: Path, content: bytes | memoryview, *, private: bool = False) -> None:

@@ -65,7 +65,7 @@ def build_classifier(
     info: DatasetInfo,
     *,
     seed: int = 0,
-    pretrained: bool = False,
+    pretrained: str | None = None,
     say: Callable[[str], None] = lambda message: None,
 ) -> Classifier:
     """Return a classifier for a dataset, on the CPU.
@@ -78,7 +78,7 @@ def build_classifier(
         architecture: what :func:`canonical_name` takes.
         info: gives the task, the channels, the number of labels and the side in pixels.
         seed: of the initial weights; torch's own generators are left as they were.
-        pretrained: load torchvision's weights, all but the last layer.
+        pretrained: load these weights, all but the last layer: torchvision's own, or a file.
         say: told which weights they are.
 
     Raises:
@@ -90,7 +90,7 @@ def build_classifier(
     if pretrained and (architecture == SMALL_CNN or architecture.startswith(TIMM)):
         raise UsageError(
             f"only torchvision's networks have pretrained weights; {architecture} is none",
-            "`architecture=resnet50`, or leave `pretrained=True` out",
+            "`architecture=resnet50`, or leave `pretrained=...` out",
         )
     if info.channels not in (1, COLOURS):
         raise UsageError(
@@ -101,7 +101,9 @@ def build_classifier(
     with seeded(seed):
         network = _build_network(architecture, info.channels, info.label_count, info.size)
     half = (0.5,) * COLOURS
-    mean, std = load_pretrained(network, architecture, say) if pretrained else (half, half)
+    mean, std = half, half
+    if pretrained:
+        mean, std = load_pretrained(network, architecture, pretrained, say)
     if info.channels == 1:
         # One normalisation before weights that were summed over the colours.
         mean, std = (sum(mean) / COLOURS,), (sum(std) / COLOURS,)

@@ -1,5 +1,6 @@
-"""Weights that torchvision publishes, as the start of a training."""
+"""Weights of ImageNet as the start of a training: torchvision's own, or a file of them."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,43 +9,60 @@ from urllib.parse import urlparse
 import torch
 from torch import nn
 
+from pixguard.config.training import TORCHVISION
 from pixguard.errors import PixguardError, UsageError, reason
+from pixguard.models.weights import read_weights, without_wrappers
+from pixguard.words import shell_word
+
+_OLD_NAMES = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12])\.")
+"""torchvision's own files of DenseNets hold ``norm.1`` for ``norm1``."""
 
 
 def load_pretrained(
-    network: nn.Module, architecture: str, say: Callable[[str], None]
+    network: nn.Module, architecture: str, given: str, say: Callable[[str], None]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Load torchvision's weights into one of its networks, all but the last layer.
+    """Load weights into one of torchvision's networks, all but the last layer.
 
     The last layer is the one whose size depends on the number of classes; it stays as it was.
 
     Args:
         network: torchvision's, for images of three channels, of any number of classes.
         architecture: its name.
+        given: ``torchvision`` for its own weights, or a file that holds a state dict of such a
+            network, for any number of classes; it is never unpickled into code.
         say: told which weights they are.
 
     Returns:
-        Mean and standard deviation, by channel, that the weights want images normalised with.
+        Mean and standard deviation, by channel, that the weights want images normalised with; of a
+        file they are taken to be those of torchvision's weights.
 
     Raises:
-        UsageError: more than its last layer depends on the number of classes.
-        PixguardError: they are not on this machine and cannot be downloaded.
+        UsageError: more than its last layer depends on the number of classes, or a file is of
+            another network.
+        PixguardError: they cannot be read, or are not on this machine and cannot be downloaded.
     """
     import torchvision
 
     weights = torchvision.models.get_model_weights(architecture).DEFAULT
-    say(f"begins with torchvision's weights {weights}")
-    _make_sure_of(weights)
-    # Built by torchvision once more: it knows the old names that some files hold.
-    state = torchvision.models.get_model(architecture, weights=weights).state_dict()
+    if given == TORCHVISION:
+        whose, hint = f"torchvision's weights {weights}", "leave `pretrained=...` out"
+        _make_sure_of(weights)
+        # Built by torchvision once more: it knows the old names that some files hold.
+        state = torchvision.models.get_model(architecture, weights=weights).state_dict()
+    else:
+        whose = f"the weights {shell_word(given)}"
+        hint = "`architecture=...` as the file is of, or another file"
+        state = {_OLD_NAMES.sub(r"\1\2.", n): t for n, t in read_weights(Path(given)).items()}
+    say(f"begins with {whose}")
     own = network.state_dict()
+    state = without_wrappers(state, set(own))
     fitting = {n: t for n, t in state.items() if n in own and t.shape == own[n].shape}
     left = {name.rpartition(".")[0] for name in set(own) - set(fitting)}
     if len(left) > 1:
         raise UsageError(
-            f"torchvision's weights fit {architecture} of {len(fitting)} tensors only: more than "
+            f"{whose} fit {architecture} of {len(fitting)} tensors only: more than "
             f"its last layer differs ({', '.join(sorted(left)[:3])}, ...)",
-            "leave `pretrained=True` out",
+            hint,
         )
     network.load_state_dict(own | fitting)
     transforms = weights.transforms()

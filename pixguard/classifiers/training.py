@@ -1,7 +1,6 @@
 """Training a classifier as the paper did (sections 3.2.2 and 4.1.2)."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
 
 import numpy as np
 import torch
@@ -56,7 +55,7 @@ def train_classifier(
     layout = torch.channels_last if trains_in_bfloat16(device) else torch.contiguous_format
     classifier.to(memory_format=layout)
     identity = {
-        "classifier": asdict(settings),
+        "classifier": settings.identity(),
         "manifest": dataset.info.manifest_sha256,
         "split": [dataset.info.split_scheme, dataset.info.split_seed],
         "size": dataset.info.size,

@@ -6,9 +6,14 @@ belong into its registry, where they touch its own trainings only.
 """
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pixguard.config.settings import Settings, setting
+from pixguard.files import sha256_of
+
+TORCHVISION = "torchvision"
+"""The ``pretrained`` weights that torchvision itself downloads."""
 
 LossName = Literal["ce", "bce", "focal"]
 BalanceName = Literal["none", "sampler", "weights"]
@@ -46,11 +51,28 @@ class TrainSettings(Settings):
     adversarial: int = setting(
         0, "Change that many random pixels in half of each batch.", low=0, unit="pixels"
     )
-    pretrained: bool = setting(False, "Begin with torchvision's weights.")
+    pretrained: str | None = setting(
+        None,
+        "Begin with these weights, all but the last layer: torchvision (its own, downloaded), or a "
+        "file of one of its networks (.pth or .safetensors).",
+        metavar="torchvision|<file>",
+    )
     limit: int | None = setting(
         None, "Train on at most that many images (recorded).", low=2, unit="images"
     )
     seed: int = setting(0, "Seed of every random choice.", low=0, panel="Run")
+
+    def identity(self) -> dict[str, Any]:
+        """Return what identifies the training: a file of weights stands for its content.
+
+        Raises:
+            PixguardError: the file of ``pretrained`` cannot be read.
+        """
+        # It was a switch once: whether the weights were torchvision's.
+        given: bool | str = self.pretrained == TORCHVISION
+        if self.pretrained and not given:
+            given = f"sha256:{sha256_of(Path(self.pretrained))}"
+        return {**asdict(self), "pretrained": given}
 
 
 @dataclass(frozen=True, slots=True)

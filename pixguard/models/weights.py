@@ -60,14 +60,14 @@ def load_weights(module: nn.Module, path: Path, sha256: str | None = None) -> No
     Raises:
         PixguardError: the file is missing or damaged, or is not of this module.
     """
-    state = _read(path)
+    state = read_weights(path)
     if sha256 is not None and content_sha256(state) != sha256:
         raise PixguardError(
             f"{path} is damaged or has been replaced: its content is not what was registered",
             "restore the file from a backup, or train the model again",
         )
     wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    state = _without_wrappers(state, set(wanted))
+    state = without_wrappers(state, set(wanted))
     found = {name: tuple(tensor.shape) for name, tensor in state.items()}
     if wanted != found:
         differing = sorted(wanted.items() ^ found.items())
@@ -96,7 +96,7 @@ def parameter_counts(module: nn.Module) -> tuple[int, int]:
     return trainable, frozen + statistics
 
 
-def _without_wrappers(state: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
+def without_wrappers(state: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
     """Return a state dict without the prefixes of wrappers, one after another, that all names have.
 
     A prefix that the module itself has stays.
@@ -109,7 +109,12 @@ def _without_wrappers(state: dict[str, Tensor], wanted: set[str]) -> dict[str, T
     return state
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Return the state dict in a file (see :func:`load_weights`), on the CPU, as it names it.
+
+    Raises:
+        PixguardError: the file is missing or damaged, or holds something else.
+    """
     if not path.is_file():
         raise PixguardError(
             f"the weights {path} are missing",

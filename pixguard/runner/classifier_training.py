@@ -44,6 +44,11 @@ class _JudgedTraining(Training[TrainSettingsT]):
         )
         super().__init__(dataset, settled)
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Every setting; a file of weights by its content."""
+        return self.settings.identity()
+
     def conclude(
         self, session: Session, writer: Writer, stored: StoredModel, made: Made | None
     ) -> dict[str, Any]:

@@ -443,7 +443,7 @@ def test_the_options_of_a_training_are_part_of_what_identifies_it() -> None:
         other = run_json(f"{plain} {option}")
         assert other["already_trained"] is False and other["model"] != first["model"]
         assert run_json(f"{plain} {option} --resume")["already_trained"] is True
-    assert "resnet" in run(f"{plain} --pretrained", code=2).output
+    assert "resnet" in run(f"{plain} --pretrained torchvision", code=2).output
 
 
 class Undefined(nn.Module):

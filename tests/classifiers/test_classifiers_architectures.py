@@ -1,6 +1,7 @@
 """Networks from elsewhere: torchvision's weights as a start, and timm's names."""
 
 import importlib.util
+import re
 import sys
 from dataclasses import replace
 from importlib.machinery import ModuleSpec
@@ -14,6 +15,7 @@ import torchvision
 from torch import nn
 
 from pixguard.classifiers.builders import build_classifier, canonical_name
+from pixguard.config.training import TORCHVISION
 from pixguard.datasets.base import ImageDataset
 from pixguard.errors import PixguardError, UsageError
 from pixguard.records import DatasetInfo
@@ -50,7 +52,7 @@ def test_pretrained_weights_are_loaded_all_but_the_last_layer(
     info: DatasetInfo, published: dict[str, torch.Tensor]
 ) -> None:
     said: list[str] = []
-    classifier = build_classifier("resnet18", info, pretrained=True, say=said.append)
+    classifier = build_classifier("resnet18", info, pretrained=TORCHVISION, say=said.append)
     own = classifier.network.state_dict()
     body = [name for name in own if not name.startswith("fc.")]
     assert all(torch.equal(own[name], published[name]) for name in body) and len(body) > 100
@@ -64,7 +66,7 @@ def test_pretrained_weights_are_loaded_all_but_the_last_layer(
 def test_pretrained_weights_on_grayscale_are_summed_over_the_colours(
     info: DatasetInfo, published: dict[str, torch.Tensor]
 ) -> None:
-    classifier = build_classifier("resnet18", replace(info, channels=1), pretrained=True)
+    classifier = build_classifier("resnet18", replace(info, channels=1), pretrained=TORCHVISION)
     summed = published["conv1.weight"].sum(1, keepdim=True)
     assert torch.equal(classifier.network.conv1.weight, summed)
     assert classifier.mean.item() == pytest.approx((0.485 + 0.456 + 0.406) / 3)
@@ -74,7 +76,7 @@ def test_without_a_network_the_error_names_the_file_and_its_place(
     info: DatasetInfo, checkpoints: Path
 ) -> None:
     with pytest.raises(PixguardError, match="no network") as error:
-        build_classifier("resnet18", info, pretrained=True)
+        build_classifier("resnet18", info, pretrained=TORCHVISION)
     assert FILE in error.value.hint and str(checkpoints) in error.value.hint
 
 
@@ -91,7 +93,40 @@ def test_a_pretrained_file_is_not_unpickled_into_code(
 ) -> None:
     torch.save({"fc.weight": Code(tmp_path / "unpickled")}, checkpoints / FILE)
     with pytest.raises(PixguardError, match="could not be read"):
-        build_classifier("resnet18", info, pretrained=True)
+        build_classifier("resnet18", info, pretrained=TORCHVISION)
+    assert not (tmp_path / "unpickled").exists()
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("name", ["squeezenet1_0", "densenet121"])
+def test_a_file_of_weights_is_loaded_all_but_the_last_layer(
+    info: DatasetInfo, tmp_path: Path, name: str, prefix: str
+) -> None:
+    torch.manual_seed(5)
+    published = torchvision.models.get_model(name, weights=None, num_classes=5).state_dict()
+    # torchvision's own files of DenseNets hold the names of an older version of itself.
+    old = {re.sub(r"(\.norm|\.conv)([12])\.", r"\1.\2.", n): t for n, t in published.items()}
+    assert (old.keys() != published.keys()) == (name == "densenet121")
+    torch.save({prefix + n: t for n, t in old.items()}, tmp_path / "w.pth")
+    said: list[str] = []
+    built = build_classifier(
+        name, replace(info, size=64), pretrained=str(tmp_path / "w.pth"), say=said.append
+    )
+    own = built.network.state_dict()
+    body = [n for n in own if not n.startswith("classifier.")]
+    assert all(torch.equal(own[n], published[n]) for n in body) and len(body) > 30
+    assert "w.pth" in said[0]
+    torch.testing.assert_close(built.mean.flatten(), torch.tensor([0.485, 0.456, 0.406]))
+
+
+def test_a_file_of_another_network_is_refused(info: DatasetInfo, tmp_path: Path) -> None:
+    torch.save(torchvision.models.resnet18(weights=None).state_dict(), tmp_path / "w.pth")
+    with pytest.raises(UsageError, match="fit resnet34 of") as error:
+        build_classifier("resnet34", info, pretrained=str(tmp_path / "w.pth"))
+    assert "another file" in error.value.hint
+    torch.save({"fc.weight": Code(tmp_path / "unpickled")}, tmp_path / "w.pth")
+    with pytest.raises(PixguardError, match="cannot be read"):
+        build_classifier("resnet18", info, pretrained=str(tmp_path / "w.pth"))
     assert not (tmp_path / "unpickled").exists()
 
 
@@ -141,7 +176,7 @@ def test_a_name_that_only_timm_has_gets_its_prefix(timm: None) -> None:
 @pytest.mark.parametrize("name", ["small-cnn", "timm/tinyconv"])
 def test_pretrained_weights_are_torchvisions_only(info: DatasetInfo, timm: None, name: str) -> None:
     with pytest.raises(UsageError, match="torchvision's networks"):
-        build_classifier(name, info, pretrained=True)
+        build_classifier(name, info, pretrained=TORCHVISION)
 
 
 @pytest.mark.parametrize("name", ["timm/resnet18", "vit_tiny_patch16_224"])

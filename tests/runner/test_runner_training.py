@@ -110,6 +110,20 @@ def test_a_training_has_the_key_that_it_always_had(name: str) -> None:
     assert training.key_of(training.settings.seed + 1) != training.key
 
 
+def test_a_file_of_weights_identifies_a_training_by_its_content(tmp_path: Path) -> None:
+    def key(pretrained: str | None) -> str:
+        return ClassifierTraining(DATASET, TrainSettings(pretrained=pretrained)).key
+
+    for name, content in [("a.pth", b"1"), ("b.pth", b"1"), ("c.pth", b"2")]:
+        (tmp_path / name).write_bytes(content)
+    a, b, c = (key(str(tmp_path / name)) for name in ("a.pth", "b.pth", "c.pth"))
+    assert a == b and len({a, c, key(None), key("torchvision")}) == 4
+    # What it was when it was a switch.
+    assert key("torchvision")[:16] == "aafb9560ae087293"
+    with pytest.raises(PixguardError, match=r"none\.pth cannot be read"):
+        key(str(tmp_path / "none.pth"))
+
+
 def test_what_is_left_open_and_what_is_said_are_the_same_training() -> None:
     for open_, said in [
         (TrainSettings("small-cnn"), TrainSettings("small-cnn", loss="ce")),
