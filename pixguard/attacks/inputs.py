@@ -13,7 +13,7 @@ from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.external import RecordedNetwork
 from pixguard.classifiers.fitting import check_answers
 from pixguard.classifiers.outputs import Outputs, as_logits, outputs_problem
-from pixguard.errors import reason
+from pixguard.errors import is_out_of_memory, reason
 from pixguard.records import Task
 
 TRIED = 5
@@ -95,9 +95,9 @@ def as_classifier(
     try:
         with torch.no_grad():
             logits = module(some if len(some) else torch.zeros(1, *images.shape[1:], device=device))
-    except torch.OutOfMemoryError:
-        raise
     except Exception as error:  # it is the user's code
+        if is_out_of_memory(error):
+            raise
         raise ValueError(
             f"the classifier does not run on float32 images {tuple(some.shape)} (N, C, H, W): "
             f"{reason(error)}"

@@ -9,7 +9,7 @@ from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import plain_float32
 from pixguard.classifiers.external import RecordedNetwork
 from pixguard.classifiers.outputs import innermost
-from pixguard.errors import UsageError, reason
+from pixguard.errors import UsageError, is_out_of_memory, reason
 from pixguard.records import DatasetInfo
 
 NEEDED = (1, 2, 3, 5)
@@ -126,7 +126,9 @@ def _differentiable(classifier: Classifier, image: Tensor) -> bool:
         with torch.enable_grad(), plain_float32(image.device):
             leaf = image.clone().requires_grad_()
             torch.autograd.grad(classifier(leaf).sum(), leaf)
-    except Exception:  # whatever a recorded operation without a gradient raises
+    except Exception as error:  # whatever a recorded operation without a gradient raises
+        if is_out_of_memory(error):
+            raise
         return False
     return True
 
@@ -134,9 +136,9 @@ def _differentiable(classifier: Classifier, image: Tensor) -> bool:
 def _error(classifier: Classifier, images: Tensor) -> str | None:
     try:
         classifier(images)
-    except torch.OutOfMemoryError:
-        raise
     except Exception as error:  # it is the user's code
+        if is_out_of_memory(error):
+            raise
         return reason(error)
     return None
 
@@ -146,7 +148,9 @@ def _runs(classifier: Classifier, count: int, shape: Sequence[int]) -> bool:
     network, device = classifier.network, classifier.mean.device
     try:
         network(torch.zeros(count, *shape, device=device))
-    except Exception:  # it is the user's code
+    except Exception as error:  # it is the user's code
+        if is_out_of_memory(error):
+            raise
         return False
     return True
 

@@ -4,7 +4,13 @@ import errno
 import re
 from typing import Any, Literal, get_args, get_origin
 
-from pixguard.errors import InterruptedRunError, PixguardError, UsageError
+from pixguard.errors import (
+    InterruptedRunError,
+    PixguardError,
+    UsageError,
+    is_out_of_memory,
+    no_memory,
+)
 from pixguard.registry import near, unknown
 
 KINDS = {int: "an integer", float: "a number", bool: "true or false"}
@@ -25,6 +31,8 @@ def told_of(error: Exception | KeyboardInterrupt) -> PixguardError:
             if error.errno == errno.ENAMETOOLONG
             else "mend its permissions, make space, or name another place",
         )
+    if is_out_of_memory(error):
+        return no_memory(error)
     return PixguardError(
         f"{type(error).__name__}: {error}", "run it again with `pixguard --debug ...`"
     )

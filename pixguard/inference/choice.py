@@ -8,6 +8,7 @@ import torch
 
 from pixguard.classifiers.classifier import Classifier
 from pixguard.config import EvaluatorName, PrecisionName
+from pixguard.errors import is_out_of_memory
 from pixguard.inference.base import Evaluator
 from pixguard.inference.delta import DeltaEvaluator
 from pixguard.inference.dense import DenseEvaluator, automatic_batch
@@ -62,9 +63,9 @@ def choose_evaluator(
         difference = _difference(classifier, height, width, pixels)
         delta = DeltaEvaluator(classifier, 1, dtype)
         delta.allocate(1, height, width, pixels)
-    except torch.OutOfMemoryError:
-        raise
     except Exception as error:  # NotTraceableError, or a node that does not run by itself
+        if is_out_of_memory(error):
+            raise
         say(f"delta evaluation is not possible for this classifier, going dense ({error})")
         return dense
     if not difference <= TOLERANCE:  # nor where an answer is not finite

@@ -18,6 +18,7 @@ from torch import Tensor, fx, nn
 
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import plain_float32
+from pixguard.errors import is_out_of_memory
 from pixguard.inference.batches import fixed_shape
 from pixguard.inference.matrices import MapMatrix
 from pixguard.inference.operations import (
@@ -63,6 +64,8 @@ class DeltaEvaluator:
         try:
             self._graph = Graph(classifier, dtype)
         except Exception as error:  # whatever the classifier's own code raises on a proxy
+            if is_out_of_memory(error):
+                raise
             raise NotTraceableError(f"{type(error).__name__}: {error}") from error
 
     def memory(self) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from pixguard.errors import PixguardError
+from pixguard.errors import PixguardError, is_out_of_memory
 from pixguard.files import write_atomically
 from pixguard.records import EpochRecord
 from pixguard.words import shell_word
@@ -89,6 +89,8 @@ class Checkpoint:
                 trainee.scheduler.load_state_dict(state["scheduler"])
             return [EpochRecord(**record) for record in state["epochs"]], bool(state["finished"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            if is_out_of_memory(error):
+                raise
             raise PixguardError(
                 f"{self.path} is the checkpoint of another training ({error})",
                 "train with the settings it was made with, or start over: "
@@ -123,6 +125,8 @@ def read_state(path: Path, device: torch.device) -> dict[str, Any]:
             raise ValueError("it holds no state")
         return state
     except Exception as error:
+        if is_out_of_memory(error):
+            raise  # it is nothing that removing the file would mend
         raise PixguardError(
             f"{path} cannot be read as a checkpoint: {error}", f"start over: rm {shell_word(path)}"
         ) from error

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from pixguard.errors import PixguardError, reason
+from pixguard.errors import PixguardError, is_out_of_memory, reason
 from pixguard.files import write_atomically
 
 CHECKPOINT_KEYS = ("state_dict", "model_state_dict", "model", "net", "model_state")
@@ -131,6 +131,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             raise ValueError("it holds no state dict")
         return dict(state)
     except Exception as error:  # a damaged pickle may raise anything
+        if is_out_of_memory(error):
+            raise
         raise PixguardError(
             f"the weights {path} cannot be read: {reason(error)}",
             "restore the file, or save it again as safetensors or as a plain state dict",

@@ -7,17 +7,15 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-import torch
-
 from pixguard.attacks.engine.gradients import TRIED, search_remark
 from pixguard.attacks.engine.jobs import Job
 from pixguard.attacks.engine.objectives import Objective, choose_objective
 from pixguard.attacks.engine.packing import pack, search_precision
-from pixguard.attacks.engine.scheduler import Scheduler
+from pixguard.attacks.engine.scheduler import NOT_EVEN_ONE, Scheduler
 from pixguard.attacks.engine.search import Search
 from pixguard.classifiers.evaluation import canonical_logits
 from pixguard.config import AttackSettings
-from pixguard.errors import PixguardError
+from pixguard.errors import is_out_of_memory, no_memory
 from pixguard.inference.base import Evaluator
 from pixguard.inference.choice import choose_evaluator
 from pixguard.models.inputs import to_unit_range
@@ -273,13 +271,12 @@ def describe(evaluator: Evaluator) -> str:
 
 @contextmanager
 def memory_hint(evaluator: Evaluator) -> Iterator[None]:
-    """Turn a device's out-of-memory error, where no smaller batch helped, into what to type."""
+    """Turn an out-of-memory error, where no smaller batch helped, into what to type."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        raise PixguardError(
-            f"the device has not enough memory for {evaluator.batch} candidates at a time",
-            f"`resume=True`, with `batch={evaluator.batch // 2}`"
-            if evaluator.batch > 1
-            else "`resume=True`, on a device with more memory or with `device=cpu`",
-        ) from error
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        batch = evaluator.batch  # as it is by now
+        hint = f"`resume=True`, with `batch={batch // 2}`" if batch > 1 else NOT_EVEN_ONE
+        raise no_memory(error, f" for {batch} candidates at a time", hint) from error

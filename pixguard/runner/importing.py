@@ -31,7 +31,7 @@ from pixguard.classifiers.outputs import (
 from pixguard.classifiers.source import BuilderSource, find_source
 from pixguard.classifiers.trust import Code, require_trust, trust
 from pixguard.datasets.base import ImageDataset
-from pixguard.errors import DataError, UsageError
+from pixguard.errors import DataError, UsageError, is_out_of_memory
 from pixguard.files import write_atomically
 from pixguard.models.inputs import to_unit_range
 from pixguard.models.weights import load_weights, parameter_counts, save_weights
@@ -166,7 +166,9 @@ def _take_outputs(
     try:
         with torch.no_grad():
             found = [network((s - classifier.mean) / classifier.std) for s in samples]
-    except Exception:  # it is the user's code; check_fit tells what is wrong
+    except Exception as error:  # it is the user's code; check_fit tells what is wrong
+        if is_out_of_memory(error):
+            raise
         return
     if not all(isinstance(outputs, Tensor) and outputs.ndim == 2 for outputs in found):
         return

@@ -18,7 +18,13 @@ from sqlalchemy import Engine
 
 from pixguard.config import DenoiserSettings, DetectorSettings, TrainSettings
 from pixguard.datasets.base import ImageDataset
-from pixguard.errors import DatabaseBusyError, DataError, PixguardError, UsageError
+from pixguard.errors import (
+    DatabaseBusyError,
+    DataError,
+    PixguardError,
+    UsageError,
+    enough_memory,
+)
 from pixguard.models.seeding import seeded
 from pixguard.models.training_loop import DivergedError, Made, Workplace
 from pixguard.models.weights import parameter_counts, save_weights
@@ -238,7 +244,10 @@ def _train(
         session.display.say(known)
     else:
         at = Workplace(session.device, checkpoint, session.display, session.stop)
-        with seeded(seed), _removed_if_diverged(checkpoint):
+        step, hint = "training", ""
+        if batch := getattr(training.settings, "batch_size", None):  # a detector has none
+            step, hint = f"a step of {batch} images", f"`batch_size={max(batch // 2, 2)}`"
+        with seeded(seed), _removed_if_diverged(checkpoint), enough_memory(step, hint):
             made = training.make(at)
         kept = f"{len(made.fit.epochs)} finished epochs are kept in {checkpoint}"
         session.honour_stop(kept, session.again(seed))

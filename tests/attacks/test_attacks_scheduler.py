@@ -13,15 +13,25 @@ from pixguard.attacks.engine.jobs import Job, Outcome
 from pixguard.attacks.engine.objectives import misclassify
 from pixguard.attacks.engine.scheduler import NOT_FINITE, Scheduler, all_pixels_changed
 from pixguard.attacks.engine.search import Candidates, make_search
-from pixguard.attacks.registry import ATTACKS, DIFFERENTIAL_EVOLUTION, DifferentialEvolutionOptions
+from pixguard.attacks.registry import (
+    ATTACKS,
+    DIFFERENTIAL_EVOLUTION,
+    DifferentialEvolutionOptions,
+)
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import judge
+from pixguard.errors import PixguardError
 from pixguard.inference.dense import DenseEvaluator
 from pixguard.progress import Silent
 from pixguard.records import digest
 from support import StopAfter
 
 SIDE = 12
+NO_MEMORY = (
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory"),
+    MemoryError(),
+)
 CPU = torch.device("cpu")
 
 
@@ -221,11 +231,12 @@ def test_only_k_distinct_changed_pixels_count():
     assert changed.tolist() == [[True, False, False]]
 
 
-def test_a_batch_that_does_not_fit_is_halved_and_no_row_changes():
+@pytest.mark.parametrize("no_memory", NO_MEMORY, ids=["gpu", "cpu", "Python"])
+def test_a_batch_that_does_not_fit_is_halved_and_no_row_changes(no_memory):
     class Cramped(DenseEvaluator):
         def logits(self, owners, positions, colours):
             if self.batch > 15:
-                raise torch.OutOfMemoryError("60 candidates do not fit")
+                raise no_memory
             return super().logits(owners, positions, colours)
 
     model, said = classifier(small_network()), list[str]()
@@ -247,6 +258,52 @@ def test_a_batch_that_does_not_fit_is_halved_and_no_row_changes():
     for key, expected in run(model, jobs(5)).items():
         assert outcomes[key].queries == expected.queries
         assert (outcomes[key].positions == expected.positions).all()
+
+
+class Sloping(nn.Module):
+    """Gives gradients of so many images at a time."""
+
+    def __init__(self, most: int, error: Exception) -> None:
+        super().__init__()
+        self.network = small_network()
+        self.most, self.error = most, error
+
+    def forward(self, images: Tensor) -> Tensor:
+        if images.requires_grad and len(images) > self.most:
+            raise self.error
+        return self.network(images)
+
+
+def descend(network: nn.Module, said: list[str]) -> dict[str, Outcome]:
+    model = classifier(network)
+    scheduler = Scheduler(
+        model,
+        DenseEvaluator(model, 8),
+        named("sigma-zero", pixels=2, queries=8),
+        misclassify,
+        slots=5,
+        device=CPU,
+        say=said.append,
+    )
+    return {o.job.key: o for o in scheduler.run(jobs(5), Silent())}
+
+
+@pytest.mark.parametrize("no_memory", NO_MEMORY, ids=["gpu", "cpu", "Python"])
+def test_gradients_that_do_not_fit_are_taken_of_fewer_images(no_memory):
+    said = list[str]()
+    found = descend(Sloping(2, no_memory), said)
+    assert said == [
+        f"the device ran out of memory; going on with the gradients of {n} images at a time"
+        for n in (4, 2)
+    ]
+    for key, expected in descend(small_network(), []).items():
+        assert found[key].queries == expected.queries
+        assert (found[key].positions == expected.positions).all()
+    with pytest.raises(PixguardError, match="memory for the gradient of one image") as told:
+        descend(Sloping(0, no_memory), said)
+    assert "device=cpu" in told.value.hint
+    with pytest.raises(RuntimeError, match="something else"):
+        descend(Sloping(0, RuntimeError("something else")), said)
 
 
 def test_memory_that_does_not_do_for_one_candidate_is_an_error():

@@ -206,7 +206,7 @@ def test_where_no_batch_is_small_enough_the_user_is_told(
     told = run(f"{EVOLUTION} --evaluator dense --limit 2 --batch-size 8", code=1).output
     assert tried == [8, 4, 2, 1]
     assert "4 candidates at a time" in told
-    assert "not enough memory for 1 candidates" in told and "--device cpu" in told
+    assert "not enough memory for 1 candidates at a time" in told and "--device cpu" in told
 
 
 def open_again() -> tuple[Any, Subject]:

@@ -8,7 +8,6 @@ counts after the classifier, given that one image alone in float32, has agreed.
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -23,17 +22,20 @@ from pixguard.attacks.engine.search import Arena, Candidates, Search
 from pixguard.attacks.engine.snapshot import EMPTY, Snapshot
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import canonical_logits, plain_float32
+from pixguard.errors import enough_memory
 from pixguard.inference.base import Evaluator
 from pixguard.inference.batches import fixed_shape
 from pixguard.inference.images import with_pixels
 from pixguard.models.inputs import to_unit_range
+from pixguard.models.memory import with_room
 from pixguard.progress import StopSignal
-
-Answer = TypeVar("Answer")
 
 GRADIENT_BATCH = 8
 """Images of which white-box searches get gradients at a time."""
 NOT_FINITE = "the classifier's output is not finite"
+NOT_EVEN_ONE = "`resume=True`, on a device with more memory or with `device=cpu`"
+"""What to do where no batch is small enough."""
+_NO_ROOM = "the device ran out of memory; going on with"
 
 
 @dataclass(slots=True)
@@ -69,6 +71,7 @@ class Scheduler:
         self._objective = objective
         self._device = device
         self._say = say
+        self._gradient_batch = GRADIENT_BATCH
         self._attempts: list[_Attempt | None] = [None] * slots
         self._allocated = False
 
@@ -172,7 +175,7 @@ class Scheduler:
         self._focus = torch.zeros(slots, dtype=torch.int64, device=self._device)
         self._memory = Memory(slots, self._device)
         pixels = self._search.record.pixels
-        self._with_room(lambda: self._evaluator.allocate(slots, height, width, pixels))
+        with_room(lambda: self._evaluator.allocate(slots, height, width, pixels), self._halve)
         self._search.allocate(Arena(self._bytes, self._gradient))
         if not self._saved.fits(self._search.state()):
             self._saved = EMPTY
@@ -246,7 +249,9 @@ class Scheduler:
         if len(owners):
             positions = candidates.positions[owners, places]
             colours = candidates.colours[owners, places]
-            logits = self._with_room(lambda: self._evaluator.logits(owners, positions, colours))
+            logits = with_room(
+                lambda: self._evaluator.logits(owners, positions, colours), self._halve
+            )
             clean, focus = self._clean[owners], self._focus[owners]
             values, hits = self._objective.judge(self._classifier, logits, clean, focus)
             if self._search.fitness == "margin":
@@ -254,26 +259,29 @@ class Scheduler:
             fitness[owners, places], success[owners, places] = values, hits
         return fitness, success & all_pixels_changed(self._bytes, candidates)
 
-    def _with_room(self, call: Callable[[], Answer]) -> Answer:
-        """Call the evaluator; where the device's memory does not do, again with half the batch."""
-        while True:
-            try:
-                return call()
-            except torch.OutOfMemoryError:
-                if self._evaluator.batch == 1:
-                    raise
-                self._evaluator.batch //= 2
-            # Outside the handler, whose traceback holds on to what did not fit.
-            torch.cuda.empty_cache()
-            self._say(
-                "the device ran out of memory; going on with "
-                f"{self._evaluator.batch} candidates at a time"
-            )
+    def _halve(self) -> bool:
+        """Halve the evaluator's batch; return whether it could be."""
+        if self._evaluator.batch == 1:
+            return False
+        self._evaluator.batch //= 2
+        self._say(f"{_NO_ROOM} {self._evaluator.batch} candidates at a time")
+        return True
+
+    def _halve_gradients(self) -> bool:
+        if self._gradient_batch == 1:
+            return False
+        self._gradient_batch //= 2
+        self._say(f"{_NO_ROOM} the gradients of {self._gradient_batch} images at a time")
+        return True
 
     def _gradient(self, slots: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return the margin float64 (n,) and its gradient; see :class:`Arena`."""
+        with enough_memory("the gradient of one image", NOT_EVEN_ONE):
+            return with_room(lambda: self._gradients(slots, images), self._halve_gradients)
+
+    def _gradients(self, slots: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
         margins, gradients = [], []
-        for slot, image in fixed_shape(GRADIENT_BATCH, slots, images):
+        for slot, image in fixed_shape(self._gradient_batch, slots, images):
             with torch.inference_mode(False), torch.enable_grad(), plain_float32(self._device):
                 leaf = image.clone().requires_grad_()
                 logits = self._classifier(leaf)
