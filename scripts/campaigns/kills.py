@@ -230,7 +230,7 @@ def _start_and_kill(
         setup = partial(hooks.dying, event=event, number=number, after=after, setup=work.setup)
         return Running(work.command, folder, setup).wait()
     running = Running(work.command, folder, work.setup)
-    running.process.join(draw.uniform(0.0, length_s))
+    running.process.join(draw.uniform(0.0, 0.8 * length_s))
     running.process.kill()
     return running.wait()
 
