@@ -9,9 +9,10 @@ from typing import Any
 
 from pixguard.attacks.engine.gradients import TRIED, search_remark
 from pixguard.attacks.engine.jobs import Job
+from pixguard.attacks.engine.margin_gradients import NOT_EVEN_ONE
 from pixguard.attacks.engine.objectives import Objective, choose_objective
 from pixguard.attacks.engine.packing import pack, search_precision
-from pixguard.attacks.engine.scheduler import NOT_EVEN_ONE, Scheduler
+from pixguard.attacks.engine.scheduler import Scheduler
 from pixguard.attacks.engine.search import Search
 from pixguard.classifiers.evaluation import canonical_logits
 from pixguard.config import AttackSettings

@@ -15,27 +15,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pixguard.attacks.engine.jobs import Job, Outcome
+from pixguard.attacks.engine.margin_gradients import NO_ROOM, MarginGradients
 from pixguard.attacks.engine.memory import Memory, candidate_keys
 from pixguard.attacks.engine.objectives import Objective
 from pixguard.attacks.engine.philox import key_words
 from pixguard.attacks.engine.search import Arena, Candidates, Search
 from pixguard.attacks.engine.snapshot import EMPTY, Snapshot
 from pixguard.classifiers.classifier import Classifier
-from pixguard.classifiers.evaluation import canonical_logits, plain_float32
-from pixguard.errors import enough_memory
+from pixguard.classifiers.evaluation import canonical_logits
 from pixguard.inference.base import Evaluator
-from pixguard.inference.batches import fixed_shape
 from pixguard.inference.images import with_pixels
 from pixguard.models.inputs import to_unit_range
 from pixguard.models.memory import with_room
 from pixguard.progress import StopSignal
 
-GRADIENT_BATCH = 8
-"""Images of which white-box searches get gradients at a time."""
 NOT_FINITE = "the classifier's output is not finite"
-NOT_EVEN_ONE = "`resume=True`, on a device with more memory or with `device=cpu`"
-"""What to do where no batch is small enough."""
-_NO_ROOM = "the device ran out of memory; going on with"
 
 
 @dataclass(slots=True)
@@ -71,7 +65,6 @@ class Scheduler:
         self._objective = objective
         self._device = device
         self._say = say
-        self._gradient_batch = GRADIENT_BATCH
         self._attempts: list[_Attempt | None] = [None] * slots
         self._allocated = False
 
@@ -176,7 +169,10 @@ class Scheduler:
         self._memory = Memory(slots, self._device)
         pixels = self._search.record.pixels
         with_room(lambda: self._evaluator.allocate(slots, height, width, pixels), self._halve)
-        self._search.allocate(Arena(self._bytes, self._gradient))
+        gradients = MarginGradients(
+            self._classifier, self._objective, self._clean, self._focus, self._say
+        )
+        self._search.allocate(Arena(self._bytes, gradients))
         if not self._saved.fits(self._search.state()):
             self._saved = EMPTY
 
@@ -264,34 +260,8 @@ class Scheduler:
         if self._evaluator.batch == 1:
             return False
         self._evaluator.batch //= 2
-        self._say(f"{_NO_ROOM} {self._evaluator.batch} candidates at a time")
+        self._say(f"{NO_ROOM} {self._evaluator.batch} candidates at a time")
         return True
-
-    def _halve_gradients(self) -> bool:
-        if self._gradient_batch == 1:
-            return False
-        self._gradient_batch //= 2
-        self._say(f"{_NO_ROOM} the gradients of {self._gradient_batch} images at a time")
-        return True
-
-    def _gradient(self, slots: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the margin float64 (n,) and its gradient; see :class:`Arena`."""
-        with enough_memory("the gradient of one image", NOT_EVEN_ONE):
-            return with_room(lambda: self._gradients(slots, images), self._halve_gradients)
-
-    def _gradients(self, slots: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
-        margins, gradients = [], []
-        for slot, image in fixed_shape(self._gradient_batch, slots, images):
-            with torch.inference_mode(False), torch.enable_grad(), plain_float32(self._device):
-                leaf = image.clone().requires_grad_()
-                logits = self._classifier(leaf)
-                margin = self._objective.margin(
-                    self._classifier, logits, self._clean[slot], self._focus[slot]
-                )
-                (gradient,) = torch.autograd.grad(margin.sum(), leaf)
-            margins.append(margin.detach())
-            gradients.append(gradient)
-        return torch.cat(margins)[: len(slots)], torch.cat(gradients)[: len(slots)]
 
     def _conclude(
         self, slot: int, candidates: Candidates, hits: Tensor, broken: Tensor, new: Tensor
