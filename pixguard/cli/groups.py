@@ -53,6 +53,17 @@ class RunOptions(DeviceOptions):
             )
 
 
+@dataclass(frozen=True, slots=True)
+class NameOptions(Settings):
+    """What a trained classifier is called."""
+
+    panel: ClassVar[str] = "Classifier"
+
+    name: str | None = setting(
+        None, "What --model may call it, beside its id and its architecture; one has it at a time."
+    )
+
+
 @dataclass(frozen=True)
 class DatabaseOptions(Settings):
     """Where results are kept."""

@@ -99,7 +99,7 @@ class OfWhat(Settings):
     @property
     def chosen_models(self) -> list[int | str | None]:
         """The classifiers' ids or architectures; None for the newest."""
-        asked = _names([self.model])
+        asked = listed_names([self.model])
         return [None if name == "latest" else name for name in asked] or [None]
 
     @property
@@ -173,7 +173,7 @@ def report(
                 "tables and figures were asked for at once",
                 "pixguard report twice: --table for the tables, --figure for the figures",
             )
-        _draw(_names(which.figure), of, selection, output)
+        _draw(listed_names(which.figure), of, selection, output)
     elif which.table or others:
         _print_tables(ctx, which, of, selection, output)
     else:
@@ -233,7 +233,7 @@ def _print_tables(
 ) -> None:
     from pixguard.reports.build import with_data_first
 
-    names = _names(which.table or [])
+    names = listed_names(which.table or [])
     tables: list[ReportTable] = []
     if names or which.list_tables or which.everything:
         asked = None if which.everything else names
@@ -318,7 +318,7 @@ def _text(tables: "Sequence[ReportTable]", output: ReportOutput) -> str:
     )
 
 
-def _names(asked: list[str]) -> list[int | str]:
+def listed_names(asked: list[str]) -> list[int | str]:
     """Return numbers and names from ``["32,33", "truth"]``, each once, in the order asked for."""
     words = [word.strip() for text in asked for word in text.split(",") if word.strip()]
     return list(dict.fromkeys(int(word) if word.isdecimal() else word for word in words))
