@@ -18,7 +18,7 @@ class ClassifierOptions(Settings):
 
     model: str = setting(
         "latest",
-        "Classifier: an id, an architecture, or latest (the newest).",
+        "Classifier: an id, a name, an architecture, or latest (the newest).",
         short="-m",
         names="classifier",
     )

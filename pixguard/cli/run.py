@@ -11,7 +11,7 @@ import typer
 from pixguard.cli.common import print_json
 from pixguard.cli.experiments.expanding import Expansion, Place
 from pixguard.cli.experiments.file import read_experiment
-from pixguard.cli.experiments.listing import listing, print_listing, require_files, script
+from pixguard.cli.experiments.listing import listing, print_listing, script
 from pixguard.cli.experiments.words import Commands
 from pixguard.cli.groups import DeviceOptions, OutputOptions
 from pixguard.cli.options import command
@@ -59,7 +59,6 @@ def run(
             return
         print_listing(experiment, listed)
         return
-    require_files(steps)
     from pixguard.cli.experiments.carrying import carry_out, exit_code, summary
 
     outcomes = carry_out(steps, look)

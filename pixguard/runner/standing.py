@@ -24,9 +24,10 @@ from pixguard.config import (
     VoteSettings,
 )
 from pixguard.config.data import BY_IMAGE, parts_of_scheme
-from pixguard.datasets.catalogue import is_named, registered_name
+from pixguard.datasets.catalogue import paper_entry, registered_name
 from pixguard.datasets.patches import PATCH_SIDE
-from pixguard.defences.denoisers.registry import DENOISERS, UNTRAINED
+from pixguard.defences.denoisers.registry import DENOISERS, UNTRAINED, DAEOptions
+from pixguard.defences.denoisers.variants import PAPER_CLASS, PAPER_DATASET
 from pixguard.defences.detectors.registry import DETECTORS
 from pixguard.defences.noise import IMPULSE
 from pixguard.defences.patch_select import SUFFIX
@@ -34,9 +35,10 @@ from pixguard.defences.training import with_own_options
 from pixguard.errors import UsageError
 from pixguard.metrics import METRICS
 from pixguard.records import NATIVE, NATIVE_SIZE, POLYPHASE_VOTE, ModelKind
+from pixguard.runner.ablation import PLANS
 from pixguard.runner.denoisers import is_default
-from pixguard.runner.detector_training import EVERY_CLASS, FEWEST_IMAGES
-from pixguard.runner.detectors import find_detectors, normal_class
+from pixguard.runner.detector_training import EVERY_CLASS
+from pixguard.runner.detectors import find_detectors
 from pixguard.runner.subject import DEFAULT_SIZE
 from pixguard.store import outcomes, progress, reader
 from pixguard.store.certificates import certificates
@@ -133,7 +135,7 @@ class Records:
         return Standing(False, settings.epochs, settings.epochs, "epochs")
 
     def detectors(self, data: TrainingRequest, settings: DetectorSettings) -> Standing:
-        """Say whether a detector is trained, or one of each class that has images enough."""
+        """Say whether a detector is trained."""
         settled = replace(settings, options=DETECTORS[settings.name].settled(settings.options))
         identity = settled.identity()
         identity.pop("limit")  # one that leaves nothing out is not kept
@@ -141,21 +143,8 @@ class Records:
             identity.pop("normal")
         found = self._finished("detector", data, lambda _: identity)
         found = [m for m in found if m.record.hyperparameters["limit"] in (None, settings.limit)]
-        if settings.normal != EVERY_CLASS:
-            return DONE if found else OPEN
-        for dataset in self.datasets(data):
-            counts = progress.image_counts(self.engine, dataset.id, "train")
-            codes = {c.ordinal: c.name for c in dataset.info.classes}
-            enough = {
-                name
-                for ordinal, name in codes.items()
-                if sum(n for code, n in counts.items() if str(ordinal) in code.split(","))
-                >= FEWEST_IMAGES
-            }
-            present = {normal_class(m) for m in found if m.dataset_id == dataset.id}
-            if enough:
-                return counted(len(enough & present), len(enough), "detectors")
-        return OPEN
+        # Which classes have images enough, the command knows.
+        return DONE if found and settings.normal != EVERY_CLASS else OPEN
 
     def named(self, data: DatasetRequest, name: str) -> StoredModel | None:
         """Return the classifier of a name."""
@@ -189,14 +178,8 @@ class Records:
     def _attempts(self, model: StoredModel, settings: AttackSettings) -> int:
         """Return how many attempts a plan will have: of the images that are classified right."""
         info = reader.dataset(self.engine, model.dataset_id).info
-        codes = None
-        if is_named(info.name):
-            from pixguard.datasets.catalogue import find
-
-            try:
-                codes = find(info.name).attack_codes
-            except UsageError:
-                codes = None
+        entry = paper_entry(info.name)
+        codes = entry.attack_codes if entry else None
         right = progress.right_by_label_set(self.engine, model)
         most = settings.most_per_class
         images = sum(
@@ -301,10 +284,6 @@ class Records:
         self, plan: str, data: TrainingRequest, settings: DenoiserSettings, limit: int | None
     ) -> Standing:
         """Say how many denoisers of Table 3, 4 or 5 are trained and judged."""
-        from pixguard.defences.denoisers.registry import DAEOptions
-        from pixguard.defences.denoisers.variants import PAPER_CLASS, PAPER_DATASET
-        from pixguard.runner.ablation import PLANS
-
         if settings.only_class is None and data.name == PAPER_DATASET:
             settings = replace(settings, only_class=PAPER_CLASS)
         with self.engine.connect() as connection:

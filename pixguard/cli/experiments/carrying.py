@@ -68,6 +68,9 @@ def _one(
             return _say(Outcome(step, "skipped", f"it needs step {wanted}"), count)
     if look.at(step).done:
         return _say(Outcome(step, "found"), count)
+    if step.missing is not None:
+        why = f"{step.missing} is not there: --data-dir names the folder that holds it"
+        return _say(Outcome(step, "skipped", why), count)
     line = [*step.words.line, *speech().flags]
     if not speech().quiet:
         typer.secho(f"\n[{step.number}/{count}] {printable(step.title)}", bold=True, err=True)

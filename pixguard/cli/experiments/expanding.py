@@ -33,9 +33,6 @@ TOLD = (
     "denoiser",
     "normal",
     "stride",
-    "table",
-    "figure",
-    "all",
 )
 """Options that tell steps of one command apart."""
 FORMATS = {"md": "md", "csv": "csv", "json": "json", "latex": "tex", "html": "html"}
@@ -66,6 +63,12 @@ class Step:
         """Command and what it works on."""
         return f"{self.command} {self.about}"
 
+    @property
+    def missing(self) -> Path | None:
+        """The file that it reads images from, where that is not there."""
+        path = getattr(self.words.groups.get("data"), "data_dir", None)
+        return path if path is not None and not path.exists() else None
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -89,6 +92,7 @@ class Expansion:
     place: Place
     steps: list[Step] = field(default_factory=list)
     _names: set[str] = field(default_factory=set)
+    _images: dict[tuple[Any, ...], tuple[Any, ...]] = field(default_factory=dict)
 
     def of(self, experiment: Experiment) -> list[Step]:
         """Return the steps in order."""
@@ -105,6 +109,7 @@ class Expansion:
         name = str(data.pop("name", data["dataset"]))
         if "data_dir" in data:
             data["data_dir"] = str(self._file(study.data.place, data["data_dir"]))
+        self._tell_apart(study.data.place, data)
         size = data.get("size")
         base = name if size is None else f"{name}-{size}"
         first = len(self.steps)
@@ -128,6 +133,24 @@ class Expansion:
                 for one, _ in replace(table, options=options).variants(many):
                     planned = data if target is None else {**data, "model": target}
                     self._add(one, planned, target or base, first)
+
+    def _tell_apart(self, place: str, data: Mapping[str, Any]) -> None:
+        """Refuse images that commands could not tell from those of another study.
+
+        Raises:
+            UsageError: they have one name, source and size, and are of other files, or split
+                otherwise without a word on it.
+        """
+        key = tuple(data.get(name) for name in ("dataset", "source", "size"))
+        file, *split = (data.get(name) for name in ("data_dir", "split", "group"))
+        other, *others = self._images.setdefault(key, (file, *split))
+        said = any(None not in (a, b) and a != b for a, b in zip(split, others, strict=True))
+        if file != other or not (said or split == others):
+            raise UsageError(
+                f"{place}: another study has {data['dataset']} of this size, of other files or "
+                "split otherwise",
+                "size, or in both group (or split), tells them apart; or an experiment each",
+            )
 
     def _named(self, study: Study, base: str, command: str) -> list[tuple[Table, str]]:
         """Return the classifiers that a study trains, with what each is called.
@@ -204,8 +227,9 @@ class Expansion:
                 out = self.place.out / f"{name}.{ending}"
             said = {"out": str(out)}
         words = self.commands.words(replace(table, options=options), {}, {**said, **self._always})
-        told = [f"{k} {_text(options[k])}" for k in TOLD if k in options]
-        step = Step(len(self.steps) + 1, "report", " ".join([name, *told]), words)
+        if any(step.writes == out for step in self.steps):
+            raise UsageError(f"{table.place}: two reports would be {out}", 'name = "..."')
+        step = Step(len(self.steps) + 1, "report", name, words)
         self.steps.append(replace(step, needs=(done,), writes=out))
 
 

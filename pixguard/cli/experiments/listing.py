@@ -9,7 +9,6 @@ from pixguard.cli.display import human_duration
 from pixguard.cli.experiments.expanding import Step
 from pixguard.cli.experiments.file import Experiment
 from pixguard.cli.tables import print_rows
-from pixguard.errors import UsageError, listed
 from pixguard.words import command_line, printable
 
 if TYPE_CHECKING:
@@ -20,21 +19,6 @@ def script(experiment: Experiment, steps: Sequence[Step]) -> str:
     """Return the steps as a shell script, which ends where one fails."""
     lines = ["#!/bin/sh", f"# {' '.join(printable(experiment.title).split())}", "set -e", ""]
     return "\n".join([*lines, *(command_line(["pixguard", *s.words.line]) for s in steps)])
-
-
-def require_files(steps: Sequence[Step]) -> None:
-    """Refuse to begin where files are missing.
-
-    Raises:
-        UsageError: it names them.
-    """
-    places = [data.data_dir for step in steps if (data := step.words.groups.get("data"))]
-    missing = dict.fromkeys(str(p) for p in places if p is not None and not p.exists())
-    if missing:
-        raise UsageError(
-            f"the experiment names files that are not there: {listed(missing)}",
-            "--data-dir FOLDER, or PIXGUARD_DATA, that holds them",
-        )
 
 
 def listing(steps: Sequence[Step], look: "Look") -> list[dict[str, Any]]:
@@ -52,6 +36,7 @@ def listing(steps: Sequence[Step], look: "Look") -> list[dict[str, Any]]:
                 "total": standing.total,
                 "unit": standing.unit or None,
                 "seconds": None if seconds is None else round(seconds, 1),
+                "missing": str(step.missing) if step.missing else None,
                 "needs": [sorted(group) for group in step.needs],
                 "command": command_line(["pixguard", *step.words.line]),
             }
@@ -70,6 +55,8 @@ def print_listing(experiment: Experiment, rows: Sequence[dict[str, Any]]) -> Non
 def _state(row: dict[str, Any]) -> dict[str, str]:
     if row["done"]:
         return {"state": "done", "time": ""}
+    if row["missing"]:
+        return {"state": f"{row['missing']} is not there", "time": ""}
     left = f"{row['left']:,} " if row["left"] is not None else ""
     of = f"of {row['total']:,} " if row["total"] not in (None, row["left"]) else ""
     known, about = row["seconds"], "at most" if row["unit"] == "epochs" else "about"
