@@ -27,7 +27,9 @@ class WhichExperiment(Settings):
 
     experiment: str = required("smoke, desk, paper, or FILE.toml.", argument=True)
     data_dir: Path | None = setting(
-        None, "Folder that holds the files which the experiment names. Default: PIXGUARD_DATA."
+        None,
+        "Folder that holds the files which the experiment names. Default: PIXGUARD_DATA.",
+        in_file=True,
     )
     out: Path | None = setting(
         None, "Folder for tables, figures and the page. Default: EXPERIMENT-report.", short="-o"

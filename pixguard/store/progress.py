@@ -43,7 +43,7 @@ GROUP BY i.label_set"""
 _COUNTS = (
     "SELECT label_set, images FROM dataset_count WHERE dataset_id = :dataset AND split = :split"
 )
-_LAST = "SELECT MAX(finished_ms), SUM(status = 'running') FROM run"
+_LAST = "SELECT MAX(COALESCE(finished_ms, heartbeat_ms)) FROM run"
 
 _HERE = "e.cpu = :cpu AND COALESCE(e.gpu, '') = :gpu"
 _TRAINED = f"""
@@ -123,10 +123,10 @@ def image_counts(engine: Engine, dataset_id: int, split: str) -> dict[str, int]:
 
 
 def last_change_s(engine: Engine) -> float:
-    """Return when the last run ended, in seconds since 1970; without an end where one goes on."""
+    """Return when a run last wrote, in seconds since 1970; infinity where none did."""
     with engine.connect() as connection:
-        last, running = connection.execute(text(_LAST)).one()
-    return float("inf") if running or last is None else last / 1000
+        last = connection.scalar(text(_LAST))
+    return float("inf") if last is None else last / 1000
 
 
 def seconds_per_unit(engine: Engine, kind: str, **like: Any) -> float | None:

@@ -8,9 +8,9 @@ from typing import Any
 import typer
 
 from pixguard.cli.display import human_duration
-from pixguard.cli.experiments.child import Steps
 from pixguard.cli.experiments.expanding import Step
 from pixguard.cli.experiments.looking import Look
+from pixguard.cli.experiments.processes import Steps
 from pixguard.cli.speech import say, speech
 from pixguard.errors import EXIT_INTERRUPTED, EXIT_SOME_FAILED
 from pixguard.words import command_line, printable

@@ -1,6 +1,5 @@
-"""One step in a process of its own, which does not outlive the one that started it."""
+"""Each step in a process of its own, which does not outlive the one that started it."""
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -10,8 +9,8 @@ from types import FrameType
 
 from pixguard.cli.signals import STOPPING
 
-PR_SET_PDEATHSIG = 1
-POLL_S = 0.5
+ONE_STEP = "pixguard.cli.experiments"
+"""What is run as a module for a step: its ``__main__``."""
 
 
 class Steps:
@@ -55,7 +54,7 @@ class Steps:
         """
         sys.stderr.flush()
         self._running = subprocess.Popen(
-            [sys.executable, "-P", "-m", __name__, str(os.getpid()), *words],
+            [sys.executable, "-P", "-m", ONE_STEP, str(os.getpid()), *words],
             stdin=subprocess.DEVNULL,
             stdout=2,
             process_group=0,
@@ -65,24 +64,3 @@ class Steps:
         code = self._running.wait()
         self._running = None
         return code if code >= 0 else 128 - code
-
-
-def die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent ends, however that ends (Linux)."""
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)
-    if prctl is not None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it ended before that was said
-        os._exit(1)
-
-
-def main() -> None:
-    """Run the command line that stands after the parent's process id."""
-    die_with(int(sys.argv.pop(1)))
-    from pixguard.cli.app import main as pixguard
-
-    pixguard()
-
-
-if __name__ == "__main__":
-    main()
