@@ -79,9 +79,6 @@ _KINDS = {
     "restoration": _MADE.format(
         rows="restoration", model="classifier_id", joined="", here=_HERE, fitting=""
     ),
-    "detection": _MADE.format(
-        rows="detection", model="detector_id", joined="", here=_HERE, fitting=""
-    ),
     "certificate": _MADE.format(
         rows="certificate", model="model_id", joined="", here=_HERE, fitting=""
     ),
@@ -134,7 +131,7 @@ def seconds_per_unit(engine: Engine, kind: str, **like: Any) -> float | None:
 
     Args:
         engine: an open database.
-        kind: ``epoch``, ``attempt``, ``restoration``, ``detection`` or ``certificate``.
+        kind: ``epoch``, ``attempt``, ``restoration`` or ``certificate``.
         like: ``architecture`` and ``size``, ``cpu`` and ``gpu``; of an epoch also ``dataset`` and
             ``kind`` of the model, as ``model_kind``; of an attempt ``attack`` and ``pixels``.
     """

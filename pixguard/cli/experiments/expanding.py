@@ -230,7 +230,7 @@ class Expansion:
         if any(step.writes == out for step in self.steps):
             raise UsageError(f"{table.place}: two reports would be {out}", 'name = "..."')
         step = Step(len(self.steps) + 1, "report", name, words)
-        self.steps.append(replace(step, needs=(done,), writes=out))
+        self.steps.append(replace(step, needs=(done,) if done else (), writes=out))
 
 
 def _needs(step: Step, model: object, study: list[Step]) -> Iterator[frozenset[int]]:

@@ -11,18 +11,20 @@ from pixguard.cli.signals import STOPPING
 
 ONE_STEP = "pixguard.cli.experiments"
 """What is run as a module for a step: its ``__main__``."""
+KILLS = 3
+"""The how-manieth signal is not asked nicely any more."""
 
 
 class Steps:
     """Runs command lines one after the other, and hands signals on to the one that runs.
 
     The first Ctrl-C or SIGTERM ends the running step as it ends a command that was typed: what is
-    in flight is committed; a second one stops it now. It has a process group of its own, so that a
-    terminal's Ctrl-C reaches it through here, and once.
+    in flight is committed; a second one stops it now, a third one kills it. A step has a process
+    group of its own, so that a terminal's Ctrl-C reaches it through here, and once.
     """
 
     def __init__(self) -> None:
-        self._stopped = False
+        self._stops = 0
         self._running: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Steps":
@@ -38,13 +40,13 @@ class Steps:
             self._running.wait()
 
     def _hand_on(self, signum: int, frame: FrameType | None) -> None:
-        self._stopped = True
+        self._stops += 1
         if self._running is not None:
-            self._running.send_signal(signal.SIGTERM)
+            self._running.send_signal(signal.SIGTERM if self._stops < KILLS else signal.SIGKILL)
 
     def were_stopped(self) -> bool:
         """Say whether a stop was asked for."""
-        return self._stopped
+        return self._stops > 0
 
     def run(self, words: Sequence[str]) -> int:
         """Run a command line without ``pixguard``, and return its exit code.
@@ -59,7 +61,7 @@ class Steps:
             stdout=2,
             process_group=0,
         )
-        if self._stopped:  # between the last step and this one
+        if self._stops:  # between the last step and this one
             self._running.send_signal(signal.SIGTERM)
         code = self._running.wait()
         self._running = None

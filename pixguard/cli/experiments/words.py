@@ -136,9 +136,10 @@ def _option(place: str, parameter: Any, value: Any) -> list[str]:
         return [flag] if value else []
     if parameter.name in ("table", "figure"):
         values = [",".join(map(str, values))]
-    texts = [f"{one:g}" if isinstance(one, float) else str(one) for one in values]
     # A value that begins with a dash must not be taken for an option.
-    return [w for t in texts for w in ([f"{flag}={t}"] if t.startswith("-") else [flag, t])]
+    return [
+        w for t in map(str, values) for w in ([f"{flag}={t}"] if t.startswith("-") else [flag, t])
+    ]
 
 
 def _check_names(command: str, groups: Mapping[str, Any]) -> None:
