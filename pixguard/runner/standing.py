@@ -70,9 +70,9 @@ DONE = Standing(done=True)
 
 
 def counted(present: int, total: int, unit: str) -> Standing:
-    """Return how far work of known extent is; none at all is not done."""
+    """Return how far work of known extent is; of none at all nothing is known."""
     left = max(0, total - present)
-    return Standing(not left and total > 0, left, total, unit)
+    return Standing(not left, left, total, unit) if total else OPEN
 
 
 @dataclass(frozen=True, slots=True)
