@@ -15,6 +15,7 @@ from pixguard.cli.configuration import apply_config_file
 from pixguard.cli.demo import demo
 from pixguard.cli.doctor import doctor
 from pixguard.cli.report import report
+from pixguard.cli.run import run
 from pixguard.cli.score import score
 from pixguard.cli.speech import Unbreakable
 from pixguard.cli.train import train
@@ -64,6 +65,7 @@ app.command()(report)
 app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
 app.add_typer(db.app, name="db")
+app.command()(run)
 app.command()(demo)
 app.command()(doctor)
 

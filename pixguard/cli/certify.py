@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from pixguard.cli.common import new_app, open_session, print_result
-from pixguard.cli.groups import DeviceOptions, OutputOptions, RunOptions
+from pixguard.cli.groups import DeviceOptions, NameOptions, OutputOptions, RunOptions
 from pixguard.cli.options import Without, command
 from pixguard.config import DatasetRequest, Settings, TrainingRequest, VoteSettings, setting
 from pixguard.records import POLYPHASE_VOTE
@@ -36,6 +36,7 @@ def train(
     settings: Annotated[
         VoteSettings, Without("paper_early_stop", "loss", "balance", "adversarial", "pretrained")
     ],
+    called: NameOptions,
     run: RunOptions,
     output: OutputOptions,
 ) -> None:
@@ -45,7 +46,7 @@ def train(
         from pixguard.runner.subject import open_for_training
         from pixguard.runner.training import train as run_training
 
-        training = VoteTraining(open_for_training(session, data), settings)
+        training = VoteTraining(open_for_training(session, data), settings, called.name)
         result = run_training(session, training, resume=run.resume, fresh_seed=run.fresh_seed)
     print_result(result, output.json)
 

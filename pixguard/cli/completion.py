@@ -42,6 +42,8 @@ def _models(said: Mapping[str, Any], kind: str) -> Iterator[Offer]:
     for model in wanted:
         yield str(model.id), f"{model.record.architecture} of {model.dataset_name}"
     for model in reversed(wanted):
+        if model.record.name not in (None, model.record.architecture):
+            yield model.record.name, f"is {model.id}"
         yield model.record.architecture, f"the newest is {model.id}"
 
 

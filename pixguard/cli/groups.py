@@ -18,7 +18,7 @@ class ClassifierOptions(Settings):
 
     model: str = setting(
         "latest",
-        "Classifier: an id, an architecture, or latest (the newest).",
+        "Classifier: an id, a name, an architecture, or latest (the newest).",
         short="-m",
         names="classifier",
     )
@@ -51,6 +51,17 @@ class RunOptions(DeviceOptions):
                 "--resume goes on with a seed and --fresh-seed takes another one",
                 "one of the two; --seed N --resume goes on with a given seed",
             )
+
+
+@dataclass(frozen=True, slots=True)
+class NameOptions(Settings):
+    """What a trained classifier is called."""
+
+    panel: ClassVar[str] = "Classifier"
+
+    name: str | None = setting(
+        None, "What --model may call it, beside its id and its architecture; one has it at a time."
+    )
 
 
 @dataclass(frozen=True)

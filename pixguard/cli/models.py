@@ -201,7 +201,7 @@ def _line(model: "StoredModel", info: DatasetInfo, score: "CleanScore | None") -
         "id": model.id,
         "kind": record.kind,
         "name": record.name,
-        "architecture": None if record.name else record.architecture,
+        "architecture": None if record.name == record.architecture else record.architecture,
         "dataset": model.dataset_name,
         "source": info.source,
         "size": info.size_name,

@@ -41,16 +41,21 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
     Every command takes :class:`pixguard.cli.speech.Speech`, which is not handed on.
     ``Annotated[Group, Without("field")]`` leaves fields at their defaults; ``Annotated[Mapping,
-    Own(REGISTRY)]`` takes the options of everything in a registry (see :func:`own_options`). The
-    attribute ``typed_only`` names the options that a configuration file may not set.
+    Own(REGISTRY)]`` takes the options of everything in a registry (see :func:`own_options`).
+
+    The attribute ``typed_only`` names the options that a configuration file may not set; ``build``
+    makes the groups of the values of all options, and ``own`` is the registry whose options the
+    command takes, or None: for who asks what a command would do.
     """
     # functools.wraps would point Typer at the signature of the function that is wrapped.
     parameters: list[inspect.Parameter] = []
     groups: dict[str, tuple[Callable[..., Any], dict[str, str]]] = {}
+    registry: Registry[Any] | None = None
     for name, kind in get_type_hints(function, include_extras=True).items():
         plain, *extras = get_args(kind) if get_origin(kind) is Annotated else (kind,)
         if own := [e.registry for e in extras if isinstance(e, Own)]:
-            made = _own_parameters(own[0])
+            registry = own[0]
+            made = _own_parameters(registry)
             groups[name] = (dict, {p.name: p.name for p in made})
         elif isinstance(plain, type) and issubclass(plain, Settings):
             left = {n for e in extras if isinstance(e, Without) for n in e.names}
@@ -65,11 +70,15 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     made, spoken = _parameters(Speech, set())
     parameters += made
 
-    def run(**values: Any) -> None:
-        built = {
+    def build(values: dict[str, Any]) -> dict[str, Any]:
+        """Return the groups; their options are taken out of the values."""
+        return {
             name: make(**{field: values.pop(option) for option, field in names.items()})
             for name, (make, names) in {**groups, "speech": (Speech, spoken)}.items()
         }
+
+    def run(**values: Any) -> None:
+        built = build(values)
         with speaking(built.pop("speech")):
             function(**values, **built)
 
@@ -78,6 +87,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         function.__doc__,
         function.__module__,
     )
+    run.build, run.own = build, registry  # type: ignore[attr-defined]
     run.typed_only = frozenset(filter(None, map(_typed_only, parameters)))  # type: ignore[attr-defined]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}

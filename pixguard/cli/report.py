@@ -73,8 +73,8 @@ class OfWhat(Settings):
     )
     model: str = setting(
         "latest",
-        "Classifier: an id, an architecture, or latest (the newest). Several ids, 1,4,7, make "
-        "blocks of one table.",
+        "Classifier: an id, a name, an architecture, or latest (the newest). Several, as "
+        "1,4,7, make blocks of one table.",
         short="-m",
         names="classifier",
     )
@@ -96,25 +96,39 @@ class OfWhat(Settings):
         low=0,
     )
 
-    @property
-    def chosen_models(self) -> list[int | str | None]:
-        """The classifiers' ids or architectures; None for the newest."""
-        asked = _names([self.model])
-        return [None if name == "latest" else name for name in asked] or [None]
+    def chosen_models(self, database: str) -> list[int | str | None]:
+        """Return the classifiers' ids or architectures; None for the newest, an id for a name."""
+        from pixguard.store import reader
+        from pixguard.store.engine import reading
+        from pixguard.store.location import locate
 
-    @property
-    def chosen_model(self) -> int | str | None:
-        """The one classifier of a figure or a page.
+        asked = [None if n == "latest" else n for n in listed_names([self.model])] or [None]
+        path = locate(database).path
+        is_there = path is None or path.exists()
+        if not is_there or not any(isinstance(name, str) for name in asked):
+            return [*asked]
+        with reading(database) as engine:
+            models = reader.models(engine, kind="classifier")
+        ids: dict[int | str | None, int] = {
+            m.record.name: m.id
+            for m in models
+            if m.record.name not in (None, m.record.architecture)
+        }
+        return [ids.get(name, name) for name in asked]
+
+    def chosen_model(self, database: str) -> int | str | None:
+        """Return the one classifier of a figure or a page.
 
         Raises:
             UsageError: several were named.
         """
-        if len(self.chosen_models) > 1:
+        models = self.chosen_models(database)
+        if len(models) > 1:
             raise UsageError(
                 "figures and the page are about one classifier",
-                f"--model {self.chosen_models[0]}; --table takes several",
+                f"--model {models[0]}; --table takes several",
             )
-        return self.chosen_models[0]
+        return models[0]
 
 
 @dataclass(frozen=True)
@@ -173,7 +187,7 @@ def report(
                 "tables and figures were asked for at once",
                 "pixguard report twice: --table for the tables, --figure for the figures",
             )
-        _draw(_names(which.figure), of, selection, output)
+        _draw(listed_names(which.figure), of, selection, output)
     elif which.table or others:
         _print_tables(ctx, which, of, selection, output)
     else:
@@ -191,7 +205,13 @@ def _write_page(folder: Path, of: OfWhat, output: ReportOutput, device: str) -> 
         from pixguard.reports.page.composing import PageChoices, compose
 
         choices = PageChoices(
-            of.dataset, of.chosen_model, of.size, output.paper, of.gallery, of.count, moved
+            of.dataset,
+            of.chosen_model(output.database),
+            of.size,
+            output.paper,
+            of.gallery,
+            of.count,
+            moved,
         )
         result = compose(session, folder, choices)
     print_result(result, output.json)
@@ -207,7 +227,7 @@ def _draw(names: list[int | str], of: OfWhat, selection: Selection, output: Repo
     moved = data_dirs(of.data_dir or [])
     chosen: dict[str, Any] = {
         "dataset": of.dataset,
-        "model": of.chosen_model,
+        "model": of.chosen_model(output.database),
         "size": of.size,
         "selection": selection,
     }
@@ -233,7 +253,7 @@ def _print_tables(
 ) -> None:
     from pixguard.reports.build import with_data_first
 
-    names = _names(which.table or [])
+    names = listed_names(which.table or [])
     tables: list[ReportTable] = []
     if names or which.list_tables or which.everything:
         asked = None if which.everything else names
@@ -284,7 +304,7 @@ def _build(
     from pixguard.store.engine import reading
     from pixguard.store.location import locate
 
-    models = of.chosen_models
+    models = of.chosen_models(output.database)
     if names is None:
         fitting = table_specs().values()
         specs = [s for s in fitting if not build.refused(s, selection, len(models))]
@@ -318,7 +338,7 @@ def _text(tables: "Sequence[ReportTable]", output: ReportOutput) -> str:
     )
 
 
-def _names(asked: list[str]) -> list[int | str]:
+def listed_names(asked: list[str]) -> list[int | str]:
     """Return numbers and names from ``["32,33", "truth"]``, each once, in the order asked for."""
     words = [word.strip() for text in asked for word in text.split(",") if word.strip()]
     return list(dict.fromkeys(int(word) if word.isdecimal() else word for word in words))

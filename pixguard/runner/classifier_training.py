@@ -23,6 +23,7 @@ from pixguard.runner.removing import removed_without_answers
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject, open_stored
 from pixguard.runner.training import Training, described, require_one_size
+from pixguard.store import reader
 from pixguard.store.reader import StoredModel
 from pixguard.store.writer import Writer
 
@@ -30,13 +31,22 @@ TrainSettingsT = TypeVar("TrainSettingsT", bound=TrainSettings)
 
 
 class _JudgedTraining(Training[TrainSettingsT]):
-    """What classifiers and votes share: the paper's loss by default, and the test images."""
+    """What classifiers and votes share: the paper's loss by default, and the test images.
+
+    ``name`` is what the model is called in the end, also where it was trained before; None: nothing
+    is changed.
+    """
 
     kind = "classifier"
     concludes_again = True
 
-    def __init__(self, dataset: ImageDataset, settings: TrainSettingsT) -> None:
+    def __init__(
+        self, dataset: ImageDataset, settings: TrainSettingsT, name: str | None = None
+    ) -> None:
         require_one_size(dataset.info, "training a classifier")
+        if name is not None:
+            reader.refuse_selector(name)
+        self._name = name
         settled = replace(
             settings,
             architecture=canonical_name(settings.architecture),
@@ -54,6 +64,8 @@ class _JudgedTraining(Training[TrainSettingsT]):
     ) -> dict[str, Any]:
         """Judge the test images; a training that was stopped while it did so goes on from there."""
         dataset = self.dataset
+        if self._name is not None:
+            writer.name_model(stored.id, self._name)
         if made is None:
             classifier = open_stored(session, stored, dataset.info)
         else:
@@ -67,6 +79,7 @@ class _JudgedTraining(Training[TrainSettingsT]):
         correct = sum(predictions[i].predicted == dataset.label_set(i) for i in tested)
         return {
             "architecture": stored.record.architecture,
+            "name": self._name or stored.record.name,
             **described(stored, dataset.info),
             "train_accuracy": stored.record.train_accuracy,
             "test_images": len(tested),
@@ -110,8 +123,10 @@ class VoteTraining(_JudgedTraining[VoteSettings]):
         UsageError: the stride does not fit the images, or the dataset is multi-label.
     """
 
-    def __init__(self, dataset: ImageDataset, settings: VoteSettings) -> None:
-        super().__init__(dataset, settings)
+    def __init__(
+        self, dataset: ImageDataset, settings: VoteSettings, name: str | None = None
+    ) -> None:
+        super().__init__(dataset, settings, name)
         own = self.settings
         self._voter = build_voter(own.architecture, own.stride, dataset.info, own.seed)
 

@@ -35,7 +35,7 @@ from pixguard.errors import DataError, UsageError, is_out_of_memory
 from pixguard.files import write_atomically
 from pixguard.models.inputs import to_unit_range
 from pixguard.models.weights import load_weights, parameter_counts, save_weights
-from pixguard.records import POLYPHASE_VOTE, DatasetInfo, ModelRecord, digest
+from pixguard.records import DatasetInfo, ModelRecord, digest
 from pixguard.runner.judging import doubt, judge_test_images
 from pixguard.runner.removing import removed_without_answers
 from pixguard.runner.session import Session
@@ -94,10 +94,7 @@ def add(session: Session, dataset: ImageDataset, model: ExternalModel) -> dict[s
         InterruptedRunError: a stop was requested while the test images were judged.
     """
     info = dataset.info
-    if model.name.isdigit() or model.name in ("", reader.LATEST, POLYPHASE_VOTE):
-        raise UsageError(
-            f"{model.name!r} cannot be the name of a model: it selects one already", "`name=NAME`"
-        )
+    reader.refuse_selector(model.name)
     tested = dataset.indices("test").tolist()
     if not tested:
         raise DataError(f"dataset {info.name!r} has no test images to judge", "`split=paper`")

@@ -9,6 +9,7 @@ from sqlalchemy import Engine, Row, case, func, select
 
 from pixguard.errors import UsageError
 from pixguard.records import (
+    POLYPHASE_VOTE,
     DatasetInfo,
     ModelKind,
     ModelRecord,
@@ -124,6 +125,18 @@ def model(engine: Engine, model_id: int) -> StoredModel:
 def dataset(engine: Engine, dataset_id: int) -> StoredDataset:
     """Return the dataset of an id, which exists."""
     return next(one for one in datasets(engine) if one.id == dataset_id)
+
+
+def refuse_selector(name: str) -> None:
+    """Refuse a name for a model that would select another one.
+
+    Raises:
+        UsageError: it is an id, ``latest``, a certified vote, or nothing.
+    """
+    if name.isdigit() or name in ("", LATEST, POLYPHASE_VOTE):
+        raise UsageError(
+            f"{name!r} cannot be the name of a model: it selects one already", "`name=NAME`"
+        )
 
 
 def meant(models: Sequence[StoredModel], selector: str) -> StoredModel:

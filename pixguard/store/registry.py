@@ -203,6 +203,16 @@ def remove_model(connection: Connection, model: int) -> dict[str, int]:
     return results
 
 
+def name_model(connection: Connection, model: int, name: str) -> None:
+    """Give a trained model a name, and take it from other trained ones.
+
+    An added model keeps its own: its architecture has the same name.
+    """
+    others = (Model.name == name, Model.id != model, Model.architecture != name)
+    connection.execute(update(Model).where(*others).values(name=None))
+    connection.execute(update(Model).where(Model.id == model).values(name=name))
+
+
 def store_predictions(
     connection: Connection, model: int, dataset: int, records: Sequence[PredictionRecord]
 ) -> None:

@@ -195,6 +195,11 @@ class Writer:
         with self.engine.begin() as connection:
             return registry.model_id(connection, record, dataset_id, self.run_id, epochs)
 
+    def name_model(self, model_id: int, name: str) -> None:
+        """Call a trained model so; another trained one that was called so no longer is."""
+        with self.engine.begin() as connection:
+            registry.name_model(connection, model_id, name)
+
     def remove_model(self, model_id: int) -> dict[str, int]:
         """Remove a model; return its results by table, for which it stays where there are any."""
         with self.engine.begin() as connection:

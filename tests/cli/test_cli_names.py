@@ -35,11 +35,19 @@ def test_a_configuration_file_sets_values_and_nothing_else() -> None:
     refused = {name: command.callback.typed_only for name, command in COMMANDS.items()}
     assert set().union(*refused.values()) == {
         *("db", "log_file", "out", "html", "folder"),  # where something is written
-        *("builder", "arguments", "weights", "file", "name", "trust"),  # what runs, of models add
-        *("model", "word", "source"),  # typed by position
+        *(
+            "builder",
+            "arguments",
+            "weights",
+            "file",
+            "name",
+            "trust",
+        ),  # what runs; what is called so
+        *("model", "word", "source", "experiment"),  # typed by position
     }
     assert all("db" in refused[name] for name in COMMANDS if "--db" in FLAGS[name])
-    assert refused["train"] == refused["attack"] == {"db", "log_file"}
+    assert refused["attack"] == {"db", "log_file"}
+    assert refused["train"] == {"db", "log_file", "name"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
