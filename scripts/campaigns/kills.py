@@ -25,6 +25,7 @@ MOST_KILLS_A_CYCLE = 8
 """Then the work is let end, and compared."""
 FROZEN = Path(__file__).resolve().parents[2] / "tests" / "store" / "frozen"
 WEIGHTS = "models export 1 --out own.safetensors"
+EXPORTED = ("own.safetensors", "own.safetensors.json")
 MADE = ("denoise train --dataset oct --model autoencoder --epochs 1 --limit 100", ATTACK)
 RESTORED = (*MADE, "denoise apply --dataset oct")
 WATCHED = ("detect train --dataset oct --normal Normal --epochs 1 --limit 100",)
@@ -98,7 +99,7 @@ def works(server: "Server") -> list[Work]:
             trained,
             prepare=lambda folder: folder.joinpath("own.pt").write_bytes(own_network()),
         ),
-        Work("models export", WEIGHTS, trained, ("own.safetensors",), True),
+        Work("models export", WEIGHTS, trained, EXPORTED, True),
         Work("report to a file", "report --all --out t.csv", (*trained, ATTACK), ("t.csv",)),
         Work("report as a page", "report --html page", (*trained, ATTACK), ("page/index.html",)),
         Work("db backup", "db backup --out copy.db", (*trained, ATTACK), ("copy.db",), True),
@@ -192,7 +193,7 @@ def campaign(work: Work, kills: int, workshop: Workshop, draw: random.Random) ->
         tally.cycles += 1
         had = 0
         for _ in range(MOST_KILLS_A_CYCLE):
-            event = draw.choice(["", *events]) if draw.random() < 0.5 else ""
+            event = draw.choice(list(events)) if events and draw.random() < 0.5 else ""
             ended = _start_and_kill(work, folder, event, events, length_s, draw)
             if not ended.killed:
                 break
