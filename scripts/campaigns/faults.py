@@ -25,6 +25,7 @@ from campaigns.workshop import ATTACK, DATABASE, TRAIN, Workshop
 RESUME = f"{ATTACK} --resume"
 RETRAIN = f"{TRAIN} --resume"
 DONE, FAILED, MISUSED, SOME_FAILED, SCHEMA, BUSY, STOPPED = 0, 1, 2, 3, 4, 5, 130
+TRIES = 10
 TRAINED = (TRAIN,)
 ATTACKED = (TRAIN, ATTACK)
 
@@ -302,17 +303,20 @@ FAULTS["a training diverges"] = _network("nan", f"{TRAIN} --seed 5", ())
 
 def _signalled(number: int, times: int, command: str, before: tuple[str, ...]) -> Fault:
     def body(site: Site) -> str:
-        folder = site.folder(*before)
-        running = Running(command, folder, hooks.often)
-        if command == RESUME:
-            while not count(folder / DATABASE) and running.process.is_alive():
-                time.sleep(0.01)
-        else:
-            running.wait_until("training")
-        for _ in range(times):
-            running.signal(number)
-            time.sleep(0.02)
-        ended = running.wait()
+        for _ in range(TRIES):
+            folder = site.folder(*before)
+            running = Running(command, folder, hooks.often)
+            if command == RESUME:
+                while not count(folder / DATABASE) and running.process.is_alive():
+                    time.sleep(0.01)
+            else:
+                running.wait_until("training")
+            for _ in range(times):
+                running.signal(number)
+                time.sleep(0.02)
+            ended = running.wait()
+            if ended.code != DONE:  # else it was done before the signal came
+                break
         row = told(ended, STOPPED, hint=times == 1)
         runs = sqlite3.connect(folder / DATABASE)
         state = runs.execute("SELECT status FROM run ORDER BY id DESC LIMIT 1").fetchone()
