@@ -303,7 +303,7 @@ FAULTS["a training diverges"] = _network("nan", f"{TRAIN} --seed 5", ())
 
 def _signalled(number: int, times: int, command: str, before: tuple[str, ...]) -> Fault:
     def body(site: Site) -> str:
-        for _ in range(TRIES):
+        for _ in range(TRIES):  # it may be done before the signal comes
             folder = site.folder(*before)
             running = Running(command, folder, hooks.often)
             if command == RESUME:
@@ -315,7 +315,7 @@ def _signalled(number: int, times: int, command: str, before: tuple[str, ...]) -
                 running.signal(number)
                 time.sleep(0.02)
             ended = running.wait()
-            if ended.code != DONE:  # else it was done before the signal came
+            if ended.code != DONE:
                 break
         row = told(ended, STOPPED, hint=times == 1)
         runs = sqlite3.connect(folder / DATABASE)

@@ -141,6 +141,9 @@ def _serve(
     """Be the command: in its folder, with its streams, until it exits."""
     from pixguard.cli.app import main
 
+    # A campaign behind nohup or & hears neither; its commands stand for some in a terminal.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     os.chdir(folder)
     for number, path in zip((1, 2), streams, strict=True):
         with open(path, "wb") as file:
