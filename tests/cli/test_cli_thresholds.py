@@ -1,6 +1,7 @@
 """Thresholds chosen on validation images: another model, which every command decides by."""
 
 import sqlite3
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,6 +71,20 @@ def test_an_attack_starts_and_ends_with_the_decisions_of_the_thresholds() -> Non
     assert before and all(one == other for one, other in before)
     assert "whole label set" in run(f"{attack} each --through median", code=2).output
     assert "one of several labels" in run(attack.replace("--target", ""), code=2).output
+
+
+def test_costs_are_told_to_the_table_that_takes_them() -> None:
+    run(TRAIN)
+    run_json("models thresholds 1 --by f1")
+    run("attack --dataset chest --attack random --queries 40 --which label --target Effusion")
+    Path("costs.csv").write_text("label,direction,cost\nEffusion,missed,5\nEffusion,false,2\n")
+    report = run_json("report --table severity,labels --costs costs.csv")
+    severity, labels = report["tables"]
+    (row,) = severity["rows"]
+    (effusion,) = [r for r in labels["rows"] if r["label"] == "Effusion"]
+    cost = 5 * effusion["missed"] + 2 * effusion["false"]
+    assert row["mean_cost"] == pytest.approx(cost / row["images"])
+    assert "--table severity" in run("report --table labels --costs costs.csv", code=2).output
 
 
 def test_one_class_an_image_has_no_thresholds() -> None:
