@@ -229,6 +229,7 @@ def _line(model: "StoredModel", info: DatasetInfo, score: "CleanScore | None") -
         "kind": record.kind,
         "name": record.name,
         "architecture": None if record.name else record.architecture,
+        "thresholds": record.hyperparameters.get("thresholds_by"),
         "dataset": model.dataset_name,
         "source": info.source,
         "size": info.size_name,

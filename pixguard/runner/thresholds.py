@@ -71,7 +71,7 @@ def set_thresholds(
     record = _record(stored, values, {"thresholds_by": rule, "threshold_images": images})
     with session.writer({"model": stored.id, "thresholds": rule}, 0) as writer:
         made = reader.model(writer.engine, writer.model(record, stored.dataset_id, ()))
-        subject = Subject(dataset, made.dataset_id, made, classifier)
+        subject = Subject(dataset, writer.dataset(dataset.info), made, classifier)
         with removed_without_answers(session, writer, made):
             predictions = judge_test_images(session, writer, subject, session.command)
         before = reader.predictions(writer.engine, stored.id, stored.dataset_id)
