@@ -93,6 +93,7 @@ class OfWhat(Settings):
         None,
         "With --table severity: what a flip costs, a CSV file of label,direction,cost with the "
         "direction missed or false, and * for any other label. Default: 1.",
+        in_file=True,
     )
     count: int = setting(4, "Rows of a panel of images.", low=1, high=50, unit="rows")
     image: int | None = setting(

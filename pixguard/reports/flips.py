@@ -50,16 +50,11 @@ class Aim:
     pixels: int
     attempts: Sequence[Attempt]
 
-    @property
-    def images(self) -> int:
-        """How many images were attacked."""
-        return len({attempt.image for attempt in self.attempts})
-
 
 def aims(request: TableRequest) -> list[Aim]:
     """Return the attacks that a table shows: of one classifier, one a number of pixels and aim.
 
-    The paper's attack, or one that was selected, comes before others, then that on most images.
+    The paper's attack, or one that was selected, comes before others, then that of most attempts.
     """
     study = request.find_study(request.evidence.attempted)
     if study is None:
@@ -128,4 +123,4 @@ def _aim(study: Study, aim: str, rows: Sequence[RowValues]) -> Aim:
 def _rank(request: TableRequest, aim: Aim) -> tuple[bool, int, int, int]:
     plan = aim.study.attack
     assert plan is not None
-    return plan.name in request.evidence.attacks, aim.images, plan.attack_id, -plan.seed
+    return plan.name in request.evidence.attacks, len(aim.attempts), plan.attack_id, -plan.seed
