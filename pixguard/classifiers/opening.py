@@ -21,6 +21,8 @@ from pixguard.errors import PixguardError, UsageError
 from pixguard.models.weights import load_weights
 from pixguard.records import DatasetInfo, ModelRecord
 
+THRESHOLDS = "thresholds"
+"""The parameter of a record that holds a threshold for each label, where they were chosen."""
 _HINT = "if you know who made it: pixguard models trust MODEL"
 
 
@@ -31,7 +33,7 @@ def open_classifier(
 
     Args:
         record: one that pixguard trained, or one that ``pixguard models add`` registered: its
-            ``parameters`` then hold the format.
+            ``parameters`` then hold the format. They hold thresholds where some were chosen.
         info: the dataset that it belongs to.
         weights: the folder of weights.
         device: where it is to stand.
@@ -46,6 +48,8 @@ def open_classifier(
     else:
         classifier = build_classifier(record.architecture, info)
         load_weights(classifier, weights / record.weights_file, record.content_sha256)
+    if THRESHOLDS in record.parameters:
+        classifier.thresholds.copy_(torch.tensor(record.parameters[THRESHOLDS]))
     return classifier.to(device).eval()
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 app = new_app("List, fetch and look at datasets.")
 
 
+OVERVIEW = 6
+"""The paper's table of datasets."""
 WORD_HELP = "The dataset, as --dataset names it."
 
 
@@ -119,9 +121,9 @@ def info(data: NamedDataset, output: JsonOptions) -> None:
     """Open a dataset, look at its files, and tell what it holds, as Tables 6 to 10 do."""
     from pixguard.cli.display import TerminalDisplay
     from pixguard.datasets.opening import open_dataset
-    from pixguard.datasets.overview import CLASS_TABLES, class_table, overview
+    from pixguard.datasets.overview import CLASS_TABLES, attribution, class_table, overview
 
-    dataset = open_dataset(data.settings(), TerminalDisplay())
+    dataset = open_dataset(replace(data.settings(), partial=True), TerminalDisplay())
     about, groups = dataset.info, dataset.groups
     summary = {
         "dataset": about.name,
@@ -139,23 +141,41 @@ def info(data: NamedDataset, output: JsonOptions) -> None:
         "test": dataset.class_counts("test"),
         "licence": about.licence or "unknown",
         "citation": about.citation or "unknown",
+        "attribution": attribution(about) or "none known",
         "location": about.location or "none: made when read",
         "skipped": len(dataset.skipped),
     }
+    number = CLASS_TABLES.get(about.name)
+    row, classes = overview(dataset), class_table(dataset)
+    share: list[dict[str, Any]] = []
+    if number and not about.is_synthetic:
+        share = [_share(OVERVIEW, about.name, row["images"])]
+        share += [_share(number, one["class"], one["count"]) for one in classes]
     if output.json:
-        tables = {"overview": overview(dataset), "classes": class_table(dataset)}
-        print_json({**summary, **tables})
+        print_json({**summary, "overview": row, "classes": classes, "share_of_paper": share})
         return
     print_result(summary, as_json=False)
-    number = CLASS_TABLES.get(about.name)
+    if share:
+        row["images"] = f"{row['images']:,} of {share[0]['paper_count']:,}"
+        classes = [one | part for one, part in zip(classes, share[1:], strict=True)]
     typer.echo("\nThe dataset, as in Table 6 of the paper")
-    print_rows([overview(dataset)], "no images")
+    print_rows([row], "no images")
     typer.echo(f"Its classes, as in Table {number} of the paper" if number else "Its classes")
-    print_rows([_with_percent(row) for row in class_table(dataset)], "no classes")
+    print_rows([_with_percent(one) for one in classes], "no classes")
+
+
+def _share(table: int, name: str, count: int) -> dict[str, Any]:
+    """Return the paper's count in a row of one of its tables, and the share that is here."""
+    from pixguard.reports.published import published_rows, row_key
+
+    printed = published_rows(table)[row_key(name)]["images" if table == OVERVIEW else "count"]
+    about = {"dataset" if table == OVERVIEW else "class": name}
+    return {**about, "paper_count": printed, "share_percent": round(100 * count / printed, 2)}
 
 
 def _with_percent(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "percentage": f"{row['percentage']:.2f} %"}
+    shares = [key for key in ("percentage", "share_percent") if key in row]
+    return row | {key: f"{row[key]:.2f} %" for key in shares}
 
 
 @app.command()

@@ -3,11 +3,11 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pixguard.cli.common import new_app, open_session, print_json, print_result
 from pixguard.cli.display import TerminalDisplay
-from pixguard.cli.groups import OutputOptions
+from pixguard.cli.groups import DeviceOptions, OutputOptions
 from pixguard.cli.models_add import add
 from pixguard.cli.options import command
 from pixguard.cli.tables import local_time, print_rows
@@ -52,6 +52,18 @@ class ExportedModel(ModelChoice):
     """One model, and where it goes."""
 
     out: Path = required("File to write, such as model.safetensors.", short="-o")
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdChoice(ModelChoice):
+    """One classifier, and what its thresholds are to maximise."""
+
+    by: Literal["f1", "youden"] = setting(
+        "f1", "What a threshold maximises for its label: the F1 score, or Youden's J."
+    )
+    data_dir: Path | None = setting(
+        None, "Folder, zip or npz file that holds the images, where they were moved.", in_file=True
+    )
 
 
 @app.command("list")
@@ -130,6 +142,21 @@ def trust(choice: ModelChoice, output: OutputOptions) -> None:
 
 @app.command()
 @command
+def thresholds(choice: ThresholdChoice, run: DeviceOptions, output: OutputOptions) -> None:
+    """Choose a multi-label classifier's thresholds on the validation images.
+
+    What comes of it is another model, of the same weights: the newest, which commands take that
+    name none. Labels that no validation image has keep their threshold.
+    """
+    with open_session(output.database, run.device) as session:
+        from pixguard.runner.thresholds import set_thresholds
+
+        result = set_thresholds(session, choice.model, choice.by, choice.data_dir)
+    print_result(result, output.json)
+
+
+@app.command()
+@command
 def remove(choice: ModelChoice, output: OutputOptions) -> None:
     """Remove a model that has no results, such as one that was added by mistake."""
     with open_session(output.database, "cpu") as session:
@@ -202,6 +229,7 @@ def _line(model: "StoredModel", info: DatasetInfo, score: "CleanScore | None") -
         "kind": record.kind,
         "name": record.name,
         "architecture": None if record.name == record.architecture else record.architecture,
+        "thresholds": record.hyperparameters.get("thresholds_by"),
         "dataset": model.dataset_name,
         "source": info.source,
         "size": info.size_name,

@@ -89,6 +89,12 @@ class OfWhat(Settings):
     gallery: int = setting(
         10_000, "With --html: attempts in the gallery at most.", low=0, unit="attempts"
     )
+    costs: Path | None = setting(
+        None,
+        "With --table severity: what a flip costs, a CSV file of label,direction,cost with the "
+        "direction missed or false, and * for any other label. Default: 1.",
+        in_file=True,
+    )
     count: int = setting(4, "Rows of a panel of images.", low=1, high=50, unit="rows")
     image: int | None = setting(
         None,
@@ -298,12 +304,15 @@ def _build(
 ) -> "list[ReportTable]":
     """Return tables; ``names`` None: all of them that what is asked for applies to."""
     from pixguard.reports import build
+    from pixguard.reports.costs import read_costs
     from pixguard.reports.figures.listing import list_figures
     from pixguard.reports.listing import lists_for, names_alone
     from pixguard.reports.specs import table_spec, table_specs
     from pixguard.store.engine import reading
     from pixguard.store.location import locate
 
+    if of.costs is not None and "severity" not in (names or ["severity"]):
+        raise UsageError("--costs is for the table severity", "pixguard report --table severity")
     models = of.chosen_models(output.database)
     if names is None:
         fitting = table_specs().values()
@@ -311,6 +320,7 @@ def _build(
     else:
         specs = [table_spec(name) for name in names]
     options: dict[str, Any] = {"dataset": of.dataset, "size": of.size, "selection": selection}
+    options["costs"] = read_costs(of.costs) if of.costs is not None else None
     options["model"] = models if len(models) > 1 else models[0]
     place = locate(output.database)
     if names == [] and place.path is not None and not place.path.exists():

@@ -46,6 +46,12 @@ class AttackSettings(Settings):
     success: Literal["label-set", "argmax"] = setting(
         "label-set", "Multi-label: what has to change for a success.", panel="Attack"
     )
+    which: Literal["paper", "any", "label"] = setting(
+        "paper",
+        "Multi-label: images whose whole label set is right, of the paper's categories (paper) or "
+        "of any; or, for each --target, all on which that label is decided rightly (label).",
+        panel="Images",
+    )
     per_class: int | None = setting(
         None,
         "Attack at most that many images a class, drawn with the seed; 0 for all. Default, as in "

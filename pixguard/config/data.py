@@ -25,6 +25,7 @@ class DatasetSettings(Settings):
     ``size`` is the side in pixels, or :data:`pixguard.records.NATIVE_SIZE` for each image's own;
     ``phantom_images`` is the number of phantoms. ``group`` is what no two parts of the split may
     share, :data:`BY_IMAGE` for nothing; None: what the source knows of the owners' sets.
+    ``partial``: images that an owner's table lists may be missing, for whoever only looks.
     """
 
     name: str
@@ -37,6 +38,7 @@ class DatasetSettings(Settings):
     phantom_images: int = 2000
     skip_bad: bool = False
     channels: Channels = "auto"
+    partial: bool = False
 
     @property
     def group_column(self) -> str:
@@ -97,7 +99,9 @@ class DatasetRequest(Settings):
         metavar="<pixels>|native",
     )
     data_dir: Path | None = setting(
-        None, "Folder, zip or npz file that holds the images.", in_file=True
+        None,
+        "Folder, zip or npz file that holds the images; several folders or zips as in PATH, A:B.",
+        in_file=True,
     )
 
 

@@ -56,6 +56,7 @@ class TrainSettings(Settings):
         "Begin with these weights, all but the last layer: torchvision (its own, downloaded), or a "
         "file of one of its networks (.pth or .safetensors).",
         metavar="torchvision|<file>",
+        in_file=True,
     )
     limit: int | None = setting(
         None, "Train on at most that many images (recorded).", low=2, unit="images"

@@ -23,7 +23,8 @@ from pixguard.datasets.decode import (
     inspect,
     is_coloured,
 )
-from pixguard.datasets.files import FileTree, UnreadableFileError, open_tree
+from pixguard.datasets.files import FileTree, UnreadableFileError
+from pixguard.datasets.joined import open_roots, resolved
 from pixguard.datasets.jpeg import JPEG_START
 from pixguard.datasets.jpeg import problem as jpeg_problem
 from pixguard.datasets.label_tables import from_table
@@ -75,7 +76,7 @@ def open_folder(settings: DatasetSettings, display: Display) -> ImageDataset:
     """
     data_dir = required_data_dir(settings)
     is_csv = data_dir.suffix.lower() == ".csv" and data_dir.is_file()
-    tree = open_tree(data_dir.parent if is_csv else data_dir)
+    tree = open_roots(data_dir.parent if is_csv else data_dir)
     layout = read_layout(tree, data_dir.name if is_csv else None, settings.group_column)
     origin = Origin("folder", tree, layout, paper_entry(settings.name))
     return open_images(settings, origin, display)
@@ -180,7 +181,7 @@ def open_images(settings: DatasetSettings, origin: Origin, display: Display) -> 
             classes=classes,
             licence=origin.licence,
             citation=origin.citation,
-            location=str(location.resolve()),
+            location=resolved(location),
         ),
         labels=labels,
         splits=draw_split(

@@ -79,7 +79,8 @@ def recognises(settings: DatasetSettings) -> bool:
         return data_dir.suffix == ".npz"
     entry = paper_entry(settings.name)
     flag = re.escape(entry.flag if entry else settings.name)
-    return any(re.fullmatch(rf"{flag}(_\d+)?\.npz", file.name) for file in data_dir.iterdir())
+    files = data_dir.iterdir() if data_dir.is_dir() else ()
+    return any(re.fullmatch(rf"{flag}(_\d+)?\.npz", file.name) for file in files)
 
 
 def open_medmnist(

@@ -2,6 +2,7 @@
 
 from pixguard.config import DatasetSettings
 from pixguard.datasets.base import ImageDataset
+from pixguard.datasets.joined import first_missing, resolved
 from pixguard.datasets.registry import AUTO, SOURCES, SourceEntry
 from pixguard.errors import DataError, UsageError
 from pixguard.progress import Display
@@ -57,12 +58,13 @@ def _source(settings: DatasetSettings) -> SourceEntry:
     if settings.data_dir is None:
         return named or SOURCES["medmnist"]
     try:
-        str(settings.data_dir.resolve()).encode()
+        resolved(settings.data_dir).encode()
     except UnicodeEncodeError:  # no database could hold where the images lie
         raise DataError(
             f"the path of {str(settings.data_dir)!a} is not text in UTF-8", "rename that folder"
         ) from None
     # What is drawn has no files, wherever a database says that its dataset lies.
-    if not settings.data_dir.exists() and (named is None or named.recogniser):
-        raise DataError(f"{settings.data_dir} does not exist", "check `data_dir=...`")
+    missing = first_missing(settings.data_dir)
+    if missing is not None and (named is None or named.recogniser):
+        raise DataError(f"{missing} does not exist", "check `data_dir=...`")
     return named or next(entry for entry in SOURCES if entry.recognises(settings))

@@ -8,8 +8,9 @@ from pathlib import Path, PurePosixPath
 
 from pixguard.config import DatasetSettings
 from pixguard.datasets.base import ImageDataset
-from pixguard.datasets.files import FileTree, UnreadableFileError, open_tree
+from pixguard.datasets.files import FileTree, UnreadableFileError
 from pixguard.datasets.folder import Origin, open_images, required_data_dir
+from pixguard.datasets.joined import open_roots
 from pixguard.datasets.label_tables import read_table, refuse_repeated
 from pixguard.datasets.layout import Layout, Sample, split_of
 from pixguard.datasets.owners import ORIGINALS, LabelTable, Original, find_original
@@ -33,8 +34,8 @@ def open_originals(settings: DatasetSettings, display: Display) -> ImageDataset:
             f"{settings.name!r} has no original that is known; those are {known}",
             f"for your own images: `dataset={settings.name}` `source=folder` `data_dir=DIR`",
         )
-    tree = open_tree(required_data_dir(settings))
-    layout = _read_layout(tree, original, settings.skip_bad)
+    tree = open_roots(required_data_dir(settings))
+    layout = _read_layout(tree, original, settings, display)
     if layout.grouped_by and (alone := sum(s.group == s.path for s in layout.samples)):
         display.say(
             f"{alone} of {len(layout.samples)} file names tell no {layout.grouped_by}: each of "
@@ -67,7 +68,7 @@ def recognise(data_dir: Path, name: str) -> Original | None:
     """
     if data_dir.suffix.lower() == ".csv" and data_dir.is_file():
         return None
-    tree = open_tree(data_dir)
+    tree = open_roots(data_dir)
     wanted = find_original(name)
     there = [original for original in ORIGINALS.values() if _is_there(tree, original)]
     if wanted in there:
@@ -88,9 +89,11 @@ def _is_there(tree: FileTree, original: Original) -> bool:
     return bool(_roots(tree, original))
 
 
-def _read_layout(tree: FileTree, original: Original, skip_bad: bool) -> Layout:
+def _read_layout(
+    tree: FileTree, original: Original, settings: DatasetSettings, display: Display
+) -> Layout:
     if original.table:
-        return _from_table(tree, original, original.table, skip_bad)
+        return _from_table(tree, original, original.table, settings, display)
     return _from_folders(tree, original)
 
 
@@ -141,7 +144,13 @@ def _tables(tree: FileTree, table: LabelTable) -> list[str]:
     return [path for path in tree.sizes if path.rpartition("/")[2] in table.names]
 
 
-def _from_table(tree: FileTree, original: Original, table: LabelTable, skip_bad: bool) -> Layout:
+def _from_table(
+    tree: FileTree,
+    original: Original,
+    table: LabelTable,
+    settings: DatasetSettings,
+    display: Display,
+) -> Layout:
     tables = _tables(tree, table)
     if not tables:
         raise _not_laid_out(tree, original)
@@ -159,7 +168,12 @@ def _from_table(tree: FileTree, original: Original, table: LabelTable, skip_bad:
         groups[file] = (row.get(table.group_column) or "").strip()
     refuse_repeated(where, files)
     _check_labels(where, original, table, labels)
-    _check_present(tree, original, where, [f for f in sorted(files) if f not in places], skip_bad)
+    missing = [f for f in sorted(files) if f not in places]
+    if missing and settings.partial:
+        display.say(f"{len(missing)} of the {len(files)} images that {where} lists are not there")
+        files = [f for f in files if f in places]
+    elif missing and not settings.skip_bad:
+        raise _not_all_there(tree, original, where, missing)
     samples = tuple(
         Sample(
             path=_only_place(tree, places.get(file, [file])),
@@ -197,16 +211,12 @@ def _check_labels(
         )
 
 
-def _check_present(
-    tree: FileTree, original: Original, where: str, missing: list[str], skip_bad: bool
-) -> None:
-    if missing and not skip_bad:
-        raise DataError(
-            f"{where} lists {len(missing)} images that are not in {tree.location}: "
-            f"{listed(missing)}; expected {original.expected}; found {_found(tree)}",
-            _packed_hint(tree)
-            or "unpack the rest of them there, or go on without: `skip_bad=True`",
-        )
+def _not_all_there(tree: FileTree, original: Original, where: str, missing: list[str]) -> DataError:
+    return DataError(
+        f"{where} lists {len(missing)} images that are not in {tree.location}: "
+        f"{listed(missing)}; expected {original.expected}; found {_found(tree)}",
+        _packed_hint(tree) or "unpack the rest of them there, or go on without: `skip_bad=True`",
+    )
 
 
 def _places(tree: FileTree) -> dict[str, list[str]]:

@@ -7,7 +7,8 @@ import numpy as np
 
 from pixguard.datasets.base import SPLITS, ImageDataset
 from pixguard.datasets.catalogue import MEDICAL_MNIST, PAPER_DATASETS, CatalogueEntry
-from pixguard.records import DatasetContent
+from pixguard.datasets.owners import find_original
+from pixguard.records import DatasetContent, DatasetInfo
 
 CLASS_TABLES = {"derma": 7, "pathology": 8, "oct": 9, "chest": 10}
 """Numbers of the paper's tables of classes, by dataset."""
@@ -26,6 +27,18 @@ def overview(dataset: ImageDataset) -> dict[str, Any]:
         "colour": "colour" if about.channels == 3 else "grayscale",
         "modality": f"{modality} (synthetic)" if about.is_synthetic else modality or "unknown",
     }
+
+
+def attribution(info: DatasetInfo) -> str | None:
+    """Return what to show with any picture of a dataset; None where nothing is known, or asked.
+
+    Creative Commons licences ask for the maker, the licence, and that changes are told.
+    """
+    if info.is_synthetic or not info.licence:
+        return None
+    original = find_original(info.name) if info.source == "originals" else None
+    who = original.attribution if original else info.citation
+    return f"{who}. Licence: {info.licence}. Images were resized, and pixels changed."
 
 
 def content(dataset: ImageDataset) -> DatasetContent:

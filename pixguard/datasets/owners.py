@@ -47,6 +47,7 @@ class Original:
         classes: the catalogue's class names by the owner's: of folders, or in the table.
         expected: what its folder holds, in words.
         licence: under which its owner ships it.
+        attribution: who made it and where it is, to show with any picture.
         table: where the labels stand; None where each class has its folder.
         other_modes: as in :func:`pixguard.datasets.decode.inspect`.
         grouped_by: what several images can have in common that must not stand in two parts of a
@@ -60,6 +61,7 @@ class Original:
     classes: Mapping[str, str]
     expected: str
     licence: str
+    attribution: str
     table: LabelTable | None = None
     other_modes: tuple[str, ...] = ()
     grouped_by: str = ""
@@ -87,6 +89,7 @@ ORIGINALS: Mapping[str, Original] = {
             expected="HAM10000_metadata.csv and the folders HAM10000_images_part_1 and "
             "HAM10000_images_part_2 with ISIC_*.jpg",
             licence="CC BY-NC 4.0",
+            attribution="P. Tschandl, C. Rosendahl, H. Kittler: HAM10000, doi:10.7910/DVN/DBW86T",
             table=LabelTable(
                 names=("HAM10000_metadata.csv", "HAM10000_metadata.tab", "HAM10000_metadata"),
                 image_column="image_id",
@@ -102,6 +105,8 @@ ORIGINALS: Mapping[str, Original] = {
             classes=_in_order(_PATHOLOGY, "ADI,BACK,DEB,LYM,MUC,MUS,NORM,STR,TUM"),
             expected="the folders ADI, BACK, DEB, LYM, MUC, MUS, NORM, STR, TUM with TIFF images",
             licence="CC BY 4.0",
+            attribution="J. N. Kather, N. Halama, A. Marx: NCT-CRC-HE-100K, "
+            "doi:10.5281/zenodo.1214456",
         ),
         Original(
             title="OCT2017",
@@ -110,6 +115,7 @@ ORIGINALS: Mapping[str, Original] = {
             expected="the folders train, val and test (or one of them), each with the folders CNV, "
             "DME, DRUSEN and NORMAL with JPEG images",
             licence="CC BY 4.0",
+            attribution="D. Kermany, K. Zhang, M. Goldbaum: OCT2017, doi:10.17632/rscbjbr9sj.2",
             grouped_by="patient",
             group_in_name=r"(?:CNV|DME|DRUSEN|NORMAL)-(\d+)-\d+\.\w+",
         ),
@@ -120,6 +126,8 @@ ORIGINALS: Mapping[str, Original] = {
             expected="Data_Entry_2017.csv and the folders images_001 to images_012, each with a "
             "folder images of PNG files",
             licence="no restrictions (NIH Clinical Center)",
+            attribution="ChestX-ray14, provided by the NIH Clinical Center "
+            "(https://nihcc.app.box.com/v/ChestXray-NIHCC); X. Wang et al., CVPR 2017",
             table=LabelTable(
                 names=("Data_Entry_2017.csv", "Data_Entry_2017_v2020.csv"),
                 image_column="Image Index",
@@ -137,6 +145,7 @@ ORIGINALS: Mapping[str, Original] = {
             expected="the folders AbdomenCT, BreastMRI, CXR, ChestCT, Hand and HeadCT with JPEG "
             "images",
             licence=MEDICAL_MNIST.licence,
+            attribution="Medical MNIST, Bradley J. Erickson, Mayo Clinic",
         ),
     )
 }

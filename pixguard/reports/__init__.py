@@ -26,6 +26,7 @@ def table(
     attack: str | Sequence[str] | None = None,
     seed: int | None = None,
     pixels: int | None = None,
+    costs: Path | None = None,
 ) -> "ReportTable":
     """Return a table, regenerated from a database.
 
@@ -40,12 +41,14 @@ def table(
         attack: of attempts only those of this attack, or of these.
         seed: only those with this seed.
         pixels: only those that change this many pixels.
+        costs: a CSV file with the cost of each flip of a label, for the table severity.
 
     Raises:
         UsageError: there is no such table; the database knows no such dataset, classifier or
             attempt; the table is not made of attempts, or not about one classifier.
     """
     from pixguard.reports.build import build_table
+    from pixguard.reports.costs import read_costs
     from pixguard.reports.selection import selection
     from pixguard.reports.specs import table_spec
     from pixguard.store.engine import reading
@@ -59,6 +62,7 @@ def table(
             size=size,
             paper=paper,
             selection=selection(attack, seed, pixels),
+            costs=None if costs is None else read_costs(costs),
         )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pixguard.errors import UsageError
 from pixguard.reports.blocks import one_below_another
 from pixguard.reports.choosing import refusal, require_attempts
+from pixguard.reports.costs import Costs
 from pixguard.reports.evidence import Evidence, Study, matching
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.request import paper_datasets
@@ -34,6 +35,7 @@ def build_table(
     size: int | None = None,
     paper: bool = False,
     selection: Selection = EVERYTHING,
+    costs: Costs | None = None,
 ) -> ReportTable:
     """Return a table, regenerated from a database.
 
@@ -46,12 +48,13 @@ def build_table(
         size: side in pixels of the images; by default that of the chosen classifier.
         paper: put the published values beside the measured ones.
         selection: of the attempts that count.
+        costs: of each flip of a label, for the table severity; None: 1.
 
     Raises:
         UsageError: the database knows no such dataset, classifier or attempt, or the table is not
             made of attempts, or not about one classifier.
     """
-    options = {"dataset": dataset, "size": size, "paper": paper}
+    options: dict[str, Any] = {"dataset": dataset, "size": size, "paper": paper, "costs": costs}
     return next(build_tables(engine, [spec], model=model, selection=selection, **options))
 
 

@@ -16,7 +16,13 @@ from pixguard.records import AttackRecord, DatasetInfo, PredictionRecord, Restor
 from pixguard.runner.defence import clean_cost, defend, select_behind
 from pixguard.runner.execution import carry_out, measure_rate
 from pixguard.runner.judging import judge_test_images, judged
-from pixguard.runner.plan import Plan, plan_attempts, resolve_targets, select_images
+from pixguard.runner.plan import (
+    Plan,
+    is_right_about,
+    plan_attempts,
+    resolve_targets,
+    select_images,
+)
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store import reader
@@ -63,6 +69,7 @@ def attack(
         InterruptedRunError: a stop was requested; the finished attempts are committed.
     """
     search, record = open_search(subject, settings)
+    check_through(settings, through)
     if settings.per_class is None and settings.most_per_class is not None:
         most = settings.most_per_class
         session.display.say(f"at most {most} images a class, as in the paper (per class 0: all)")
@@ -138,6 +145,7 @@ def dry_run(
 ) -> dict[str, Any]:
     """Say what an attack would do, and how long it takes if no attempt succeeds; write nothing."""
     search, record = open_search(subject, settings)
+    check_through(settings, through)
     target = subject if through is None else defend(session, subject, through)
     with reading(session.database) as engine:
         if fresh_seed:
@@ -194,12 +202,21 @@ def make_plan(
         raise UsageError(
             f"classifier {model.id}{behind} classifies no test image of {info.name!r} correctly: "
             "there is nothing to attack",
-            f"pixguard train --dataset {shell_word(info.name)} --fresh-seed, with more epochs"
+            "`target=each` with `which=label`: images on which that label is right"
+            if info.task == "multi-label" and settings.which != "label"
+            else f"pixguard train --dataset {shell_word(info.name)} --fresh-seed, with more epochs"
             if model.record.is_plain
             else "add it again with its classes in the order of `pixguard data info`, and with the "
             "`mean=...` and `std=...` that it was trained with",
         )
     hashes = {r.index: r.sha256 for r in subject.dataset.records(indices)}
+
+    def right_about(index: int, target: int | None) -> bool:
+        truth = subject.dataset.label_set(index)
+        return settings.which != "label" or is_right_about(
+            target, truth, predictions[index].predicted
+        )
+
     attempts = plan_attempts(
         subject.dataset,
         indices,
@@ -208,6 +225,7 @@ def make_plan(
         model.record.weights_sha256,
         settings,
         through=None if defence is None else defence.identity,
+        right_about=right_about,
     )
     present = reader.attempt_outcomes(engine, model.id, subject.dataset_id)
     done = {a.key: present[a.key] for a in attempts if a.key in present}
@@ -218,7 +236,8 @@ def check_definition(settings: AttackSettings, info: DatasetInfo) -> None:
     """Refuse a definition of success that the attack could not use.
 
     Raises:
-        UsageError: ``argmax`` for a multi-class dataset, a targeted attack, or a single label.
+        UsageError: ``argmax`` for a multi-class dataset, a targeted attack, or a single label;
+            images that are right about a label for anything but an attack on one of several.
     """
     if settings.success == "argmax" and (
         info.task == "multi-class" or settings.target or info.label_count < 2
@@ -226,6 +245,24 @@ def check_definition(settings: AttackSettings, info: DatasetInfo) -> None:
         raise UsageError(
             "success by argmax is for non-targeted attacks on several labels at once",
             "take the default, label-set",
+        )
+    if settings.which == "label" and (info.task == "multi-class" or not settings.target):
+        raise UsageError(
+            "images that are right about a label are for attacks on one of several labels",
+            "`target=each`, or a label's name; or leave `which=label` out",
+        )
+
+
+def check_through(settings: AttackSettings, through: str | None) -> None:
+    """Refuse images that a defended classifier is right about one label of.
+
+    Raises:
+        UsageError: what a denoiser recovers is a whole label set.
+    """
+    if through is not None and settings.which == "label":
+        raise UsageError(
+            "behind a denoiser an image is right where its whole label set is",
+            "`which=any`, or leave `through=...` out",
         )
 
 

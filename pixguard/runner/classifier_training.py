@@ -71,7 +71,8 @@ class _JudgedTraining(Training[TrainSettingsT]):
         else:
             assert isinstance(made.module, Classifier)
             classifier = made.module.eval()
-        subject = Subject(dataset, stored.dataset_id, stored, classifier)
+        # Where it was trained before, its images may have been moved: their new place is noted.
+        subject = Subject(dataset, writer.dataset(dataset.info), stored, classifier)
         again = session.again(self.settings.seed)
         with removed_without_answers(session, writer, stored):
             predictions = judge_test_images(session, writer, subject, again)

@@ -169,19 +169,22 @@ def select_images(
     """Return the test images to attack, in the order in which they are attacked.
 
     Only correctly classified images are attacked (the paper, section 4.1.2), and of a multi-label
-    dataset only the categories that its definition names. The order is drawn with the seed and
-    goes round the classes, so that ``limit`` cuts a balanced set and a larger one contains it.
+    dataset only the categories that its definition names, unless ``which`` says otherwise. The
+    order is drawn with the seed and goes round the classes, so that ``limit`` cuts a balanced set
+    and a larger one contains it. Where one label is what has to be right, the classes are those
+    with the label and those without.
 
     Args:
         dataset: the images and their labels.
         predictions: the classifier's decisions on the test images, by index.
-        settings: seed, ``per_class`` and ``limit``.
+        settings: seed, ``which``, ``per_class`` and ``limit``; with a target, where ``which`` is
+            ``label``.
         right_behind: for a classifier behind a defence, tells whether it is right about an image;
             asked no more often than needed. Images that the classifier alone is right about come
             first and in the order without a defence, so that both attacks meet the same images.
     """
     classes = []
-    for code, (right, wrong) in sorted(_by_class(dataset, predictions).items()):
+    for code, (right, wrong) in sorted(_by_class(dataset, predictions, settings).items()):
         stream = np.random.Generator(np.random.PCG64([settings.seed, int(digest(code)[:8], 16)]))
         drawn: Iterator[int] = map(int, stream.permutation(right))
         if right_behind is not None:
@@ -192,17 +195,32 @@ def select_images(
 
 
 def _by_class(
-    dataset: ImageDataset, predictions: Mapping[int, PredictionRecord]
+    dataset: ImageDataset,
+    predictions: Mapping[int, PredictionRecord],
+    settings: AttackSettings,
 ) -> dict[str, tuple[list[int], list[int]]]:
     """Return the test images that may be attacked: code -> (correctly classified, the others)."""
     found: dict[str, tuple[list[int], list[int]]] = {}
+    of_label = settings.which == "label"
+    targets = resolve_targets(dataset.info, settings.target, ()) if of_label else [None]
     for index in dataset.indices("test").tolist():
-        truth = dataset.label_set(index)
-        code = encode_label_set(truth)
-        if dataset.attack_codes is None or code in dataset.attack_codes:
+        truth, predicted = dataset.label_set(index), predictions[index].predicted
+        told = {*truth} & {*targets} if len(targets) == 1 and of_label else truth
+        code = encode_label_set(sorted(told))
+        if (
+            settings.which != "paper"
+            or dataset.attack_codes is None
+            or code in dataset.attack_codes
+        ):
             right, wrong = found.setdefault(code, ([], []))
-            (right if predictions[index].predicted == truth else wrong).append(index)
+            is_right = any(is_right_about(target, truth, predicted) for target in targets)
+            (right if is_right else wrong).append(index)
     return found
+
+
+def is_right_about(label: int | None, truth: LabelSet, predicted: LabelSet) -> bool:
+    """Say whether a decision is right about a label; None: about the whole label set."""
+    return predicted == truth if label is None else (label in predicted) == (label in truth)
 
 
 def _in_turn(iterators: Sequence[Iterator[int]]) -> Iterator[int]:
@@ -249,8 +267,13 @@ def plan_attempts(
     weights_sha256: str,
     settings: AttackSettings,
     through: tuple[str, str] | None = None,
+    right_about: Callable[[int, int | None], bool] = lambda index, target: True,
 ) -> list[PlannedAttempt]:
-    """Return every attempt of a plan, in order, whether or not it has been made."""
+    """Return every attempt of a plan, in order, whether or not it has been made.
+
+    ``right_about`` tells whether the classifier is right about a target of an image; it is not
+    attacked otherwise.
+    """
 
     def key(index: int, target: int | None, repeat: int) -> str:
         sha256, seed = image_sha256[index], settings.seed
@@ -263,4 +286,5 @@ def plan_attempts(
         for repeat in range(settings.repeats)
         for i in indices
         for target in resolve_targets(dataset.info, settings.target, dataset.label_set(i))
+        if right_about(i, target)
     ]

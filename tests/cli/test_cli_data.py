@@ -62,6 +62,31 @@ def test_info_prints_sizes_as_width_by_height(tmp_path):
     assert "Table 9 of the paper" in printed
 
 
+def test_info_tells_the_share_of_the_paper_s_images_and_whom_to_name(tmp_path):
+    path = write(TREES["oct"](), tmp_path / "oct.zip")
+    printed = run("info", "oct", "--data-dir", str(path)).stdout
+    about = json.loads(run("info", "oct", "--data-dir", str(path), "--json").stdout)
+    assert f"{about['images']} of 109,309" in printed
+    assert "Kermany" in about["attribution"]
+    assert "CC BY 4.0" in about["attribution"] and about["attribution"] in printed
+    whole, *shares = about["share_of_paper"]
+    share = {row["class"]: row for row in shares}
+    assert whole["paper_count"] == 109309 and share["Drusen"]["paper_count"] == 8866
+    drusen = next(row["count"] for row in about["classes"] if row["class"] == "Drusen")
+    assert share["Drusen"]["share_percent"] == round(100 * drusen / 8866, 2)
+    phantom = run("info", "oct", "--source", "phantom", "--images", "100", "--json").stdout
+    assert json.loads(phantom)["share_of_paper"] == []
+    assert json.loads(phantom)["attribution"] == "none known"
+
+
+def test_info_of_a_part_of_an_owner_s_set_counts_what_is_there(tmp_path):
+    files = {k: v for k, v in TREES["derma"]().items() if "part_2" not in k}
+    result = run("info", "derma", "--data-dir", str(write(files, tmp_path / "a.zip")), "--json")
+    about = json.loads(result.stdout)
+    assert (about["images"], about["skipped"]) == (12, 0) and about["lesions"] <= 12
+    assert "9 of the 21 images" in result.stderr
+
+
 def test_info_says_that_phantoms_are_synthetic():
     result = run("info", "oct", "--source", "phantom", "--images", "100")
     assert ["synthetic", "True"] in [line.split() for line in result.stdout.splitlines()]

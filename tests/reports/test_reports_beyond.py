@@ -31,6 +31,9 @@ WORDS = {
     "recovery": "dae",
     "paired": "identity",
     "classes": "share",
+    "labels": "missed",
+    "label-sets": "success rate",
+    "severity": "mean cost",
     "pixels": "r4 c4",
 }
 """What stands in a table that names no attack."""

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,13 @@ from pixguard.records import (
     PredictionRecord,
 )
 from pixguard.runner.attacking import full_record
-from pixguard.runner.plan import attempt_key, plan_attempts, resolve_targets, select_images
+from pixguard.runner.plan import (
+    attempt_key,
+    is_right_about,
+    plan_attempts,
+    resolve_targets,
+    select_images,
+)
 
 
 def dataset(labels: np.ndarray, attack_codes: tuple[str, ...] | None = None) -> ImageDataset:
@@ -158,3 +166,32 @@ def test_a_plan_has_one_attempt_for_each_image_target_and_repeat():
     plan = plan_attempts(MULTI_CLASS, [5, 6], {5: "a", 6: "b"}, attack, "w", settings)
     assert len({a.key for a in plan}) == len(plan) == 2 * 2 * 2
     assert {(a.image_index, a.target) for a in plan} == {(5, 0), (5, 1), (6, 1), (6, 2)}
+
+
+def test_any_label_set_is_attacked_where_it_is_asked_for():
+    chosen = select_images(MULTI_LABEL, right_predictions(MULTI_LABEL), AttackSettings(which="any"))
+    assert sorted(chosen) == list(range(5, 40))
+
+
+def test_an_image_is_attacked_about_the_labels_that_are_right_of_it():
+    predictions = right_predictions(MULTI_LABEL, frozenset({6, 7}))
+    predictions[6] = PredictionRecord(6, (0, 1), 0.9)  # truly (0,): right about 0 alone
+    predictions[7] = PredictionRecord(7, (), 0.9)  # truly (0, 1): right about neither
+    one = AttackSettings(target="class 0", which="label")
+    chosen = select_images(MULTI_LABEL, predictions, one)
+    assert set(chosen) == set(range(5, 40)) - {7}
+    few = select_images(MULTI_LABEL, predictions, replace(one, per_class=3))
+    assert sorted(0 in MULTI_LABEL.label_set(i) for i in few) == [False] * 3 + [True] * 3
+    assert few == chosen[:6]  # a smaller plan begins a larger one
+
+    each = AttackSettings(target="each", which="label")
+    chosen = select_images(MULTI_LABEL, predictions, each)
+    attack = AttackRecord("random", 1, 1, {})
+
+    def right_about(index, target):
+        return is_right_about(target, MULTI_LABEL.label_set(index), predictions[index].predicted)
+
+    hashes = {i: str(i) for i in chosen}
+    planned = plan_attempts(MULTI_LABEL, chosen, hashes, attack, "w", each, right_about=right_about)
+    assert [a.target for a in planned if a.image_index == 6] == [0]
+    assert [a.target for a in planned if a.image_index == 5] == [0, 1] and 7 not in chosen

@@ -53,8 +53,9 @@ def _measured(cell: Cell, column: Column) -> list[str]:
     if cell.note:
         parts.append(f"({clean(cell.note)})")
     if cell.interval is not None:
-        low, high = cell.interval
-        parts.append(f"({low:.1f}–{high:.1f})")
+        kind = column.kind
+        ends = (format_number(x, kind) if kind == "quantity" else f"{x:.1f}" for x in cell.interval)
+        parts.append(f"({'–'.join(ends)})")
     return parts
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from pixguard.records import NATIVE_SIZE
 from pixguard.reports import commands
+from pixguard.reports.costs import Costs
 from pixguard.reports.evidence import PAPER_ATTACK, Study, choose, matching
 from pixguard.reports.incomplete import incomplete_notes, plan_note
 from pixguard.reports.published import published_rows, published_table, row_key, source
@@ -54,10 +55,12 @@ class TableRequest(Request[TableSpec]):
     Attributes:
         paper: put the paper's values beside the measured ones.
         beside: ids of the classifiers whose tables stand beside this one.
+        costs: of each flip of a label, for the table severity; None: 1.
     """
 
     paper: bool = False
     beside: frozenset[int] = frozenset()
+    costs: Costs | None = None
 
     @property
     def pixels_word(self) -> str:
