@@ -111,7 +111,7 @@ class Records:
         def identity(info: Any) -> Mapping[str, Any]:
             loss = settings.loss or default_loss(info.task)
             architecture = canonical_name(settings.architecture)
-            return asdict(replace(settings, architecture=architecture, loss=loss))
+            return replace(settings, architecture=architecture, loss=loss).identity()
 
         scores = reader.test_scores(self.engine)
         for model in self._finished("classifier", data, identity):

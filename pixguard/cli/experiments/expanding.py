@@ -7,6 +7,7 @@ from typing import Any
 
 from pixguard.cli.experiments.file import Experiment, Study, Table
 from pixguard.cli.experiments.words import Commands, Words
+from pixguard.config.training import TORCHVISION
 from pixguard.errors import UsageError
 from pixguard.registry import suggestion
 
@@ -65,9 +66,11 @@ class Step:
 
     @property
     def missing(self) -> Path | None:
-        """The file that it reads images from, where that is not there."""
-        path = getattr(self.words.groups.get("data"), "data_dir", None)
-        return path if path is not None and not path.exists() else None
+        """The file that it reads images or first weights from, where that is not there."""
+        images = getattr(self.words.groups.get("data"), "data_dir", None)
+        weights = getattr(self.words.groups.get("settings"), "pretrained", None)
+        read = [images, None if weights in (None, TORCHVISION) else Path(weights)]
+        return next((path for path in read if path is not None and not path.exists()), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,13 +191,17 @@ class Expansion:
         path = PurePosixPath(str(named))
         if path.is_absolute() or ".." in path.parts or not path.parts:
             raise UsageError(
-                f"{place}: data-dir is {str(named)!r}, which is not inside of the folder of data",
+                f"{place} names {str(named)!r}, which is not inside of the folder of data",
                 "its name in the folder that --data-dir tells",
             )
         return (self.place.data or Path()) / path
 
     def _add(self, table: Table, planned: Mapping[str, Any], about: str, first: int) -> None:
         """Add a step of a study whose steps begin at ``first``."""
+        weights = table.options.get("pretrained", TORCHVISION)
+        if weights != TORCHVISION:
+            file = str(self._file(table.place, weights))
+            table = replace(table, options={**table.options, "pretrained": file})
         words = self.commands.words(table, planned, self._always)
         options = table.options if table.command not in ("train", VOTE) else {}
         told = [f"{k.replace('_', '-')} {_text(options[k])}" for k in TOLD if k in options]
