@@ -4,6 +4,7 @@ import os
 import sqlite3
 import time
 from dataclasses import dataclass
+from statistics import median
 from pathlib import Path
 
 from campaigns.kills import own_network
@@ -11,18 +12,21 @@ from campaigns.processes import Running, must
 from campaigns.rows import read_only
 from campaigns.workshop import DATABASE, PHANTOMS, Workshop
 
-REPEATS_OF = 80
-"""Test images of the phantoms."""
 ADD = f"models add own.pt --trust {PHANTOMS}"
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A look at the process: attempts committed, processor seconds used, memory in bytes."""
+    """A look at the process: attempts committed, processor seconds used, memory in bytes.
+
+    ``yardstick_s`` is what a fixed piece of work took at that moment: a processor second is worth
+    more on a quiet machine than beside other work.
+    """
 
     attempts: int
     cpu_s: float
     resident: int
+    yardstick_s: float
 
 
 def _sample(pid: int, database: sqlite3.Connection) -> Sample:
@@ -30,12 +34,25 @@ def _sample(pid: int, database: sqlite3.Connection) -> Sample:
     cpu_s = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     attempts = database.execute("SELECT MAX(id) FROM attempt").fetchone()[0] or 0
-    return Sample(attempts, cpu_s, pages * os.sysconf("SC_PAGE_SIZE"))
+    return Sample(attempts, cpu_s, pages * os.sysconf("SC_PAGE_SIZE"), _yardstick())
+
+
+def _yardstick() -> float:
+    """Return the processor seconds of a fixed piece of work, some hundredth of a second."""
+    table = {number: str(number) for number in range(20_000)}
+    started = time.process_time()
+    for number in range(0, 400_000, 7):
+        table[number * 31 % 20_000] += "" if number % 3 else " "
+    return time.process_time() - started
 
 
 @dataclass(frozen=True)
 class LongRun:
-    """What came of it. Shares are of the second tenth of the run, which caches have filled by."""
+    """What came of it. The end is compared with the second tenth of the run.
+
+    ``cost_at_the_end`` is the ratio of processor seconds an attempt, each in units of the yardstick
+    of that time.
+    """
 
     attempts: int
     wall_s: float
@@ -75,7 +92,7 @@ def campaign(workshop: Workshop, attempts: int) -> LongRun:
     made = database.execute("SELECT COUNT(*) FROM attempt").fetchone()[0]
     samples = [s for s in samples if s.resident and s.attempts]
     early, late = _part(samples, made, 0.1, 0.2), _part(samples, made, 0.9, 1.0)
-    size = sum((folder / f"{DATABASE}{s}").stat().st_size for s in ("",)) - before
+    size = (folder / DATABASE).stat().st_size - before
     took = []
     for reader in ("db check", "report --table attacks"):
         begun = time.monotonic()
@@ -85,7 +102,7 @@ def campaign(workshop: Workshop, attempts: int) -> LongRun:
         attempts=made,
         wall_s=wall_s,
         cpu_ms_an_attempt=1000 * _cost(late),
-        cost_at_the_end=_cost(late) / _cost(early),
+        cost_at_the_end=_in_yardsticks(late) / _in_yardsticks(early),
         memory_at_the_end=max(s.resident for s in late) / max(s.resident for s in early),
         resident_mib=max(s.resident for s in late) / (1 << 20),
         bytes_an_attempt=size / made,
@@ -103,3 +120,7 @@ def _part(samples: list[Sample], made: int, first: float, last: float) -> list[S
 def _cost(part: list[Sample]) -> float:
     """Return processor seconds an attempt."""
     return (part[-1].cpu_s - part[0].cpu_s) / (part[-1].attempts - part[0].attempts)
+
+
+def _in_yardsticks(part: list[Sample]) -> float:
+    return _cost(part) / median(sample.yardstick_s for sample in part)
