@@ -4,8 +4,8 @@ import os
 import sqlite3
 import time
 from dataclasses import dataclass
-from statistics import median
 from pathlib import Path
+from statistics import median
 
 from campaigns.kills import own_network
 from campaigns.processes import Running, must
