@@ -127,7 +127,7 @@ def refuse_damaged(engine: Engine, location: Location) -> None:
     with engine.connect() as connection:
         found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
     if found != "ok":
-        raise damaged(location.name, str(found))
+        raise damaged(location.name, str(found).splitlines()[-1])  # the first names the database
 
 
 def _configure(engine: Engine, *, writable: bool) -> None:

@@ -97,21 +97,26 @@ def _watch(before: Callable[[str], None], after: Callable[[str], None]) -> None:
     event.listen(Engine, "begin", lambda connection: after("commit") if committed else None)
 
 
-def failing(folder: Path, *, kind: str, share: float = 1.0, at: int = 1) -> None:
+def failing(
+    folder: Path, *, kind: str, share: float = 1.0, at: int = 1, times: int = 1_000_000
+) -> None:
     """Make networks fail: ``kind`` is "memory", "gradient memory", "nan" or "error".
 
-    From the ``at``-th batch on, in that share of the batches.
+    From the ``at``-th batch on, in that share of the batches, so many times at most.
     """
     import torch
 
     from pixguard.classifiers.classifier import Classifier
 
     forward, calls, draw = Classifier.forward, itertools.count(1), random.Random(1)
+    failed = 0
 
     def broken(self: Any, images: torch.Tensor) -> torch.Tensor:
+        nonlocal failed
         logits = forward(self, images)
-        if next(calls) < at or draw.random() >= share:
+        if next(calls) < at or draw.random() >= share or failed == times:
             return logits
+        failed += 1
         if kind == "memory" or (kind == "gradient memory" and images.requires_grad):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         if kind == "error":
