@@ -31,7 +31,7 @@ QUICK = (
     "weights deleted",
     "one bit of the weights flipped",
     "an image file changed",
-    "memory runs out in one batch of an attack",
+    "memory runs out in two batches of an attack",
     "memory runs out in a training",
     "logits become NaN",
     "SIGTERM during a training",

@@ -292,7 +292,7 @@ def _network(kind: str, command: str, words: tuple[str, ...], **options: float) 
 
 
 CORNER = "attack --dataset oct --attack corner --limit 12 --queries 500 --resume"
-FAULTS["memory runs out in one batch of an attack"] = _network(
+FAULTS["memory runs out in two batches of an attack"] = _network(
     "memory", f"{RESUME} --evaluator dense", ("going on with",), at=5, times=2
 )
 FAULTS["memory runs out in every batch"] = _network("memory", RESUME, ("memory",))
