@@ -34,6 +34,12 @@ def declared() -> dict[str, list[str]]:
     return {"": project["dependencies"], **project["optional-dependencies"]}
 
 
+def required_python() -> str:
+    """Return which Pythons pyproject.toml supports."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return str(project["requires-python"])
+
+
 def installed() -> dict[str, Package]:
     """Return what is installed, by canonical name."""
     return {
@@ -66,14 +72,12 @@ def closure(requirements: Iterable[str], found: Mapping[str, Package]) -> dict[s
 def parts(found: Mapping[str, Package]) -> dict[str, dict[str, str]]:
     """Return the versions of each part of constraints.txt: MAIN, then what other extras add."""
     asked = declared()
-    main = closure(asked[""] + asked[MAIN], found)
-    more = {
-        extra: closure(texts, found) for extra, texts in asked.items() if extra not in ("", MAIN)
-    }
-    return {MAIN: main} | {
-        extra: {n: v for n, v in versions.items() if n not in main}
-        for extra, versions in sorted(more.items())
-    }
+    made = {MAIN: closure(asked[""] + asked[MAIN], found)}
+    for extra in sorted(asked.keys() - {"", MAIN}):
+        known = {name for versions in made.values() for name in versions}
+        needed = closure(asked[extra], found)
+        made[extra] = {name: needed[name] for name in needed if name not in known}
+    return made
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ def pins() -> dict[str, dict[str, str]]:
     """The pinned versions by part."""
     found: dict[str, dict[str, str]] = {MAIN: {}}
     for line in LINES:
-        if line.startswith("# The extra "):
-            found[line.split()[3]] = {}
+        if line.startswith("# What the extra "):
+            found[line.split()[4]] = {}
         elif not line.startswith("#"):
             name, version = line.split("==")
             found[list(found)[-1]][name] = version
@@ -37,7 +37,7 @@ def test_a_line_is_a_version_and_nothing_else() -> None:
 def test_every_line_is_needed() -> None:
     found = installed()
     for extra, needed in parts(found).items():
-        asked = declared()[extra] if extra != MAIN else []
+        asked = declared()[extra]
         if all(canonicalize_name(Requirement(text).name) in found for text in asked):
             assert set(pins()[extra]) - set(needed) == set(), extra
 
@@ -74,7 +74,7 @@ def test_an_update_says_what_changed_and_writes_parts() -> None:
         ["c", "new", "1"],
     ]
     text = UPDATE["text_of"]({"dev": {"b": "2", "a": "1"}, "bench": {"c": "3"}})
-    assert text.splitlines()[2:] == ["a==1", "b==2", "# The extra bench alone:", "c==3"]
+    assert text.splitlines()[2:] == ["a==1", "b==2", "# What the extra bench adds:", "c==3"]
 
 
 @pytest.mark.parametrize("passes", [True, False])
@@ -91,8 +91,12 @@ def test_an_update_whose_tests_fail_changes_nothing(
     monkeypatch.setitem(space, "installed", lambda folder, wanted: (found, []))
     monkeypatch.setitem(space, "suite", lambda python, chosen: passes)
     monkeypatch.setattr("sys.argv", ["update"])
+    monkeypatch.setattr("sys.version_info", (3, 11, 0))
     assert main() == (0 if passes else 1)
     assert ("new==1" in file.read_text()) is passes and (file.read_text() == old) is not passes
     found["dev"]["torch"] = "2.15.0+cpu"
     file.write_text(old)
     assert main() == 1 and file.read_text() == old
+    monkeypatch.setattr("sys.version_info", (3, 13, 0))  # whose newest packages others lack
+    with pytest.raises(SystemExit):
+        main()
