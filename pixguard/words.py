@@ -42,15 +42,18 @@ def printable(text: str) -> str:
 
 def printable_json(text: str) -> str:
     """Return JSON with escapes for what would drive a terminal, or cannot be written at all."""
-    # JSON itself escapes the control characters of ASCII but one.
-    return "".join(
-        f"\\u{ord(c):04x}" if c != "\n" and ord(c) < 0x10000 and _drives(c) else c for c in text
-    )
+    # JSON itself escapes the control characters of ASCII but one. It has escapes of 16 bits.
+    return "".join(_escaped_json(c) if c != "\n" and _drives(c) else c for c in text)
 
 
 def _drives(character: str) -> bool:
     """Whether a character is for control, formatting (also right to left) or breaks, or is none."""
     return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def _escaped_json(character: str) -> str:
+    units = character.encode("utf-16-be", errors="surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
 def _escaped(character: str) -> str:

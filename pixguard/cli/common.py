@@ -139,13 +139,15 @@ def _look_first(database: str, data: DatasetRequest) -> None:
 
     Raises:
         PixguardError: the database is missing; a training makes one.
-        UsageError: neither pixguard nor the database knows the dataset.
+        UsageError: neither pixguard nor the database knows the dataset, or data have no folder.
     """
+    from pixguard.datasets.cache import data_folder
     from pixguard.datasets.catalogue import is_named, unknown_dataset
     from pixguard.store import reader
     from pixguard.store.engine import check_place, reading
     from pixguard.store.location import locate
 
+    data_folder()  # also where these data do not lie there: the setting is wrong
     location = locate(database)
     if location.path is not None and not isinstance(data, TrainingRequest):
         check_place(location)

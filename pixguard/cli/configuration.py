@@ -6,9 +6,11 @@ from typing import Any
 import typer
 
 from pixguard.cli.common import parameter_name
+from pixguard.cli.mistakes import KINDS
 from pixguard.config import load_defaults
 from pixguard.errors import UsageError
 from pixguard.registry import unknown
+from pixguard.words import shell_word
 
 
 def apply_config_file(ctx: typer.Context, config: Path | None) -> None:
@@ -49,6 +51,8 @@ def _checked(
                 "trust",
                 f"remove it from {file}, and type it: pixguard {words} {flag} ...",
             )
+        for parameter in command.params:
+            _check_is_no_switch(file, " ".join(path), parameter, chosen.get(parameter.name))
         return chosen
     for name, value in given.items():
         if name not in commands:
@@ -61,3 +65,19 @@ def _checked(
                 f"[{'.'.join((*path, name))}] and its options below",
             )
     return {n: _checked(file, commands[n], v, (*path, n)) for n, v in given.items()}
+
+
+def _check_is_no_switch(file: Path, command: str, parameter: Any, value: Any) -> None:
+    """Raise where true or false is given to what is no switch: Python takes them for 1 and 0.
+
+    Raises:
+        UsageError: they are.
+    """
+    kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", bool)
+    values = value if isinstance(value, list) else [value]
+    if kind is not bool and any(isinstance(one, bool) for one in values):
+        raise UsageError(
+            f"--{parameter.name.replace('_', '-')} (as the configuration file gives it for "
+            f"pixguard {command}) is {KINDS.get(kind, 'a word')}, not true or false",
+            f"mend {shell_word(file)}",
+        )

@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,8 +105,8 @@ def check(tidying: CheckOptions, output: OutputOptions) -> None:
 
 def _tell_of(left: Sequence["Leftover"], database: str, *, clean: bool) -> None:
     """List what is of no more use, by what it was."""
-    for what, group in groupby(left, lambda leftover: leftover.what):
-        files = list(group)
+    for what in dict.fromkeys(leftover.what for leftover in left):
+        files = [leftover for leftover in left if leftover.what == what]
         size = sum(leftover.size_bytes for leftover in files) / 1e6
         typer.echo(f"{what}: {len(files)}, {size:.1f} MB")
         for leftover in files:

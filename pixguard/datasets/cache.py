@@ -10,15 +10,25 @@ from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
 from pixguard.datasets.base import Images
-from pixguard.errors import DataError
+from pixguard.errors import DataError, UsageError
 
 MEMORY_BUDGET_BYTES = 2 << 30
 
 
 def data_folder() -> Path:
-    """Return the folder of downloaded data: ``PIXGUARD_DATA``, or the user's cache folder."""
+    """Return the folder of downloaded data: ``PIXGUARD_DATA``, or the user's cache folder.
+
+    Raises:
+        UsageError: something else than a folder has that name.
+    """
     named = os.environ.get("PIXGUARD_DATA")
-    return Path(named).expanduser() if named else user_cache_path("pixguard") / "data"
+    folder = Path(named).expanduser() if named else user_cache_path("pixguard") / "data"
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(
+            f"{folder} is no folder, and downloaded data lie in one",
+            "set PIXGUARD_DATA to a folder; it need not exist",
+        )
+    return folder
 
 
 def ensure_space(folder: Path, needed_bytes: int) -> None:

@@ -160,11 +160,33 @@ def test_an_option_above_every_table_of_the_file_is_told(here: Path, value: str)
     assert "wrong.toml has attack = " in told and "[attack]" in told
 
 
-@pytest.mark.parametrize("value", ['"x"', "[1]", "1.5", "1979-05-27", "{a=1}", "nan", "-1"])
+@pytest.mark.parametrize(
+    "value", ["true", "[false]", '"x"', "[1]", "1.5", "1979-05-27", "{a=1}", "nan", "-1"]
+)
 def test_a_value_of_a_wrong_type_in_the_file_is_told(here: Path, value: str) -> None:
     (here / "wrong.toml").write_text(f"[attack]\npixels = {value}\n")
     told = run(f"--config wrong.toml {ATTACK} --db p.db", code=2).stderr
     assert "--pixels (as the configuration file gives it for pixguard attack)" in told
+
+
+def test_true_and_false_are_no_words_or_numbers(here: Path) -> None:
+    for value in ("model = true", "learning-rate = true"):
+        (here / "wrong.toml").write_text(f"[train]\n{value}\n")
+        told = run("--config wrong.toml train --dataset oct --db p.db", code=2).stderr
+        assert "not true or false" in told and "mend wrong.toml" in told
+    (here / "right.toml").write_text("[train]\nresume = true\n")
+    assert "no option" not in run("--config right.toml train --help").output
+
+
+@pytest.mark.parametrize("command", [f"{ATTACK} --dry-run", "train --dataset oct"])
+def test_data_lie_in_a_folder(
+    folder: Path, tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "p.db").write_bytes((folder / "p.db").read_bytes())
+    monkeypatch.setenv("PIXGUARD_DATA", "/dev/null")
+    monkeypatch.chdir(tmp_path)
+    told = run(f"{command} --db p.db", code=2).stderr
+    assert "/dev/null is no folder" in told and "set PIXGUARD_DATA" in told
 
 
 @pytest.mark.parametrize(
@@ -192,7 +214,7 @@ def test_a_shell_gives_a_quoted_word_back(word: str) -> None:
 def test_no_name_from_a_database_drives_the_terminal(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "evil.db"
     path.write_bytes((folder / "p.db").read_bytes())
-    evil = "oct\x1b]0;owned\x07"
+    evil = "oct\x1b]0;owned\x07\x9b2J\u202e\U000e0041"
     with sqlite3.connect(path) as database:
         database.execute("UPDATE dataset SET name = ?", (evil,))
         database.execute("UPDATE dataset_class SET name = name || ?", (evil,))
@@ -212,7 +234,10 @@ def test_no_name_from_a_database_drives_the_terminal(folder: Path, tmp_path: Pat
         "report --all --sql",
         "models list --json",
     ):
-        assert "\x1b" not in run(f"{words} --db {path}").output, words
+        told = run(f"{words} --db {path}").output
+        assert not set(evil) - set("oct]0;wned2J") & set(told), words
+        if words.endswith("json"):
+            assert r"\u009b2J\u202e\udb40\udc41" in told, words
     assert "\x1b" not in run(f"attack --dataset octt --db {path}", code=2).output
 
 

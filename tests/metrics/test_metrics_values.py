@@ -2,6 +2,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import piq
 import pytest
 import scipy.ndimage
 import skimage.metrics
@@ -131,6 +132,61 @@ def test_gmsd_and_fsim_follow_their_definitions(shape: tuple[int, ...]) -> None:
         # Medians of an even number of values are taken in two ways; nothing else differs.
         assert fsim[i] == pytest.approx(fsim_by_definition(restored[i], clean[i]), abs=1e-3)
         assert fsim[i] < 0.99
+
+
+SHAPES = [
+    (1, 8, 8),
+    (3, 9, 13),
+    (3, 28, 28),
+    (1, 27, 45),
+    (1, 64, 64),
+    (3, 224, 224),
+    (1, 385, 512),
+]
+
+
+def of_piq(name: str, restored: torch.Tensor, clean: torch.Tensor) -> list[float]:
+    """What scores in databases were taken with once."""
+    images = (restored.double(), clean.double())
+    taken = {
+        "ssim": lambda: piq.ssim(*images, downsample=False, reduction="none"),
+        "gmsd": lambda: piq.gmsd(*images, t=CONSTANT, reduction="none"),
+        "fsim": lambda: piq.fsim(*images, chromatic=False, reduction="none"),
+    }[name]()
+    return [float(value) for value in taken]
+
+
+@pytest.mark.parametrize("name", ["ssim", "gmsd", "fsim"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_stored_scores_keep_their_meaning(name: str, shape: tuple[int, ...]) -> None:
+    """These metrics were piq's, which has had no release since 2023."""
+    if min(shape[1:]) < METRICS.load(name).least_side:
+        return
+    shape = (1, *shape)
+    noisy, smooth = pair(*shape)
+    changed = smooth.clone()
+    changed[..., 3, 3:5] = 1 - changed[..., 3, 3:5].round()
+    noise = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    dark, bright = torch.full(shape, 0.25), torch.full(shape, 0.75)
+    pairs = [(noisy, smooth), (changed, smooth), (noise, smooth)]
+    # A flat image has no features: the rounding of its luma decides, in piq by the batch's size.
+    if (name, shape[1]) != ("fsim", 3):
+        pairs += [(dark, smooth), (dark, bright)]
+    for restored, clean in pairs:
+        expected = of_piq(name, restored, clean)
+        assert values(name, restored, clean) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+def test_scores_of_real_images_keep_their_meaning(real_data: Path) -> None:
+    for file in ("pneumoniamnist.npz", "dermamnist.npz"):
+        if not (real_data / file).exists():
+            continue
+        stored = np.load(real_data / file)["test_images"][:20]
+        clean = torch.from_numpy(stored.reshape(*stored.shape[:3], -1)).movedim(-1, 1) / 255
+        restored = clean.flip(-1) * 0.1 + clean * 0.9
+        for name in ("ssim", "gmsd", "fsim"):
+            expected = of_piq(name, restored, clean)
+            assert values(name, restored, clean) == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
 @pytest.mark.parametrize(("pixels", "decibels"), [(1, 47.0), (2, 44.0)])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pixguard.reports.report_table import Cell, Column, ReportTable
+from pixguard.words import printable_json
 
 FACTS = ("n", "low", "high", "paper", "difference", "note", "not_run")
 """What may be said of a figure: its denominator, the bounds of its interval, the paper's figure and
@@ -40,7 +41,7 @@ def json_value(table: ReportTable) -> dict[str, Any]:
 def render_json(tables: Sequence[ReportTable]) -> str:
     """Return one object, ``{"tables": [...]}``, for one table and for several."""
     value = {"tables": [json_value(table) for table in tables]}
-    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return printable_json(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
 def _row(
