@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -12,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from pixguard.classifiers.builders import build_classifier
 from pixguard.cli.experiments import processes
 from pixguard.cli.experiments.file import shipped
+from pixguard.records import ClassInfo, DatasetInfo
 from support import pixguard_command, run, run_json
 
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
@@ -367,6 +370,20 @@ def test_a_shipped_experiment_is_sound(name: str) -> None:
     assert all(
         number < row["step"] for row in listed["steps"] for n in row["needs"] for number in n
     )
+
+
+def test_the_networks_of_shipped_experiments_take_images_of_their_sizes() -> None:
+    trainings = {
+        (words[words.index("--model") + 1], int(words[words.index("--size") + 1]))
+        for name in shipped()
+        for words in map(shlex.split, script(name, "--data-dir data"))
+        if words[1] == "train" and "--model" in words
+    }
+    assert ("densenet121", 64) in trainings
+    classes = (ClassInfo(0, "a", None), ClassInfo(1, "b", None))
+    for architecture, size in trainings:
+        info = DatasetInfo("x", "folder", size, "1", "paper", 0, "0", "multi-class", 1, classes)
+        build_classifier(architecture, info)
 
 
 def test_the_shipped_experiments_find_their_files(real_data: Path) -> None:
