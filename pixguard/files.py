@@ -20,7 +20,9 @@ from pixguard.errors import PixguardError
 _TEMPORARY = ".pixguard-new-"
 """How files and folders that are being written are called; the process and random digits follow."""
 _NAMES = re.compile(
-    rf"{re.escape(_TEMPORARY)}(?P<process>\d+)-[0-9a-f]+|.+\.(?P<older>\d+)\.tmp(-journal)?"
+    rf"{re.escape(_TEMPORARY)}(?P<process>\d+)-[0-9a-f]+"
+    r"|(([0-9a-f]{16}|plan-\d+)\.[a-z0-9.]+|.+\.(backup|schema-\w+)-\d{8}-\d{6})"
+    r"\.(?P<older>\d+)\.tmp(-journal)?"
 )
 """What files and folders that are being written are called, and were once."""
 LEFT_AFTER_S = 3600
@@ -34,6 +36,8 @@ def sha256_of(path: Path) -> str:
     Raises:
         PixguardError: it cannot be read.
     """
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise PixguardError(f"{path} is no file", "check the file's name and place")
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -142,7 +146,10 @@ def is_left_behind(path: Path) -> bool:
     living = Path("/proc", named["process"] or named["older"]).exists()
     status = path.lstat()
     # A number is given to another process in time. A folder's time is not that of its files.
-    is_young = time.time() - status.st_mtime < LEFT_AFTER_S or stat.S_ISDIR(status.st_mode)
+    is_folder = stat.S_ISDIR(status.st_mode)
+    is_young = time.time() - status.st_mtime < LEFT_AFTER_S or is_folder
+    if named["older"]:  # those were files, and no lock says who writes them
+        return not (is_young or is_folder)
     return not (living and is_young)
 
 

@@ -64,6 +64,12 @@ def load_pretrained(
             f"its last layer differs ({', '.join(sorted(left)[:3])}, ...)",
             hint,
         )
+    # Layers beside the network, which help to train it and are no part of it, may be left out.
+    more = sorted(n for n in set(state) - set(own) if not n.lower().startswith("aux"))
+    kinds = [n for n, t in fitting.items() if t.is_floating_point() != own[n].is_floating_point()]
+    if more or kinds:
+        told = f"has layers that it lacks: {more[0]}" if more else f"{kinds[0]} is of integers"
+        raise UsageError(f"{whose} are not of {architecture}: the file {told}", hint)
     network.load_state_dict(own | fitting)
     transforms = weights.transforms()
     return tuple(transforms.mean), tuple(transforms.std)

@@ -53,7 +53,7 @@ def run(
         return
     from pixguard.cli.experiments.looking import Look
 
-    look = Look(output.database)
+    look = Look(output.database, experiment.file_s)
     if which.dry_run:
         listed = listing(steps, look)
         if output.json:

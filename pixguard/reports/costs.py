@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from pixguard.registry import suggestion
 COLUMNS = ("label", "direction", "cost")
 MISSED, FALSE = "missed", "false"
 ANY_LABEL = "*"
+MOST = 1_000_000
 _EXAMPLE = "a first line label,direction,cost, then lines as Pneumothorax,missed,5 or *,false,1"
 
 
@@ -62,22 +64,22 @@ def read_costs(path: Path) -> Costs:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
+            reader = csv.DictReader(file)
+            rows, header = list(reader), [name.strip() for name in reader.fieldnames or ()]
     except (OSError, ValueError, csv.Error) as error:
         raise PixguardError(f"{path} cannot be read: {reason(error)}", _EXAMPLE) from error
+    if sorted(header) != sorted(COLUMNS):
+        raise UsageError(f"the first line of {path} is {','.join(header)}", _EXAMPLE)
     values: dict[tuple[str, str], float] = {}
     for line, row in enumerate(rows, 2):
         label, direction, text = ((row.get(name) or "").strip() for name in COLUMNS)
-        try:
-            cost = float(text)
-        except ValueError:
-            cost = math.nan
         key = (label, direction)
-        is_cost = math.isfinite(cost) and cost >= 0
+        cost = float(text) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) else math.nan
+        is_cost = cost <= MOST and None not in row  # a comma too many: 1,5 for 1.5
         if not label or direction not in (MISSED, FALSE) or not is_cost or key in values:
             raise UsageError(
                 f"{path}, line {line}: {','.join(key)},{text} is no label, direction ({MISSED} or "
-                f"{FALSE}) and cost of 0 or more, or is said twice",
+                f"{FALSE}) and cost of 0 to {MOST:,}, or is said twice",
                 _EXAMPLE,
             )
         values[key] = cost

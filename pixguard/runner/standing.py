@@ -25,6 +25,7 @@ from pixguard.config import (
 )
 from pixguard.config.data import BY_IMAGE, parts_of_scheme
 from pixguard.datasets.catalogue import paper_entry, registered_name
+from pixguard.datasets.joined import roots_of
 from pixguard.datasets.patches import PATCH_SIDE
 from pixguard.defences.denoisers.registry import DENOISERS, UNTRAINED, DAEOptions
 from pixguard.defences.denoisers.variants import PAPER_CLASS, PAPER_DATASET
@@ -34,7 +35,7 @@ from pixguard.defences.patch_select import SUFFIX
 from pixguard.defences.training import with_own_options
 from pixguard.errors import UsageError
 from pixguard.metrics import METRICS
-from pixguard.records import NATIVE, NATIVE_SIZE, POLYPHASE_VOTE, ModelKind
+from pixguard.records import NATIVE, NATIVE_SIZE, POLYPHASE_VOTE, DatasetInfo, ModelKind
 from pixguard.runner.ablation import PLANS
 from pixguard.runner.denoisers import is_default
 from pixguard.runner.detector_training import EVERY_CLASS
@@ -91,6 +92,7 @@ class Records:
             for stored in known
             if request.source in (None, "auto", stored.info.source)
             and _splits_alike(request, stored.info.split_scheme)
+            and _as_many(request, stored.info)
         ]
 
     def _finished(self, kind: ModelKind, data: TrainingRequest, identity: Any) -> list[StoredModel]:
@@ -101,6 +103,7 @@ class Records:
             for model in reader.models(self.engine, kind, dataset.id):
                 held, file = model.record.hyperparameters, model.record.weights_file
                 same = all(held.get(k) == v for k, v in wanted.items())
+                same = same and not _changed_since(data.data_dir, model.created_ms)
                 if same and file and (self.weights / file).is_file():
                     found.append(model)
         return found
@@ -158,10 +161,10 @@ class Records:
     ) -> Standing:
         """Say how many attempts of a plan are left; those that failed are."""
         # A plan of more images holds one of fewer, and keeps the settings of the larger.
-        same = ("attack", "pixels", "target", "success", "options")
+        same = ("attack", "pixels", "target", "success", "options", "which")
         wanted = asdict(settings)
         for plan in reversed(progress.attack_plans(self.engine, model.id, settings.seed)):
-            held = plan.settings
+            held = {"which": "paper", **plan.settings}  # older plans knew no other
             if (
                 all(held.get(k) == wanted[k] for k in same)
                 and (plan.parameters.get("at") == NATIVE) == (at == NATIVE)
@@ -178,6 +181,8 @@ class Records:
     def _attempts(self, model: StoredModel, settings: AttackSettings) -> int:
         """Return how many attempts a plan will have: of the images that are classified right."""
         info = reader.dataset(self.engine, model.dataset_id).info
+        if settings.which != "paper":
+            return 0  # which images it takes, the labels tell
         entry = paper_entry(info.name)
         codes = entry.attack_codes if entry else None
         right = progress.right_by_label_set(self.engine, model)
@@ -304,6 +309,18 @@ class Records:
                 done += 0 < asked <= len(judged)
                 break
         return counted(done, len(PLANS[plan]), "denoisers")
+
+
+def _as_many(request: DatasetRequest, info: DatasetInfo) -> bool:
+    """Say whether phantoms are as many as a request says, if it does."""
+    asked = getattr(request, "images", None)
+    return asked is None or info.source != "phantom" or info.version.endswith(f"-n{asked}")
+
+
+def _changed_since(data_dir: Path | None, time_ms: int) -> bool:
+    """Say whether files of images are newer: then the command must look whether they differ."""
+    places = [] if data_dir is None else [p for p in roots_of(data_dir) if p.exists()]
+    return any(place.stat().st_mtime * 1000 > time_ms for place in places)
 
 
 def _splits_alike(request: DatasetRequest, scheme: str) -> bool:

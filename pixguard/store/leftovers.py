@@ -37,6 +37,7 @@ _WEIGHTS = re.compile(r"[0-9a-f]{16}\.(safetensors|torchscript\.pt|pt2)")
 _CHECKPOINT = re.compile(r"([0-9a-f]{16})\.pt")
 _IN_FLIGHT = re.compile(r"plan-([0-9]{1,18})\.pt")
 _BACKUP = r"\.(backup|schema-\w+)-[0-9]{8}-[0-9]{6}"
+_JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")  # sqlite.org/fileformat.html, section 3
 _HAS_WORK = """
     SELECT 1 FROM plan WHERE id = :id AND (planned IS NULL OR EXISTS (
         SELECT 1 FROM planned_attempt p WHERE p.plan_id = plan.id AND NOT EXISTS (
@@ -112,7 +113,7 @@ def _unfinished(copy: Path) -> Iterator[Leftover]:
         return
     journal = copy.with_name(f"{copy.name}-journal")
     is_old = time.time() - copy.stat().st_mtime > LEFT_AFTER_S  # or somebody copies it
-    if is_old and (journal.exists() or not _is_whole(copy)):
+    if is_old and (_is_hot(journal) or not _is_whole(copy)):
         yield from (_leftover(p, "unfinished backups") for p in (copy, journal) if p.exists())
 
 
@@ -121,7 +122,7 @@ def _unnamed(engine: Engine, files: Path) -> Iterator[Leftover]:
     models = reader.models(engine)
     named = {model.record.weights_file for model in models}
     for file in _listed(files / WEIGHTS):
-        if _WEIGHTS.fullmatch(file.name) and file.name not in named:
+        if _WEIGHTS.fullmatch(file.name) and file.name not in named and file.is_file():
             yield _leftover(file, "weights that no model has")
     # As a training sees it: one whose weights are gone is made again.
     finished = {
@@ -142,6 +143,14 @@ def _unnamed(engine: Engine, files: Path) -> Iterator[Leftover]:
                 text(_HAS_WORK), {"id": int(plan[1])}
             ).first():
                 yield _leftover(file, "attempts in flight of plans that are done or gone")
+
+
+def _is_hot(journal: Path) -> bool:
+    """Say whether a journal holds what a killed writer began; a finished one's is cleared."""
+    if not journal.is_file():
+        return False
+    with journal.open("rb") as file:
+        return file.read(len(_JOURNAL_MAGIC)) == _JOURNAL_MAGIC
 
 
 def _is_whole(copy: Path) -> bool:

@@ -88,6 +88,17 @@ class Code:
         return (Path.touch, (self.path,))
 
 
+def test_a_larger_network_or_integers_are_no_pretrained_weights(
+    info: DatasetInfo, published: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    larger = torchvision.models.resnet34(weights=None).state_dict()
+    whole = {n: t.round().long() if n == "conv1.weight" else t for n, t in published.items()}
+    for state, told in ((larger, "has layers that it lacks"), (whole, "is of integers")):
+        torch.save(state, tmp_path / "other.pth")
+        with pytest.raises(UsageError, match=told):
+            build_classifier("resnet18", info, pretrained=str(tmp_path / "other.pth"))
+
+
 def test_a_pretrained_file_is_not_unpickled_into_code(
     info: DatasetInfo, checkpoints: Path, tmp_path: Path
 ) -> None:

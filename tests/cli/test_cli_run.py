@@ -180,6 +180,29 @@ def test_without_its_files_a_study_is_left_out(monkeypatch: pytest.MonkeyPatch) 
     assert len(made.lines) == 12
 
 
+def test_what_is_done_is_what_the_plan_says_now() -> None:
+    """Another number of phantoms, other images of an attack, another table: each is to do."""
+    data = STUDY
+    train = '[[study.train]]\nmodel = "small-cnn"\nepochs = 1\nname = "a"\n'
+    attack = "[[study.attack]]\npixels = 1\nlimit = 2\ngenerations = 1\n"
+    report = '[[report]]\ntable = "8"\n'
+    text = data + train + attack + report
+    run(f"run {write(text)}")
+
+    def open_steps(changed: str) -> list[str]:
+        listed = run_json(f"run {write(changed)} --dry-run")["steps"]
+        return [step["what"].split()[0] for step in listed if not step["done"]]
+
+    os.utime(write(text), (0, 0))
+    listed = run_json("run plan.toml --dry-run")["steps"]
+    assert all(step["done"] for step in listed)
+    assert open_steps(text) == ["report"]  # the file is newer than what was written
+    assert open_steps(text.replace("images = 200", "images = 240"))[0] == "train"
+    with sqlite3.connect("pixguard.db") as database:
+        database.execute("UPDATE plan SET settings = json_set(settings, '$.which', 'any')")
+    assert open_steps(text)[0] == "attack"
+
+
 def start(plan: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*pixguard_command(), "run", plan],
@@ -302,6 +325,13 @@ def check_what_is_left(plan: str) -> None:
     [
         ("study = 3", "study is 3, where a table must stand"),
         ("title = 3" + STUDY, "title is 3"),
+        ("[[study]]\ndataset = {a = 1}", "[[study]] 1 has no dataset"),
+        (STUDY + "[study.train]\nseed = []", "seed is an empty list"),
+        (STUDY + "[study.train]\nlearning-rate = inf", "learning-rate is inf"),
+        (STUDY + '[study.train]\nname = "\\u001b"', "name has characters that cannot be printed"),
+        (STUDY + f"[study.train]\nseed = {list(range(1001))}", "stands for 1,001 steps"),
+        (STUDY + '[study.train]\n[[report]]\npage = "yes"', "page is 'yes'"),
+        (STUDY + '[study.train]\n[[report]]\ntable = "8"\ncosts = "/etc/passwd"', "not inside of"),
         ("[[study", "is not valid TOML"),
         ("", "has no study"),
         ("[[studies]]", "has 'studies', which means nothing there\n  next: did you mean study?"),

@@ -157,12 +157,30 @@ def test_costs_of_a_label_that_is_not_there_are_refused(chest: Miniature) -> Non
 
 @pytest.mark.parametrize(
     "text",
-    ["P,lost,5", "P,missed,-1", "P,missed,nan", "P,missed", ",missed,1", "P,missed,1\nP,missed,2"],
+    [
+        *("P,lost,5", "P,missed,-1", "P,missed,nan", "P,missed", ",missed,1"),
+        *(
+            "P,missed,1\nP,missed,2",
+            "P,missed,1,5",
+            "P,missed,1_000",
+            "P,missed,1e9",
+            "P,missed,1e308",
+        ),
+        "P,missed,1000001",
+    ],
 )
 def test_costs_that_are_none_are_refused_with_their_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "costs.csv"
     path.write_text(f"label,direction,cost\n{text}\n")
     with pytest.raises(UsageError, match=r"line [23]"):
+        read_costs(path)
+
+
+@pytest.mark.parametrize("header", ["label,direction,cost,cost", "label,cost", "a,b,c"])
+def test_another_first_line_is_refused(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "costs.csv"
+    path.write_text(f"{header}\nP,missed,1,2\n")
+    with pytest.raises(UsageError, match="the first line"):
         read_costs(path)
 
 

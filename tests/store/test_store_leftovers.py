@@ -40,17 +40,22 @@ def test_temporary_files_of_dead_processes(filled: Filled) -> None:
     folder, files = filled.path.parent, files_folder(str(filled.path))
     left = [
         put(folder / f".pixguard-new-{DEAD}-0a"),
-        put(folder / f"pixguard.db.backup-20260101-000000.{DEAD}.tmp"),
-        put(folder / f"pixguard.db.backup-20260101-000000.{DEAD}.tmp-journal"),
+        put(folder / f"pixguard.db.backup-20260101-000000.{DEAD}.tmp", old=True),
+        put(folder / f"pixguard.db.backup-20260101-000000.{DEAD}.tmp-journal", old=True),
         put(files / "weights" / f".pixguard-new-{DEAD}-0a"),
-        put(files / "checkpoints" / f"{'a' * 16}.pt.{DEAD}.tmp"),
+        put(files / "checkpoints" / f"{'a' * 16}.pt.{DEAD}.tmp", old=True),
         put(files / "in-flight" / f".pixguard-new-{DEAD}-0a" / "copy.db").parent,
         # The number is another process's by now.
         put(files / "weights" / f".pixguard-new-{os.getppid()}-0b", old=True),
     ]
     kept = [
         put(folder / f".pixguard-new-{os.getpid()}-0a"),
-        put(folder / f"theirs.{DEAD}.tmp"),
+        put(folder / f"theirs.{DEAD}.tmp", old=True),
+        put(folder / f".theirs.{DEAD}.tmp", old=True),
+        put(files / "weights" / f"my.model.{DEAD}.tmp", old=True),
+        put(files / f"{'b' * 16}.pt.{DEAD}.tmp" / "thesis.tex").parent,
+        put(files / "weights" / f"{'c' * 16}.pt2" / "thesis.tex").parent,
+        put(files / "checkpoints" / f"{'d' * 16}.pt.{DEAD}.tmp"),  # just written
         put(folder / ".pixguard-new-notes"),
         put(files / "weights" / "notes.txt"),
     ]
@@ -151,8 +156,10 @@ def test_unfinished_backups(filled: Filled) -> None:
         put(folder / name.format("schema-0004", 2), bytes(4096) + content[4096:], old=True),
         put(folder / name.format("backup", 3), b"", old=True),
         put(folder / name.format("backup", 4), content, old=True),
-        put(folder / (name.format("backup", 4) + "-journal")),
+        put(folder / (name.format("backup", 4) + "-journal"), bytes.fromhex("d9d505f920a163d7")),
     ]
+    put(folder / name.format("backup", 6), content, old=True)
+    put(folder / (name.format("backup", 6) + "-journal"), bytes(512))  # of one that ended well
     put(folder / name.format("backup", 5), content[:-4096])  # somebody copies it now
     put(folder / "pixguard.db.backup-mine", b"", old=True)
     put(folder / "other.db.backup-20260101-000001", b"", old=True)

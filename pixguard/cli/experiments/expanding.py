@@ -1,5 +1,6 @@
 """From an experiment to its steps: command lines in order, and what each needs."""
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -8,6 +9,7 @@ from typing import Any
 from pixguard.cli.experiments.file import Experiment, Study, Table
 from pixguard.cli.experiments.words import Commands, Words
 from pixguard.config.training import TORCHVISION
+from pixguard.datasets.joined import first_missing
 from pixguard.errors import UsageError
 from pixguard.registry import suggestion
 
@@ -27,6 +29,9 @@ AFTER: Mapping[str, tuple[str, ...]] = {
 TOLD = (
     "model",
     "attack",
+    "which",
+    "success",
+    "seed",
     "pixels",
     "target",
     "attack_at",
@@ -70,7 +75,8 @@ class Step:
         images = getattr(self.words.groups.get("data"), "data_dir", None)
         weights = getattr(self.words.groups.get("settings"), "pretrained", None)
         read = [images, None if weights in (None, TORCHVISION) else Path(weights)]
-        return next((path for path in read if path is not None and not path.exists()), None)
+        absent = (first_missing(path) for path in read if path is not None)
+        return next((path for path in absent if path is not None), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +117,9 @@ class Expansion:
         data = dict(study.data.options)
         name = str(data.pop("name", data["dataset"]))
         if "data_dir" in data:
-            data["data_dir"] = str(self._file(study.data.place, data["data_dir"]))
+            roots = str(data["data_dir"]).split(os.pathsep)
+            files = [str(self._file(study.data.place, root)) for root in roots]
+            data["data_dir"] = os.pathsep.join(files)
         self._tell_apart(study.data.place, data)
         size = data.get("size")
         base = name if size is None else f"{name}-{size}"
@@ -224,7 +232,13 @@ class Expansion:
                 f"{table.place}: name is {name!r}, and becomes the name of a file",
                 "letters, digits, - and _",
             )
-        if options.pop("page", False):
+        page = options.pop("page", False)
+        if not isinstance(page, bool):
+            told = f"page is {page!r}, and must be true or false"
+            raise UsageError(f"{table.place}: {told}", "page = true")
+        if "costs" in options:
+            options["costs"] = str(self._file(table.place, options["costs"]))
+        if page:
             out, said = self.place.out / name, {"html": str(self.place.out / name)}
         else:
             if "figure" in options or options.get("all"):

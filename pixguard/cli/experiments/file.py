@@ -5,10 +5,11 @@ declared here twice; what a value may be, the command says (:mod:`pixguard.cli.e
 """
 
 import itertools
+import math
 import tomllib
 from collections.abc import Collection, Container, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.resources import files
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from pixguard.registry import suggestion
 
 PLANS = files("pixguard.cli.experiments") / "plans"
 ENDING = ".toml"
+MOST_VARIANTS = 1000
+"""Steps that one table may stand for, by its lists."""
 
 DATA = frozenset(
     (declared.flag or name).lstrip("-").replace("-", "_")
@@ -57,6 +60,11 @@ class Table:
         A list of an option in ``many``, which takes several values, stays as it is.
         """
         lists = {k: v for k, v in self.options.items() if isinstance(v, list) and k not in many}
+        if (count := math.prod(map(len, lists.values()))) > MOST_VARIANTS:
+            raise UsageError(
+                f"{self.place} stands for {count:,} steps, and may for {MOST_VARIANTS:,}",
+                f"shorter lists of {', '.join(lists)}",
+            )
         for values in itertools.product(*lists.values()):
             chosen = dict(zip(lists, values, strict=True))
             told = "-".join(map(str, values))
@@ -73,12 +81,16 @@ class Study:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """A file, read: its name, its studies, and the tables of its reports."""
+    """A file, read: its name, its studies, and the tables of its reports.
+
+    ``file_s`` is when it was written last, in seconds since 1970.
+    """
 
     name: str
     title: str
     studies: tuple[Study, ...]
     reports: tuple[Table, ...]
+    file_s: float
 
 
 def shipped() -> list[str]:
@@ -94,27 +106,36 @@ def read_experiment(named: str) -> Experiment:
             stand there.
     """
     if named in shipped():
-        return _experiment(named, named, (PLANS / f"{named}{ENDING}").read_text(encoding="utf-8"))
+        with as_file(PLANS / f"{named}{ENDING}") as path:
+            return _experiment(named, named, path.read_text(encoding="utf-8"), _written_s(path))
     path = Path(named)
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise UsageError(f"cannot read {path}: it is no file", "name a file")
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UsageError(
             f"there is no experiment {named!r}, and no such file",
-            f"{suggestion(named, shipped())} Or FILE.toml",
+            f"{suggestion(named, shipped())}; or FILE.toml",
         ) from None
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not text in UTF-8: {error}", f"mend {path}") from error
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}", "name a file") from error
-    return _experiment(path.stem, str(path), text)
+    return _experiment(path.stem, str(path), text, _written_s(path))
 
 
-def _experiment(name: str, file: str, text: str) -> Experiment:
+def _written_s(path: Path) -> float:
+    return path.stat().st_mtime
+
+
+def _experiment(name: str, file: str, text: str, file_s: float) -> Experiment:
     try:
         given = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{file} is not valid TOML: {error}", f"mend {file}") from error
+    except RecursionError:
+        raise UsageError(f"{file} is not valid TOML: nested too deeply", f"mend {file}") from None
     _check_keys(file, given, ("title", "study", "report"))
     title = given.get("title", "")
     if not isinstance(title, str):
@@ -126,14 +147,16 @@ def _experiment(name: str, file: str, text: str) -> Experiment:
     if not studies:
         raise UsageError(f"{file} has no study", "[[study]], and below it dataset = NAME")
     reports = [
-        Table("report", _by_parameter(one), f"{file}, [[report]] {number}")
+        _table("report", one, f"{file}, [[report]] {number}")
         for number, one in _tables(file, "report", given.get("report", []))
     ]
-    return Experiment(name, title, tuple(studies), tuple(reports))
+    return Experiment(name, title, tuple(studies), tuple(reports), file_s)
 
 
 def _study(place: str, given: Mapping[str, Any]) -> Study:
-    if not given.get("dataset"):
+    named = given.get("dataset")
+    names = named if isinstance(named, list) else [named]
+    if not names or not all(isinstance(one, str) and one for one in names):
         raise UsageError(f"{place} has no dataset", 'dataset = "oct", for example')
     place = f"{place} ({given['dataset']})"
     groups = {name.partition(" ")[0] for name in OF_A_DATASET}
@@ -152,12 +175,12 @@ def _study(place: str, given: Mapping[str, Any]) -> Study:
             _check_keys(f"{place}, {group}", value, allowed)
         found[name] = value.get(own, []) if own else value
     tables = [
-        Table(name, _by_parameter(one), f"{place}, [[study.{name.replace(' ', '.')}]] {number}")
+        _table(name, one, f"{place}, [[study.{name.replace(' ', '.')}]] {number}")
         for name, value in found.items()
         for number, one in _tables(place, name, value)
     ]
     data = {key: value for key, value in given.items() if key not in groups}
-    return Study(Table("", _by_parameter(data), place), tuple(tables))
+    return Study(_table("", data, place), tuple(tables))
 
 
 def _tables(place: str, name: str, value: Any) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -171,8 +194,23 @@ def _tables(place: str, name: str, value: Any) -> Iterator[tuple[int, Mapping[st
     yield from enumerate(several, 1)
 
 
-def _by_parameter(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {key.replace("-", "_"): value for key, value in given.items()}
+def _table(command: str, given: Mapping[str, Any], place: str) -> Table:
+    """Return a table, its keys as parameters are called.
+
+    Raises:
+        UsageError: a list is empty, or a text has characters that drive a terminal or a shell.
+    """
+    for key, value in given.items():
+        values = value if isinstance(value, list) else [value]
+        if not values:
+            raise UsageError(f"{place}: {key} is an empty list", f"a value, or no {key}")
+        for one in values:
+            if isinstance(one, str) and not one.isprintable():
+                raise UsageError(
+                    f"{place}: {key} has characters that cannot be printed", f"mend {key}"
+                )
+    options = {key.replace("-", "_"): value for key, value in given.items()}
+    return Table(command, options, place)
 
 
 def _check_keys(place: str, given: Mapping[str, Any], allowed: Collection[str]) -> None:

@@ -20,10 +20,12 @@ class Look:
 
     Args:
         database: what the steps write to; one that is not there yet holds nothing.
+        file_s: since when the experiment's file is as it is: what is older may be of another.
     """
 
-    def __init__(self, database: str) -> None:
+    def __init__(self, database: str, file_s: float) -> None:
         self._database = database
+        self._file_s = file_s
         here = environment()
         self._here = {"cpu": here["cpu"], "gpu": here["gpu"]}
 
@@ -40,7 +42,8 @@ class Look:
             return OPEN
         with reading(self._database) as engine:
             if step.writes is not None:
-                return _written(step.writes, progress.last_change_s(engine))
+                changed_s = max(self._file_s, progress.last_change_s(engine))
+                return _written(step.writes, changed_s)
             records = Records(engine, files_folder(self._database) / "weights")
             return _STANDINGS[step.command](records, step.words.groups)
 
@@ -110,8 +113,10 @@ def _fetched(step: Step) -> Standing:
 
 
 def _written(path: Path, since_s: float) -> Standing:
-    """A report is done where it is newer than the results."""
+    """A report is done where it is newer than the results and the experiment."""
+    page = path / "index.html"
     files = [path] if path.is_file() else [p for p in path.glob("*") if p.is_file()]
+    files = [page] if page.is_file() else files
     newest = max((p.stat().st_mtime for p in files), default=0.0)
     return DONE if newest >= since_s else OPEN
 

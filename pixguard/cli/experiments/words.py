@@ -1,5 +1,6 @@
 """From a table of a file to the command line that it stands for, checked as the command does."""
 
+import math
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -128,7 +129,8 @@ def _option(place: str, parameter: Any, value: Any) -> list[str]:
     is_switch = _kind(parameter) is bool
     values = value if isinstance(value, list) else [value]
     if any(isinstance(one, bool) != is_switch for one in values) or not all(
-        isinstance(one, bool | int | float | str) for one in values
+        isinstance(one, bool | int | str) or (isinstance(one, float) and math.isfinite(one))
+        for one in values
     ):
         wanted = "true or false" if is_switch else "a number or text"
         raise UsageError(f"{place}: {flag[2:]} is {value!r}, and must be {wanted}", "mend it")
