@@ -313,7 +313,7 @@ class Records:
 
 def _as_many(request: DatasetRequest, info: DatasetInfo) -> bool:
     """Say whether phantoms are as many as a request says, if it does."""
-    asked = getattr(request, "images", None)
+    asked = request.phantom_images if isinstance(request, TrainingRequest) else None
     return asked is None or info.source != "phantom" or info.version.endswith(f"-n{asked}")
 
 
