@@ -64,7 +64,8 @@ def test_the_example_database_is_as_it_is_described() -> None:
         assert one("SELECT COUNT(*), SUM(success) FROM attempt") == [(int(attempts), int(fooled))]
         assert one("SELECT DISTINCT pixels FROM attack ORDER BY pixels") == [(1,), (2,)]
         kinds = one("SELECT DISTINCT architecture FROM model WHERE kind = 'classifier'")
-        assert kinds == [("resnet50",)] and "ResNet50 at 28 pixels on Derma, OCT, Chest, Pathology and" in words
+        assert kinds == [("resnet50",)]
+        assert "ResNet50 at 28 pixels on Derma, OCT, Chest, Pathology and" in words
         assert one("SELECT DISTINCT size FROM dataset") == [(28,)]
         names = {name for (name,) in one("SELECT name FROM dataset")}
         assert names == {"derma", "oct", "chest", "pathology", "pneumoniamnist"}
