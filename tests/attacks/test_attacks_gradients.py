@@ -114,7 +114,9 @@ def test_errors_from_python_say_what_was_wrong_with_what_was_given() -> None:
 
 
 def test_a_torchscript_program_gives_the_answers_of_its_network_without_a_noise() -> None:
-    network, file = nn.Sequential(nn.Conv2d(1, 2, 8), nn.Flatten()).eval(), io.BytesIO()
+    with torch.random.fork_rng():
+        torch.manual_seed(5)  # another may give answers that look like probabilities
+        network, file = nn.Sequential(nn.Conv2d(1, 2, 8), nn.Flatten()).eval(), io.BytesIO()
     labels = network(images()[0] / 255).argmax(1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # that torch.jit is going
