@@ -1,12 +1,13 @@
 """Which labels attacks switched: what the tables labels, label-sets and severity are made of."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pixguard.records import NO_FINDING_ORDINAL, decode_label_set
 from pixguard.reports.evidence import AttackPlan, Study
 from pixguard.reports.querying import RowValues
+from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.tables.request import TableRequest
 
 ANY, NAMED = "any label", "each target"
@@ -124,3 +125,19 @@ def _rank(request: TableRequest, aim: Aim) -> tuple[bool, int, int, int]:
     plan = aim.study.attack
     assert plan is not None
     return plan.name in request.evidence.attacks, len(aim.attempts), plan.attack_id, -plan.seed
+
+
+def flip_table(
+    request: TableRequest,
+    found: Sequence[Aim],
+    lines: Iterable[tuple[Cell, ...]],
+    columns: tuple[Column, ...],
+    notes: Sequence[str],
+) -> ReportTable:
+    """Return a table of lines about attempts; without any, one that names the command."""
+    rows = [Row(cells, in_paper=False) for cells in lines]
+    if not found:
+        command = request.attack_command(None)
+        rows = [Row(tuple(Cell(None, not_run=command) for _ in columns), in_paper=False)]
+    studies = [aim.study for aim in found]
+    return request.table(columns, rows, studies, notes, request.title_about(*studies[:1]))

@@ -228,30 +228,24 @@ def _(site: Site) -> str:
     return row
 
 
-@fault("weights truncated")
-def _(site: Site) -> str:
-    folder = site.folder(*TRAINED)
-    path = _weights(folder)
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
-    row = told(run(RESUME, folder), FAILED)
-    path.write_bytes(whole)
-    site.ends_alike(folder)
-    return row
+def _weights_become(changed: Callable[[bytes], bytes]) -> Fault:
+    def body(site: Site) -> str:
+        folder = site.folder(*TRAINED)
+        path = _weights(folder)
+        whole = path.read_bytes()
+        path.write_bytes(changed(whole))
+        row = told(run(RESUME, folder), FAILED)
+        path.write_bytes(whole)
+        site.ends_alike(folder)
+        return row
+
+    return body
 
 
-@fault("one bit of the weights flipped")
-def _(site: Site) -> str:
-    folder = site.folder(*TRAINED)
-    path = _weights(folder)
-    whole = bytearray(path.read_bytes())
-    whole[-1000] ^= 1
-    path.write_bytes(whole)
-    row = told(run(RESUME, folder), FAILED)
-    whole[-1000] ^= 1
-    path.write_bytes(whole)
-    site.ends_alike(folder)
-    return row
+FAULTS["weights truncated"] = _weights_become(lambda whole: whole[: len(whole) // 2])
+FAULTS["one bit of the weights flipped"] = _weights_become(
+    lambda whole: whole[:-1000] + bytes([whole[-1000] ^ 1]) + whole[-999:]
+)
 
 
 @fault("an image file changed")

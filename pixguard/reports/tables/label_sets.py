@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from pixguard.records import NO_FINDING_ORDINAL, decode_label_set
-from pixguard.reports.flips import ANY, SAMPLE_NOTE, Aim, aims, label_names, support
-from pixguard.reports.report_table import Cell, Column, ReportTable, Row
+from pixguard.reports.flips import ANY, SAMPLE_NOTE, Aim, aims, flip_table, label_names, support
+from pixguard.reports.report_table import Cell, Column, ReportTable
 from pixguard.reports.tables.family import Family
 from pixguard.reports.tables.request import INTERVAL_NOTE, TableRequest, rate_cell
 
@@ -32,12 +32,7 @@ def build(request: TableRequest) -> ReportTable:
     And one for the others of the test images, and for all.
     """
     found = [aim for aim in aims(request) if aim.aim == ANY]
-    rows = [Row(cells, in_paper=False) for cells in _lines(request, found)]
-    if not found:
-        command = request.attack_command(None)
-        rows = [Row(tuple(Cell(None, not_run=command) for _ in COLUMNS), in_paper=False)]
-    studies = [aim.study for aim in found]
-    return request.table(COLUMNS, rows, studies, NOTES, request.title_about(*studies[:1]))
+    return flip_table(request, found, _lines(request, found), COLUMNS, NOTES)
 
 
 def _lines(request: TableRequest, found: Sequence[Aim]) -> Iterator[tuple[Cell, ...]]:

@@ -9,11 +9,12 @@ from pixguard.reports.flips import (
     SAMPLE_NOTE,
     Aim,
     aims,
+    flip_table,
     label_names,
     labels_of,
     support,
 )
-from pixguard.reports.report_table import Cell, Column, ReportTable, Row
+from pixguard.reports.report_table import Cell, Column, ReportTable
 from pixguard.reports.tables.family import Family
 from pixguard.reports.tables.request import INTERVAL_NOTE, TableRequest, rate_cell
 
@@ -43,12 +44,7 @@ NOTES = (
 def build(request: TableRequest) -> ReportTable:
     """Return the table: a row for each label, of each number of pixels and aim."""
     found = aims(request)
-    rows = [Row(cells, in_paper=False) for cells in _lines(request, found)]
-    if not found:
-        command = request.attack_command(None)
-        rows = [Row(tuple(Cell(None, not_run=command) for _ in COLUMNS), in_paper=False)]
-    studies = [aim.study for aim in found]
-    return request.table(COLUMNS, rows, studies, NOTES, request.title_about(*studies[:1]))
+    return flip_table(request, found, _lines(request, found), COLUMNS, NOTES)
 
 
 def _lines(request: TableRequest, found: Sequence[Aim]) -> Iterator[tuple[Cell, ...]]:

@@ -3,8 +3,18 @@
 from collections import defaultdict
 
 from pixguard.reports.costs import FALSE, MISSED, Costs
-from pixguard.reports.flips import ANY, FEW, NAMED, SAMPLE_NOTE, Aim, aims, label_names, labels_of
-from pixguard.reports.report_table import Cell, Column, ReportTable, Row
+from pixguard.reports.flips import (
+    ANY,
+    FEW,
+    NAMED,
+    SAMPLE_NOTE,
+    Aim,
+    aims,
+    flip_table,
+    label_names,
+    labels_of,
+)
+from pixguard.reports.report_table import Cell, Column, ReportTable
 from pixguard.reports.tables.family import Family
 from pixguard.reports.tables.request import INTERVAL_NOTE, TableRequest, rate_cell
 from pixguard.statistics import mean_interval
@@ -36,16 +46,12 @@ def build(request: TableRequest) -> ReportTable:
         UsageError: the costs name a label that the dataset lacks.
     """
     found, costs = aims(request), request.costs or Costs()
-    rows = []
+    lines = []
     if found:
         names = labels_of(label_names(request, found[0].study))
         costs.require(names.values())
-        rows = [Row(_cells(aim, names, costs), in_paper=False) for aim in found]
-    else:
-        command = request.attack_command(None)
-        rows = [Row(tuple(Cell(None, not_run=command) for _ in COLUMNS), in_paper=False)]
-    studies, notes = [aim.study for aim in found], [str(costs), *NOTES]
-    return request.table(COLUMNS, rows, studies, notes, request.title_about(*studies[:1]))
+        lines = [_cells(aim, names, costs) for aim in found]
+    return flip_table(request, found, lines, COLUMNS, [str(costs), *NOTES])
 
 
 def _cells(aim: Aim, names: dict[int, str], costs: Costs) -> tuple[Cell, ...]:
