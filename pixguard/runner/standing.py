@@ -293,9 +293,9 @@ class Records:
             settings = replace(settings, only_class=PAPER_CLASS)
         with self.engine.connect() as connection:
             metrics = [int(i) for i in connection.scalars(select(Metric.id))]
-        noise = {"noise": IMPULSE, "level": settings.noise, "seed": settings.seed}
+        noise: dict[str, Any] = {"noise": IMPULSE, "level": settings.noise, "seed": settings.seed}
         images = {
-            m.dataset_id: len(scored_images(self.engine, m.id, metrics, **noise))  # type: ignore[arg-type]
+            m.dataset_id: len(scored_images(self.engine, m.id, metrics, **noise))
             for m in reader.models(self.engine, "denoiser", architecture=UNTRAINED[0])
         }
         done = 0
@@ -304,7 +304,7 @@ class Records:
             made = replace(settings, name=variant.denoiser, options=own)
             identity = with_own_options(made).identity()
             for model in self._finished("denoiser", data, lambda _, i=identity: i):
-                judged = scored_images(self.engine, model.id, metrics, **noise)  # type: ignore[arg-type]
+                judged = scored_images(self.engine, model.id, metrics, **noise)
                 asked = images.get(model.dataset_id, 0) if limit is None else limit
                 done += 0 < asked <= len(judged)
                 break

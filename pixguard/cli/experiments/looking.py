@@ -72,10 +72,10 @@ class Look:
         if kind is None or groups["data"].size == 0:
             return None
         size = 28 if groups["data"].size is None else groups["data"].size
-        settings = groups.get("settings")
+        settings: Any = groups.get("settings")
         if kind == "epoch":
             model_kind = {"train": "classifier", "certify train": "classifier"}
-            architecture = getattr(settings, "architecture", None) or settings.name  # type: ignore[union-attr]
+            architecture = getattr(settings, "architecture", None) or settings.name
             if step.command == "certify train":
                 architecture = POLYPHASE_VOTE
             return {
@@ -90,7 +90,7 @@ class Look:
             return None
         like = {"kind": kind, "architecture": model.record.architecture, "size": size}
         if kind == "attempt":
-            like |= {"attack": settings.attack, "pixels": settings.pixels}  # type: ignore[union-attr]
+            like |= {"attack": settings.attack, "pixels": settings.pixels}
         return like
 
 

@@ -97,11 +97,11 @@ class Commands:
                 node = node.commands[name]
                 ctx = node.make_context(name, list(words), parent=ctx)
             groups: dict[str, Any] = node.callback.build(dict(ctx.params))
-            settings = groups.get("settings")
+            settings: Any = groups.get("settings")
             if node.callback.own is not None:
-                name = getattr(settings, "attack", None) or settings.name  # type: ignore[union-attr]
+                name = getattr(settings, "attack", None) or settings.name
                 options = own_options(ctx, node.callback.own, name, groups["own"])
-                groups["settings"] = replace(settings, options=options)  # type: ignore[type-var]
+                groups["settings"] = replace(settings, options=options)
             _check_names(table.command, groups)
         except Exception as error:
             if not isinstance(error, PixguardError) and not hasattr(error, "format_message"):
