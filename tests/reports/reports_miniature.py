@@ -132,8 +132,9 @@ class Miniature:
             },
         )
 
-    def prediction(self, model: int, image: int, predicted: str) -> None:
-        self.add(t.Prediction, model_id=model, image_id=image, predicted=predicted, confidence=0.9)
+    def prediction(self, model: int, image: int, predicted: str, confidence: float = 0.9) -> None:
+        values = {"predicted": predicted, "confidence": confidence}
+        self.add(t.Prediction, model_id=model, image_id=image, **values)
 
     def attack(self, pixels: int, name: str = "differential-evolution", **values: Any) -> int:
         parameters = values.get("parameters", DE_PARAMETERS)

@@ -7,8 +7,10 @@ import re
 import sqlite3
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.cells import cell_len
+from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
 from pixguard.cli.app import app
@@ -174,3 +176,27 @@ def test_names_and_numbers_are_asked_for_together(tmp_path: Path) -> None:
     assert found[-len(NAMES) :] == NAMES
     refused = CliRunner().invoke(app, [*asked, "certainty"])
     assert refused.exit_code == 2
+
+
+def test_auc_of_two_classes_is_scikit_learns(empty: Miniature) -> None:
+    dataset = empty.dataset("two", [(0, "benign", None), (1, "malignant", None)])
+    model = empty.model("classifier", "resnet50", dataset)
+    generator = np.random.default_rng(3)
+    truth = generator.integers(0, 2, 40)
+    # Of few values, so that images of both classes tie.
+    second = generator.integers(1, 8, 40) / 8
+    for label, probability in zip(truth.tolist(), second.tolist(), strict=True):
+        image = empty.image(dataset, str(label))
+        predicted = probability > 0.5
+        confidence = probability if predicted else 1 - probability
+        empty.prediction(model, image, str(int(predicted)), confidence)
+    ((*_, auc),) = [row.cells for row in build_table(empty.engine, table_spec("accuracy")).rows]
+    assert auc.value == pytest.approx(roc_auc_score(truth, second)) and auc.denominator == 40
+
+
+def test_auc_is_not_told_of_more_classes(mini: Miniature) -> None:
+    cells = [
+        row.cells[-1]
+        for row in build_table(mini.engine, table_spec("accuracy"), dataset="oct").rows
+    ]
+    assert cells and all(cell.value is None and cell.note == "not binary" for cell in cells)

@@ -18,17 +18,24 @@ NOTES = (
     "n: images that the accuracy was taken over. A multi-label image is correct when all its "
     "labels are. " + INTERVAL_NOTE,
 )
+AUC = Column("AUC", "score", show_denominator=True)
+AUC_NOTE = (
+    "AUC: of the probability of the second class, over all pairs of a test image of each; of two "
+    "classes alone, since of each image only the probability of its decision is kept."
+)
 N_UNKNOWN_NOTE = "n unknown: the number of training images was not recorded."
 
 
 def build(request: TableRequest) -> ReportTable:
     """Return the table: one row a dataset."""
     found = list(entries(request, request.evidence.judged))
-    rows = [Row((*e.head(), *_cells(request, e)), e.in_paper) for e in found]
+    own = isinstance(request.spec.number, str)
+    columns = (*COLUMNS, AUC) if own else COLUMNS
+    rows = [Row((*e.head(), *_cells(request, e))[: len(columns)], e.in_paper) for e in found]
     unknown = any(cell.note == "n unknown" for row in rows for cell in row.cells)
-    notes = (*NOTES, N_UNKNOWN_NOTE) if unknown else NOTES
+    notes = (*NOTES, *[AUC_NOTE] * own, *[N_UNKNOWN_NOTE] * unknown)
     title = title_over(request, "Classification Results", found)
-    return request.table(COLUMNS, rows, [e.study for e in found if e.study], notes, title)
+    return request.table(columns, rows, [e.study for e in found if e.study], notes, title)
 
 
 def _cells(request: TableRequest, entry: Entry) -> list[Cell]:
@@ -36,13 +43,14 @@ def _cells(request: TableRequest, entry: Entry) -> list[Cell]:
     study = entry.study
     if study is None:
         missing = entry.fill_command(request)
-        return [Cell(None, published=value, not_run=missing) for value in paper]
+        empty = [Cell(None, published=value, not_run=missing) for value in paper]
+        return [*empty, Cell(None, not_run=missing)]
     (row,) = request.fetch(
         "classification", classifier_id=study.classifier_id, dataset_id=study.dataset_id
     )
     trained = json.loads(row["hyperparameters"]).get("training_images")
     tested, correct = int(row["test_images"]), int(row["correct"])
-    accuracy = row["train_accuracy"]
+    accuracy, pairs = row["train_accuracy"], row["pairs"]
     return [
         Cell(
             None if accuracy is None else 100 * accuracy,
@@ -52,6 +60,7 @@ def _cells(request: TableRequest, entry: Entry) -> list[Cell]:
         ),
         rate_cell(correct, tested, paper[1]),
         Cell(correct, tested, published=paper[2]),
+        Cell(float(row["beaten"]) / int(pairs), tested) if pairs else Cell(None, note="not binary"),
     ]
 
 
