@@ -18,6 +18,7 @@ from pixguard.cli.report import report
 from pixguard.cli.run import run
 from pixguard.cli.score import score
 from pixguard.cli.speech import Unbreakable
+from pixguard.cli.status import status, stop
 from pixguard.cli.train import train
 
 app = CommandGroup(
@@ -66,6 +67,8 @@ app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
 app.add_typer(db.app, name="db")
 app.command()(run)
+app.command()(status)
+app.command()(stop)
 app.command()(demo)
 app.command()(doctor)
 
