@@ -1,8 +1,6 @@
 """``pixguard report``: the paper's tables and figures and further ones, from the database."""
 
 import os
-import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,7 +134,8 @@ def _print_tables(
         from pixguard.store.engine import reading
 
         with reading(output.database) as engine:
-            tables += compare(engine, *which.compare)
+            compared = compare(engine, *which.compare)
+        tables += [_with_database(table, ctx, output.database) for table in compared]
     out = output.out
     if which.everything and out is not None and not out.suffix:
         as_sql = output.sql and not output.json
@@ -145,12 +144,7 @@ def _print_tables(
             write_atomically(out / f"table-{one.number}.{ending}", _text([one], output).encode())
         say(f"wrote {len(tables)} tables to {out}")
         return
-    text = _text(with_data_first(tables) if which.everything else tables, output)
-    if out is None:
-        typer.echo(text, nl=False)
-        return
-    write_atomically(out, text.encode())
-    say(f"wrote {out}")
+    output.put(_text(with_data_first(tables) if which.everything else tables, output))
 
 
 def _with_database(table: "ReportTable", ctx: typer.Context, database: str) -> "ReportTable":
@@ -203,14 +197,6 @@ def _build(
 
 
 def _text(tables: "Sequence[ReportTable]", output: ReportOutput) -> str:
-    from pixguard.reports.render import render, render_sql
+    from pixguard.reports.render import render_sql
 
-    if output.sql and not output.json:
-        return render_sql(tables)
-    to_terminal = output.out is None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-    return render(
-        tables,
-        output.chosen_format,
-        width=shutil.get_terminal_size().columns if to_terminal else 80,
-        color=to_terminal and "NO_COLOR" not in os.environ,
-    )
+    return render_sql(tables) if output.sql and not output.json else output.rendered(tables)

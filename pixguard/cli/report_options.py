@@ -1,15 +1,26 @@
 """The options of ``pixguard report``: which reports, of which results, and where they go."""
 
+import os
+import shutil
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+import typer
 
 from pixguard.cli.data_dirs import DATA_DIRS_HELP
 from pixguard.cli.groups import OutputOptions
+from pixguard.cli.speech import say
 from pixguard.config.data import parse_size
 from pixguard.config.settings import Settings, setting
 from pixguard.errors import UsageError
+from pixguard.files import write_atomically
 from pixguard.reports.formats import ENDINGS, Format
+
+if TYPE_CHECKING:
+    from pixguard.reports.report_table import ReportTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,21 +139,13 @@ class OfWhat(Settings):
 
 
 @dataclass(frozen=True)
-class ReportOutput(OutputOptions):
-    """How reports are shown, and where they go."""
+class FormatOptions(OutputOptions):
+    """How tables are shown, and where they go."""
 
-    paper: bool = setting(False, "Put the published values beside the measured ones.")
-    sql: bool = setting(False, "Print the queries instead, ready for any SQL client.")
     format: Format | None = setting(
         None, "Output format. Default: what the ending of --out says, else table."
     )
-    out: Path | None = setting(
-        None,
-        "Write to this file instead of stdout; with --all, to a file for each table in this "
-        "folder where the name has no ending. Figures: FILE.png, FILE.svg, FILE.pdf, or a folder "
-        "for all three.",
-        short="-o",
-    )
+    out: Path | None = setting(None, "Write to this file instead of stdout.", short="-o")
 
     @property
     def chosen_format(self) -> Format:
@@ -152,6 +155,42 @@ class ReportOutput(OutputOptions):
         endings = {f".{ending}": name for name, ending in ENDINGS.items()}
         by_name = endings.get(self.out.suffix.lower(), "table") if self.out else "table"
         return self.format or by_name
+
+    def rendered(self, tables: "Sequence[ReportTable]") -> str:
+        """Return tables as text; those for a terminal are as wide as it is."""
+        from pixguard.reports.render import render
+
+        is_dumb = os.environ.get("TERM") == "dumb"
+        to_terminal = self.out is None and sys.stdout.isatty() and not is_dumb
+        return render(
+            tables,
+            self.chosen_format,
+            width=shutil.get_terminal_size().columns if to_terminal else 80,
+            color=to_terminal and "NO_COLOR" not in os.environ,
+        )
+
+    def put(self, text: str) -> None:
+        """Print a text, or write it to the file."""
+        if self.out is None:
+            typer.echo(text, nl=False)
+            return
+        write_atomically(self.out, text.encode())
+        say(f"wrote {self.out}")
+
+
+@dataclass(frozen=True)
+class ReportOutput(FormatOptions):
+    """How reports are shown, and where they go."""
+
+    paper: bool = setting(False, "Put the published values beside the measured ones.")
+    sql: bool = setting(False, "Print the queries instead, ready for any SQL client.")
+    out: Path | None = setting(
+        None,
+        "Write to this file instead of stdout; with --all, to a file for each table in this "
+        "folder where the name has no ending. Figures: FILE.png, FILE.svg, FILE.pdf, or a folder "
+        "for all three.",
+        short="-o",
+    )
 
 
 def listed_names(asked: list[str]) -> list[int | str]:
