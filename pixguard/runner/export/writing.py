@@ -53,8 +53,8 @@ def export_database(
         raise UsageError(f"{folder} exists already", f"name a new folder: {folder}-2")
     if embedded and (form == "csv" or images == "npz"):
         raise UsageError(
-            "`hf` puts everything into Parquet, images as PNG",
-            "`hf` without `format=csv`, and with `images=png` or none",
+            "`hf=True` puts everything into Parquet, images as PNG",
+            "`hf=True` without `format=csv`, and with `images=png` or none",
         )
     if form == "parquet":
         require_parquet()
