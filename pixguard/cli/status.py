@@ -41,17 +41,18 @@ class WhichProcess(Settings):
 @command
 def status(watching: WatchOptions, output: OutputOptions) -> None:
     """Show every plan, how far it is, and who works on it; beside a running writer, too."""
-    from pixguard.reports.status import status as look
+    from pixguard.reports.status import Look
     from pixguard.store.engine import reading
 
     with reading(output.database) as engine:
+        look = Look(engine, output.database)
         if not watching.watch:
-            found = look(engine, output.database)
+            found = look.now()
             print_json(found) if output.json else typer.echo("\n".join(_lines(found)))
             return
         with suppress(KeyboardInterrupt), _screen(output.json) as show:
             while True:
-                show(look(engine, output.database))
+                show(look.now())
                 time.sleep(LOOK_EVERY_S)
 
 

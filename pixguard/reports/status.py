@@ -4,42 +4,61 @@ import socket
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from sqlalchemy import Engine, select
 
 from pixguard.reports.querying import RowValues, fetch, make_query
 from pixguard.reports.tables.request import settings_text
 from pixguard.statistics import wilson_interval
 from pixguard.store.presence import SILENT_AFTER_S, State, Worker, process_began, workers
 from pixguard.store.rows import now_ms
-
-if TYPE_CHECKING:
-    from sqlalchemy import Engine
+from pixguard.store.tables import Plan
 
 
-def status(engine: "Engine", database: str) -> dict[str, Any]:
-    """Return what ``pixguard status --json`` prints.
+class Look:
+    """Looks at a database, once or again and again: finished plans are counted once.
 
     Who works on it is told by the files that processes of this computer keep beside the database,
     trainings too; of other computers by the heartbeat of their runs. The rate of a plan is that of
     its finished beginning, as everywhere: its order is drawn at random, and successes end early.
     """
-    at_ms = now_ms()
-    known, runs = workers(database), fetch(engine, make_query("running"))
-    by_process = {(worker.host, worker.pid): worker for worker in known}
-    working = [_of_run(run, by_process.pop((run["host"], run["pid"]), None), at_ms) for run in runs]
-    working += [_of_worker(worker, at_ms) for worker in by_process.values()]
-    # Of runs that were killed only the last one of a plan with something to do matters.
-    working = [w for w in working if w["state"] != "gone" or w["plan"] or not w["run"]]
-    of_plan: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for one in working:
-        of_plan[one["plan"]].append(one)
-    plans = fetch(engine, make_query("plans", finished=1))
-    return {
-        "database": database,
-        "at_ms": at_ms,
-        "working": sorted(working, key=lambda w: w["started_ms"]),
-        "plans": [_plan(row, of_plan.get(row["plan_id"], [])) for row in plans],
-    }
+
+    def __init__(self, engine: Engine, database: str) -> None:
+        self._engine = engine
+        self._database = database
+        self._finished: dict[int, RowValues] = {}
+
+    def now(self) -> dict[str, Any]:
+        """Return what ``pixguard status --json`` prints."""
+        at_ms = now_ms()
+        known, runs = workers(self._database), fetch(self._engine, make_query("running"))
+        by_process = {(worker.host, worker.pid): worker for worker in known}
+        working = [
+            _of_run(run, by_process.pop((run["host"], run["pid"]), None), at_ms) for run in runs
+        ]
+        working += [_of_worker(worker, at_ms) for worker in by_process.values()]
+        # Of runs that were killed only the last one of a plan with something to do matters.
+        working = [w for w in working if w["state"] != "gone" or w["plan"] or not w["run"]]
+        of_plan: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        for one in working:
+            of_plan[one["plan"]].append(one)
+        return {
+            "database": self._database,
+            "at_ms": at_ms,
+            "working": sorted(working, key=lambda w: w["started_ms"]),
+            "plans": [_plan(row, of_plan.get(row["plan_id"], [])) for row in self._plans()],
+        }
+
+    def _plans(self) -> list[RowValues]:
+        with self._engine.connect() as connection:
+            ids = set(connection.scalars(select(Plan.id)))
+        rows = {row["plan_id"]: row for row in fetch(self._engine, make_query("plans", finished=0))}
+        if rows.keys() & self._finished.keys() or rows.keys() | self._finished.keys() != ids:
+            every = fetch(self._engine, make_query("plans", finished=1))
+            rows = {row["plan_id"]: row for row in every}
+            self._finished = {n: row for n, row in rows.items() if row["finished_ms"] is not None}
+        return [row for _, row in sorted({**self._finished, **rows}.items())]
 
 
 def _of_run(run: RowValues, worker: Worker | None, at_ms: int) -> dict[str, Any]:

@@ -48,10 +48,11 @@ LEFT JOIN (
             CASE WHEN t.id IS NOT NULL AND p.repeat = 0
                 AND p.place < COALESCE(g.place, l.planned) THEN 1 ELSE 0 END AS is_counted
         FROM plan l
-        JOIN planned_attempt p ON p.plan_id = l.id
+        -- SQLite joins in this order where it says CROSS; it would look through all plans else.
+        CROSS JOIN planned_attempt p
         LEFT JOIN attempt t ON t.attempt_key = p.attempt_key
         LEFT JOIN plan_gaps g ON g.plan_id = p.plan_id AND g.repeat = p.repeat
-        WHERE l.finished_ms IS NULL OR :finished = 1
+        WHERE p.plan_id = l.id AND (l.finished_ms IS NULL OR :finished = 1)
     ) x
     GROUP BY x.plan_id
 ) e ON e.plan_id = l.id
