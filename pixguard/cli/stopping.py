@@ -7,8 +7,8 @@ import time
 
 from pixguard.cli.speech import say
 from pixguard.errors import PixguardError, UsageError, listed
-from pixguard.store.location import locate
-from pixguard.store.lock import holder, is_locked, lock_path
+from pixguard.reports.status import Look
+from pixguard.store.engine import reading
 from pixguard.store.presence import Worker, is_same_process, read, workers
 
 TELL_EVERY_S = 30
@@ -41,14 +41,21 @@ def to_stop(database: str, pid: int | None) -> Worker | None:
             + listed(f"{w.pid} ({w.command})" for w in first),
             f"pixguard stop {first[0].pid}, or another",
         )
-    path = locate(database).path
-    if not first and path is not None and is_locked(path):
-        raise PixguardError(
-            f"{database} is being written to by {holder(lock_path(path))}, which does not say what "
-            "it does",
-            "wait for it, or stop it where it was started",
-        )
+    if not first:
+        _refuse_elsewhere(database)
     return first[0] if first else None
+
+
+def _refuse_elsewhere(database: str) -> None:
+    """Raise where a run goes on that no file beside the database tells of."""
+    with reading(database) as engine:
+        found = [w for w in Look(engine, database).now()["working"] if w["state"] == "running"]
+    for one in found:
+        raise PixguardError(
+            f"process {one['pid']} on {one['host']} works on {database} from another folder or "
+            f"computer: {one['command']}",
+            f"pixguard stop {one['pid']}, where it was started",
+        )
 
 
 def stop_one(worker: Worker) -> float:

@@ -4,10 +4,9 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Engine, text
 
-from pixguard.errors import PixguardError, UsageError
+from pixguard.errors import UsageError
 
 _READS = {
     sqlite3.SQLITE_SELECT,
@@ -27,19 +26,26 @@ def ask(engine: Engine, sql: str) -> tuple[list[str], Sequence[tuple[Any, ...]]]
 
     Raises:
         UsageError: it is no query, does more than read, or is wrong.
-        PixguardError: it cannot be read.
     """
     if engine.dialect.name == "sqlite":
         return _ask_sqlite(engine, sql)
-    options = {"postgresql_readonly": True}
-    with engine.connect().execution_options(**options) as connection:
-        # As a part of another query: one statement, and one that has rows.
-        inner = sql.strip().rstrip(";")
+    with engine.connect().execution_options(postgresql_readonly=True) as connection:
+        connection.execute(text("SELECT 1"))  # begins the transaction
+        cursor: Any = connection.connection.cursor()
+        # As a prepared statement, which is a single one: no COMMIT that ends the transaction.
+        prepared = {"prepare": True} if engine.dialect.driver == "psycopg" else {}
         try:
-            found = connection.exec_driver_sql(f"SELECT * FROM (\n{inner}\n) AS asked")
-            return list(found.keys()), [tuple(row) for row in found]
-        except (DBAPIError, PixguardError) as error:
+            cursor.execute(sql, **prepared)
+            return _told(cursor), cursor.fetchall()
+        except engine.dialect.loaded_dbapi.Error as error:
             raise UsageError(f"the query cannot be answered: {error}", _HINT) from error
+
+
+def _told(cursor: Any) -> list[str]:
+    """Return the names of a query's columns."""
+    if cursor.description is None:
+        raise UsageError("that is no query: it has no rows", _HINT)
+    return [column[0] for column in cursor.description]
 
 
 _HINT = 'one SELECT, such as pixguard db query "SELECT * FROM attempt_details LIMIT 5"'
@@ -61,9 +67,7 @@ def _ask_sqlite(engine: Engine, sql: str) -> tuple[list[str], Sequence[tuple[Any
         raw.set_progress_handler(lambda: 0, _LOOK_EVERY)
         try:
             cursor = raw.execute(sql)
-            if cursor.description is None:
-                raise UsageError("that is no query: it has no rows", _HINT)
-            return [column[0] for column in cursor.description], cursor.fetchall()
+            return _told(cursor), cursor.fetchall()
         except sqlite3.Error as error:
             if refused:
                 raise UsageError(

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import time
@@ -23,7 +24,7 @@ def place(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(workplace)
     yield workplace
     for one in run_json("status")["working"]:
-        if one["state"] != "gone":
+        if one["state"] != "gone" and one["host"] == socket.gethostname():
             os.kill(one["pid"], signal.SIGKILL)
 
 
@@ -118,3 +119,20 @@ def test_watching_shows_a_line_each_time(place: Path) -> None:
     assert json.loads(child.stdout.readline())["plans"] == []
     child.send_signal(signal.SIGINT)
     assert child.wait(10) == 0
+
+
+def test_a_run_of_another_computer_is_stopped_there(place: Path) -> None:
+    run("attack --dataset oct --pixels 1 --limit 1 --population 20 --generations 2")
+    now_ms = int(1000 * time.time())
+    with sqlite3.connect("pixguard.db") as database:
+        database.execute(
+            "UPDATE run SET status = 'running', host = 'far', heartbeat_ms = ? WHERE id = "
+            "(SELECT MAX(id) FROM run)",
+            [now_ms],
+        )
+    assert run_json("status")["working"][0]["host"] == "far"
+    assert "on far works on pixguard.db" in run("stop", code=1).output
+    with sqlite3.connect("pixguard.db") as database:
+        database.execute("UPDATE run SET heartbeat_ms = ?", [now_ms - 61_000])
+    (one,) = run_json("status")["working"]
+    assert one["state"] == "silent"
