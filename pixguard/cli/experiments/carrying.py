@@ -57,7 +57,7 @@ def carry_out(steps: Sequence[Step], look: Look, presence: Presence) -> list[Out
     pace = Pace("steps", len(steps), "steps")
     with Steps() as running, presence.at_work(), presence.follow(pace):
         for step in steps:
-            pace.update(len(ended), step.title, None)
+            pace.done, pace.note = len(ended), step.title  # steps are too unlike to tell the time
             ended[step.number] = _one(step, len(steps), look, running, ended)
     return list(ended.values())
 
