@@ -242,7 +242,7 @@ def _read(path: Path, name: str) -> Worker | None:
         beat_ms = int(said["beat_ms"])
         silent = time.time() - beat_ms / 1000 > SILENT_AFTER_S
         state: State = "silent" if silent else "running"
-        if is_here(said) and not (is_held(path) and is_same_process(said)):
+        if is_here(said) and _is_gone(path, said):
             state = "gone"
         pid, parent, started_ms = (int(said[key]) for key in ("pid", "parent", "started_ms"))
         who = said["command"], said["host"], pid, parent
@@ -254,8 +254,17 @@ def _read(path: Path, name: str) -> Worker | None:
 def _remove_gone(folder: Path) -> None:
     for path in _listed(folder):
         said = read(path)
-        if said is not None and is_here(said) and not is_held(path):
+        if said is not None and is_here(said) and _is_gone(path, said):
             path.unlink(missing_ok=True)
+
+
+def _is_gone(path: Path, said: dict[str, Any]) -> bool:
+    """Whether a process of this computer is no more.
+
+    One in a container has another number there, and holds its file; where a file system has no
+    locks, the number and the beginning tell.
+    """
+    return not is_held(path) and not is_same_process(said)
 
 
 def _listed(folder: Path) -> list[Path]:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from pixguard.cli.stopping import stop_one
+from pixguard.errors import PixguardError
 from pixguard.progress import SILENT
 from pixguard.store import leftovers, presence
 from pixguard.store.location import files_folder
@@ -76,12 +78,16 @@ def test_a_number_that_another_process_has_now_is_not_that_process(tmp_path: Pat
         assert presence.is_same_process(said)
         assert not presence.is_same_process(said | {"began": said["began"] - 1})
         assert not presence.is_same_process(said | {"boot": "an earlier start"})
-        # Held, as by a fork that outlives it; what it says is of one that was here before.
+        # Held, as by one in a container, whose number is another process here.
         worker.path.write_text(json.dumps(said | {"began": said["began"] - 1}))
-        assert [w.state for w in workers(str(database))] == ["gone"]
+        assert [w.state for w in workers(str(database))] == ["running"]
+        with pytest.raises(PixguardError, match="cannot be seen from here"):
+            stop_one(worker)
+        assert child.poll() is None
     finally:
         child.kill()
         child.wait()
+    assert [w.state for w in workers(str(database))] == ["gone"]
 
 
 def test_one_on_another_computer_is_judged_by_its_heartbeat(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def export_database(
         require_parquet()
     try:
         with reading(session.database) as engine, temporary_folder(folder) as new:
-            rows, last_id = _write_tables(engine, new, form)
+            rows, last_id = _write_tables(session, engine, new, form)
             attempts = 0
             if images is not None:
                 kind = "embedded" if embedded else images
@@ -79,7 +79,9 @@ def export_database(
     return {"folder": str(folder), "format": form, "rows": rows, "attempts_with_images": attempts}
 
 
-def _write_tables(engine: Engine, folder: Path, form: TableFormat) -> tuple[dict[str, int], int]:
+def _write_tables(
+    session: Session, engine: Engine, folder: Path, form: TableFormat
+) -> tuple[dict[str, int], int]:
     """Write the tables of one moment; return how many rows each has, and the last attempt's id."""
     rows = {}
     with snapshot(engine) as connection:
@@ -89,6 +91,7 @@ def _write_tables(engine: Engine, folder: Path, form: TableFormat) -> tuple[dict
                 for part in one.rows(connection):
                     file.add(part)
                     rows[name] += len(part)
+                    session.honour_stop("nothing was written")
         return rows, connection.scalar(select(func.max(Attempt.id))) or 0
 
 
