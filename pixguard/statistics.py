@@ -119,6 +119,47 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return float(binomtest(only_first, apart).pvalue) if apart else 1.0
 
 
+def paired_interval(
+    both: int, only_first: int, only_second: int, neither: int
+) -> tuple[float, float] | None:
+    """Return the 95 % interval of the difference of two shares of the same subjects.
+
+    From the Wilson intervals of the two shares and their correlation: it holds with few subjects,
+    and stays within -1 and 1. Source: R. G. Newcombe, Statistics in Medicine 17 (1998), 2635-2650,
+    method 10.
+
+    Args:
+        both: subjects on which both treatments succeed.
+        only_first: those on which the first alone does.
+        only_second: those on which the second alone does.
+        neither: those on which none does.
+
+    Returns:
+        Bounds of first minus second; None without a subject.
+    """
+    count = both + only_first + only_second + neither
+    first, second = both + only_first, both + only_second
+    of_first, of_second = wilson_interval(first, count), wilson_interval(second, count)
+    if of_first is None or of_second is None:
+        return None
+    (low_1, high_1), (low_2, high_2) = of_first, of_second
+    share_1, share_2 = first / count, second / count
+    margins = first * (count - first) * second * (count - second)
+    product: float = both * neither - only_first * only_second
+    if product > 0:
+        product = max(product - count / 2, 0)
+    phi = product / sqrt(margins) if margins else 0.0
+
+    def span(one: float, other: float) -> float:
+        return sqrt(max(0.0, one * one - 2 * phi * one * other + other * other))
+
+    difference = share_1 - share_2
+    return (
+        difference - span(share_1 - low_1, high_2 - share_2),
+        difference + span(high_1 - share_1, share_2 - low_2),
+    )
+
+
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """Return p-values corrected for their number, in the same order; None stays and counts not.
 

@@ -23,6 +23,7 @@ FLOORS = [
     "config",
     "metrics",
     "store",
+    "results",
     "datasets",
     "models",
     "classifiers",

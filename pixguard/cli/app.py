@@ -8,7 +8,7 @@ from typing import Annotated, TextIO, cast
 import typer
 
 from pixguard import __version__
-from pixguard.cli import certify, data, db, denoise, denoise_plans, detect, models
+from pixguard.cli import certify, data, db, db_export, denoise, denoise_plans, detect, models
 from pixguard.cli.attack import attack
 from pixguard.cli.common import CommandGroup, PixguardGroup
 from pixguard.cli.configuration import apply_config_file
@@ -18,6 +18,7 @@ from pixguard.cli.report import report
 from pixguard.cli.run import run
 from pixguard.cli.score import score
 from pixguard.cli.speech import Unbreakable
+from pixguard.cli.status import status, stop
 from pixguard.cli.train import train
 
 app = CommandGroup(
@@ -64,8 +65,11 @@ app.add_typer(certify.app, name="certify")
 app.command()(report)
 app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
+db_export.add_to(db.app)
 app.add_typer(db.app, name="db")
 app.command()(run)
+app.command()(status)
+app.command()(stop)
 app.command()(demo)
 app.command()(doctor)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from pixguard.cli.common import new_app, open_session, print_result
-from pixguard.cli.groups import DeviceOptions, NameOptions, OutputOptions, RunOptions
+from pixguard.cli.groups import LongOptions, NameOptions, OutputOptions, RunOptions
 from pixguard.cli.options import Without, command
 from pixguard.config import DatasetRequest, Settings, TrainingRequest, VoteSettings, setting
 from pixguard.records import POLYPHASE_VOTE
@@ -54,7 +54,7 @@ def train(
 @app.command()
 @command
 def apply(
-    data: DatasetRequest, images: CertifiedImages, run: DeviceOptions, output: OutputOptions
+    data: DatasetRequest, images: CertifiedImages, run: LongOptions, output: OutputOptions
 ) -> None:
     """Count the votes on test images, and store how many changed pixels each decision withstands.
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import typer
 
-from pixguard.cli.display import human_duration
 from pixguard.cli.options import command
 from pixguard.cli.speech import speech
 from pixguard.config.settings import Settings, setting
+from pixguard.progress import human_duration
 from pixguard.words import printable, shell_word
 
 COMMANDS = (

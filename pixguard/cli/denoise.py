@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from pixguard.cli.common import new_app, open_session, print_result
-from pixguard.cli.groups import ClassifierOptions, DeviceOptions, OutputOptions, RunOptions
+from pixguard.cli.groups import ClassifierOptions, LongOptions, OutputOptions, RunOptions
 from pixguard.cli.options import Own, command, own_options
 from pixguard.config import DatasetRequest, DenoiserSettings, Settings, TrainingRequest, setting
 from pixguard.defences.denoisers.registry import DENOISERS
@@ -60,7 +60,7 @@ def apply(
     data: DatasetRequest,
     classifier: ClassifierOptions,
     restoring: RestoringOptions,
-    run: DeviceOptions,
+    run: LongOptions,
     output: OutputOptions,
 ) -> None:
     """Restore attacked images and their clean ones, and let the classifier judge them again."""

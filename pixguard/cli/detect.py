@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from pixguard.cli.common import new_app, open_session, print_result
-from pixguard.cli.groups import DeviceOptions, OutputOptions, RunOptions
+from pixguard.cli.groups import LongOptions, OutputOptions, RunOptions
 from pixguard.cli.options import Own, command, own_options
 from pixguard.config import DatasetRequest, DetectorSettings, Settings, TrainingRequest, setting
 from pixguard.defences.detectors.registry import DETECTORS
@@ -60,7 +60,7 @@ def train(
 @app.command()
 @command
 def apply(
-    data: DatasetRequest, scored: ScoredImages, run: DeviceOptions, output: OutputOptions
+    data: DatasetRequest, scored: ScoredImages, run: LongOptions, output: OutputOptions
 ) -> None:
     """Score test images, clean and successfully attacked, with detectors."""
     with open_session(output.database, run.device, data) as session:

@@ -11,55 +11,11 @@ from rich.text import Text
 
 from pixguard.cli.speech import Speech, speech
 from pixguard.cli.wording import as_flags
-from pixguard.progress import Progress
+from pixguard.progress import Pace, Progress, human_duration
 from pixguard.words import printable
 
 PLAIN_LINE_EVERY_S = 15.0
 WIDEST_BAR, NARROWEST_BAR = 24, 3
-
-
-class Pace:
-    """How far work has come, and how long it still takes."""
-
-    def __init__(self, title: str, total: int, unit: str) -> None:
-        self.title, self.total, self.unit = printable(title), total, unit
-        self.done, self.note, self.is_over = 0, "", False
-        self._started = time.monotonic()
-        self._first_done: int | None = None
-        self._end: float | None = None
-        self._at_most = False
-
-    def update(self, done: int, note: str, most_s: float | None) -> None:
-        """Take how far it is; ``most_s`` is how many seconds are left at most, if that is known."""
-        now = time.monotonic()
-        self._first_done = done if self._first_done is None else self._first_done
-        self.done, self.note = done, printable(note)
-        finished = done - self._first_done
-        # Where units run side by side, those that end early end first: how many have ended says
-        # too little of those that have not, and the time left would grow. A bound does not.
-        self._at_most = most_s is not None
-        if most_s is not None:
-            self._end = now + most_s
-        elif finished:
-            self._end = now + (now - self._started) / finished * (self.total - done)
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since it began."""
-        return time.monotonic() - self._started
-
-    @property
-    def left(self) -> str:
-        """How long it still takes, in words; empty where nothing is known, or it is over."""
-        if self._end is None or self.is_over or self.done >= self.total:
-            return ""
-        seconds = max(0.0, self._end - time.monotonic())
-        return f"{'at most' if self._at_most else 'about'} {human_duration(seconds)} left"
-
-    @property
-    def count(self) -> str:
-        """``12/40 attempts``."""
-        return f"{self.done:,}/{self.total:,} {self.unit}"
 
 
 class Bar:
@@ -162,15 +118,3 @@ class TerminalDisplay:
         self.console.print(
             printable(text), highlight=False, soft_wrap=True, markup=False, emoji=False
         )
-
-
-def human_duration(seconds: float) -> str:
-    """Return a duration as a person says it: ``42 s``, ``3 min 10 s``, ``2 h 5 min``, ``35 d``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    if whole < 48 * 3600:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 86400} d {whole % 86400 // 3600} h"

@@ -39,7 +39,19 @@ class DeviceOptions(Settings):
 
 
 @dataclass(frozen=True)
-class RunOptions(DeviceOptions):
+class LongOptions(DeviceOptions):
+    """How to do what takes long."""
+
+    detach: bool = setting(
+        False,
+        "Go on without this terminal: return once it is at work, and say where its log is. See "
+        "pixguard status and pixguard stop.",
+        in_file=False,
+    )
+
+
+@dataclass(frozen=True)
+class RunOptions(LongOptions):
     """How to go on."""
 
     resume: bool = setting(False, "Go on with what is missing; say how much was found.", short="-r")

@@ -79,7 +79,14 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
     def run(**values: Any) -> None:
         built = build(values)
-        with speaking(built.pop("speech")):
+        spoken = built.pop("speech")
+        if any(getattr(group, "detach", False) for group in built.values()):
+            from pixguard.cli.detaching import detach, is_wanted
+
+            if is_wanted():
+                detach(built["output"])
+                return
+        with speaking(spoken):
             function(**values, **built)
 
     run.__name__, run.__doc__, run.__module__ = (

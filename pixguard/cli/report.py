@@ -1,167 +1,27 @@
 """``pixguard report``: the paper's tables and figures and further ones, from the database."""
 
 import os
-import shutil
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from pixguard.cli.common import open_session, print_result
-from pixguard.cli.data_dirs import DATA_DIRS_HELP, data_dirs
-from pixguard.cli.groups import DEFAULT_DATABASE, DeviceOptions, OutputOptions
+from pixguard.cli.data_dirs import data_dirs
+from pixguard.cli.groups import DEFAULT_DATABASE, DeviceOptions
 from pixguard.cli.options import command
+from pixguard.cli.report_options import OfWhat, ReportOutput, WhichReports, listed_names
 from pixguard.cli.speech import say
 from pixguard.cli.wording import with_database
-from pixguard.config.data import parse_size
-from pixguard.config.settings import Settings, setting
 from pixguard.errors import UsageError
 from pixguard.files import write_atomically
-from pixguard.reports.formats import ENDINGS, Format
+from pixguard.reports.formats import ENDINGS
 from pixguard.reports.selection import Selection
 
 if TYPE_CHECKING:
     from pixguard.reports.figures.drawing import Drawing
     from pixguard.reports.report_table import ReportTable
-
-
-@dataclass(frozen=True, slots=True)
-class WhichReports(Settings):
-    """What is reported."""
-
-    panel: ClassVar[str] = "Reports"
-
-    table: list[str] | None = setting(
-        None,
-        "Number of a table of the paper, or a name that --list tells; repeat, or join by commas: "
-        "32,33,truth.",
-        short="-t",
-        names="table",
-    )
-    figure: list[str] | None = setting(
-        None,
-        "Number of a figure of the paper, or a name that --list tells; repeat, or join by commas: "
-        "16,success. Writes figure-N.png, or see --out.",
-        short="-f",
-        names="figure",
-    )
-    list_tables: bool = setting(
-        False,
-        "List the tables and figures, and for which there is data; with --dataset, of that one.",
-        flag="--list",
-    )
-    everything: bool = setting(
-        False, "Every table, those without data last and in short.", flag="--all"
-    )
-    audit: bool = setting(False, "What contradicts itself in the published tables.")
-    html: Path | None = setting(
-        None, "Write a page with all tables, figures and a gallery to this folder."
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class OfWhat(Settings):
-    """Of which of the database's results."""
-
-    panel: ClassVar[str] = "Data"
-
-    dataset: str | None = setting(
-        None, "Show this dataset in place of the paper's.", short="-d", names="dataset"
-    )
-    model: str = setting(
-        "latest",
-        "Classifier: an id, a name, an architecture, or latest (the newest). Several, as "
-        "1,4,7, make blocks of one table.",
-        short="-m",
-        names="classifier",
-    )
-    size: int | None = setting(
-        None,
-        "Side of the images, or native: each as large as its file. Default: that of the "
-        "classifier.",
-        parser=parse_size,
-        metavar="<pixels>|native",
-    )
-    data_dir: list[str] | None = setting(None, DATA_DIRS_HELP, in_file=True)
-    gallery: int = setting(
-        10_000, "With --html: attempts in the gallery at most.", low=0, unit="attempts"
-    )
-    costs: Path | None = setting(
-        None,
-        "With --table severity: what a flip costs, a CSV file of label,direction,cost with the "
-        "direction missed or false, and * for any other label. Default: 1.",
-        in_file=True,
-    )
-    count: int = setting(4, "Rows of a panel of images.", low=1, high=50, unit="rows")
-    image: int | None = setting(
-        None,
-        "Index of the image for --figure vulnerability. Default: the first right.",
-        low=0,
-    )
-
-    def chosen_models(self, database: str) -> list[int | str | None]:
-        """Return the classifiers' ids or architectures; None for the newest, an id for a name."""
-        from pixguard.store import reader
-        from pixguard.store.engine import reading
-        from pixguard.store.location import locate
-
-        asked = [None if n == "latest" else n for n in listed_names([self.model])] or [None]
-        path = locate(database).path
-        is_there = path is None or path.exists()
-        if not is_there or not any(isinstance(name, str) for name in asked):
-            return [*asked]
-        with reading(database) as engine:
-            models = reader.models(engine, kind="classifier")
-        ids: dict[int | str | None, int] = {
-            m.record.name: m.id
-            for m in models
-            if m.record.name not in (None, m.record.architecture)
-        }
-        return [ids.get(name, name) for name in asked]
-
-    def chosen_model(self, database: str) -> int | str | None:
-        """Return the one classifier of a figure or a page.
-
-        Raises:
-            UsageError: several were named.
-        """
-        models = self.chosen_models(database)
-        if len(models) > 1:
-            raise UsageError(
-                "figures and the page are about one classifier",
-                f"--model {models[0]}; --table takes several",
-            )
-        return models[0]
-
-
-@dataclass(frozen=True)
-class ReportOutput(OutputOptions):
-    """How reports are shown, and where they go."""
-
-    paper: bool = setting(False, "Put the published values beside the measured ones.")
-    sql: bool = setting(False, "Print the queries instead, ready for any SQL client.")
-    format: Format | None = setting(
-        None, "Output format. Default: what the ending of --out says, else table."
-    )
-    out: Path | None = setting(
-        None,
-        "Write to this file instead of stdout; with --all, to a file for each table in this "
-        "folder where the name has no ending. Figures: FILE.png, FILE.svg, FILE.pdf, or a folder "
-        "for all three.",
-        short="-o",
-    )
-
-    @property
-    def chosen_format(self) -> Format:
-        """What is said, else what the name of the file says."""
-        if self.json:
-            return "json"
-        endings = {f".{ending}": name for name, ending in ENDINGS.items()}
-        by_name = endings.get(self.out.suffix.lower(), "table") if self.out else "table"
-        return self.format or by_name
 
 
 @command
@@ -174,7 +34,7 @@ def report(
     run: DeviceOptions,
 ) -> None:
     """Print tables of the paper, and beyond it, regenerated by SQL from this database."""
-    others = which.list_tables or which.everything or which.audit
+    others = which.list_tables or which.everything or which.audit or which.compare
     if selection and (which.html or not (which.table or which.figure or which.everything)):
         raise UsageError(
             f"{selection.text} selects attempts of tables and figures, and none is named",
@@ -269,6 +129,13 @@ def _print_tables(
         from pixguard.reports.audit import audit_tables
 
         tables += audit_tables()
+    if which.compare:
+        from pixguard.reports.compare import compare
+        from pixguard.store.engine import reading
+
+        with reading(output.database) as engine:
+            compared = compare(engine, *which.compare)
+        tables += [_with_database(table, ctx, output.database) for table in compared]
     out = output.out
     if which.everything and out is not None and not out.suffix:
         as_sql = output.sql and not output.json
@@ -277,12 +144,7 @@ def _print_tables(
             write_atomically(out / f"table-{one.number}.{ending}", _text([one], output).encode())
         say(f"wrote {len(tables)} tables to {out}")
         return
-    text = _text(with_data_first(tables) if which.everything else tables, output)
-    if out is None:
-        typer.echo(text, nl=False)
-        return
-    write_atomically(out, text.encode())
-    say(f"wrote {out}")
+    output.put(_text(with_data_first(tables) if which.everything else tables, output))
 
 
 def _with_database(table: "ReportTable", ctx: typer.Context, database: str) -> "ReportTable":
@@ -335,20 +197,6 @@ def _build(
 
 
 def _text(tables: "Sequence[ReportTable]", output: ReportOutput) -> str:
-    from pixguard.reports.render import render, render_sql
+    from pixguard.reports.render import render_sql
 
-    if output.sql and not output.json:
-        return render_sql(tables)
-    to_terminal = output.out is None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-    return render(
-        tables,
-        output.chosen_format,
-        width=shutil.get_terminal_size().columns if to_terminal else 80,
-        color=to_terminal and "NO_COLOR" not in os.environ,
-    )
-
-
-def listed_names(asked: list[str]) -> list[int | str]:
-    """Return numbers and names from ``["32,33", "truth"]``, each once, in the order asked for."""
-    words = [word.strip() for text in asked for word in text.split(",") if word.strip()]
-    return list(dict.fromkeys(int(word) if word.isdecimal() else word for word in words))
+    return render_sql(tables) if output.sql and not output.json else output.rendered(tables)

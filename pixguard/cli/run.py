@@ -13,7 +13,7 @@ from pixguard.cli.experiments.expanding import Expansion, Place
 from pixguard.cli.experiments.file import read_experiment
 from pixguard.cli.experiments.listing import listing, print_listing, script
 from pixguard.cli.experiments.words import Commands
-from pixguard.cli.groups import DeviceOptions, OutputOptions
+from pixguard.cli.groups import LongOptions, OutputOptions
 from pixguard.cli.options import command
 from pixguard.config.settings import Settings, required, setting
 from pixguard.words import command_line, printable
@@ -40,7 +40,7 @@ class WhichExperiment(Settings):
 
 @command
 def run(
-    ctx: typer.Context, which: WhichExperiment, machine: DeviceOptions, output: OutputOptions
+    ctx: typer.Context, which: WhichExperiment, machine: LongOptions, output: OutputOptions
 ) -> None:
     """Carry out an experiment: datasets, classifiers, attacks, defences, tables; go on with it."""
     experiment = read_experiment(which.experiment)
@@ -62,12 +62,13 @@ def run(
         print_listing(experiment, listed)
         return
     from pixguard.cli.experiments.carrying import carry_out, exit_code, summary
+    from pixguard.store.presence import Presence
 
-    outcomes = carry_out(steps, look)
+    again = command_line(["pixguard", *sys.argv[1:]])
+    outcomes = carry_out(steps, look, Presence(output.database, again))
     if output.json:
         print_json({"experiment": experiment.name, "steps": [o.told() for o in outcomes]})
     else:
-        again = command_line(["pixguard", *sys.argv[1:]])
         typer.echo(printable("\n".join(summary(outcomes, again))))
     if code := exit_code(outcomes):
         raise typer.Exit(code)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pixguard.cli.common import open_session, print_result
-from pixguard.cli.groups import ClassifierOptions, DeviceOptions, OutputOptions
+from pixguard.cli.groups import ClassifierOptions, LongOptions, OutputOptions
 from pixguard.cli.options import command
 from pixguard.config import DatasetRequest, Settings, setting
 from pixguard.metrics import METRICS
@@ -26,7 +26,7 @@ def score(
     data: DatasetRequest,
     classifier: ClassifierOptions,
     metrics: MetricOptions,
-    run: DeviceOptions,
+    run: LongOptions,
     output: OutputOptions,
 ) -> None:
     """Score every restoration that has no score yet, with the data range [0, 1]."""

@@ -270,14 +270,14 @@ class Evidence:
         rows = fetch(self.engine, make_query("denoisers"))
         return frozenset((row["dataset"], row["architecture"]) for row in rows)
 
-    def _selected(self, name: str) -> list[RowValues]:
-        rows = fetch(self.engine, make_query(name))
+    def _selected(self, name: str, **parameters: int) -> list[RowValues]:
+        rows = fetch(self.engine, make_query(name, **parameters))
         return [r for r in rows if self.selection.fits(r["attack"], r["pixels"], r["seed"])]
 
     @cached_property
     def incomplete(self) -> list[RowValues]:
-        """The row of the query ``incomplete_plans`` for each selected plan that is not finished."""
-        return self._selected("incomplete_plans")
+        """The row of the query ``plans`` for each selected plan that is not finished."""
+        return self._selected("plans", finished=0)
 
     @cached_property
     def remarks(self) -> list[RowValues]:

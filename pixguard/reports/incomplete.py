@@ -61,7 +61,7 @@ def incomplete_notes(
 
 
 def plan_note(row: RowValues) -> str:
-    """Return the sentence on an attack plan, a row of the query ``incomplete_plans``."""
+    """Return the sentence on an attack plan, a row of the query ``plans``."""
     pixels = f"{row['pixels']} pixel{'s' if row['pixels'] > 1 else ''}"
     target = f", target {row['target']}" if row["target"] else ""
     through = f", through {row['through']}" if row["through"] else ""

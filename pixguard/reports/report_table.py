@@ -99,6 +99,7 @@ class ReportTable:
         published: whether the paper's values stand beside the measured ones.
         selection: what attempts were selected by: attack, seed, pixels; empty: all.
         datasets: those that its figures are of, or would be.
+        is_own: the rows are a user's own query: data formats hold them alone, by its names.
     """
 
     number: int | str
@@ -112,6 +113,7 @@ class ReportTable:
     published: bool = False
     selection: Mapping[str, Any] = field(default_factory=dict)
     datasets: tuple[str, ...] = ()
+    is_own: bool = False
 
     def __post_init__(self) -> None:
         for row in self.rows:

@@ -214,6 +214,7 @@ def carry_out(
             nonlocal asked
             asked = asked_before + asked_of_shape
             rate = asked / (time.monotonic() - started)
+            session.tell(plan=plan_id, candidates_per_second=rate)
             note = f"{results.beginning} succeeded, " if results.beginning.attempts else ""
             most_s = budget.left(asked) / rate if rate else None
             progress.update(done + results.ended, f"{note}{rate:,.0f} candidates/s", most_s)

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,17 @@ from pixguard.models.device import pick_device
 from pixguard.progress import SILENT, Display, StopSignal
 from pixguard.provenance import environment
 from pixguard.store.location import CHECKPOINTS, IN_FLIGHT, WEIGHTS, files_folder
+from pixguard.store.presence import Presence
 from pixguard.store.writer import Writer
 from pixguard.words import command_line
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One command at work. ``files`` holds weights and checkpoints; ``command`` is as typed."""
+    """One command at work. ``files`` holds weights and checkpoints; ``command`` is as typed.
+
+    ``presence`` tells others what it does; None: nobody asks.
+    """
 
     database: str
     files: Path
@@ -28,6 +33,7 @@ class Session:
     display: Display
     stop: StopSignal
     command: str
+    presence: Presence | None = None
 
     @classmethod
     def of(
@@ -43,7 +49,18 @@ class Session:
         Raises:
             UsageError: there is no such device.
         """
-        return cls(database, files_folder(database), pick_device(device), display, stop, command)
+        files, presence = files_folder(database), Presence(database, command)
+        shown = presence.watching(display)
+        return cls(database, files, pick_device(device), shown, stop, command, presence)
+
+    def at_work(self) -> AbstractContextManager[None]:
+        """Be seen by ``pixguard status``; whoever writes to the database is."""
+        return nullcontext() if self.presence is None else self.presence.at_work()
+
+    def tell(self, **facts: Any) -> None:
+        """Say more of what is done than progress does, to ``pixguard status``."""
+        if self.presence is not None:
+            self.presence.tell(**facts)
 
     @property
     def weights(self) -> Path:
@@ -67,6 +84,7 @@ class Session:
             seed=seed,
             environment=environment(),
             say=self.display.say,
+            presence=self.presence,
         )
 
     def honour_stop(self, kept: str, again: str | None = None) -> None:

@@ -160,7 +160,8 @@ def train_each(
     for training in trainings:
         if not resume:
             _refuse_to_go_on(session, training.key, finished.get(training.key))
-    return [_train(session, training, finished.get(training.key)) for training in trainings]
+    with session.at_work():
+        return [_train(session, training, finished.get(training.key)) for training in trainings]
 
 
 def finished_trainings(session: Session) -> dict[str, StoredModel]:

@@ -88,6 +88,35 @@ def sample_attempts(engine: Engine, limit: int, dataset: str | None = None) -> l
         ]
 
 
+def count_attempts_on(engine: Engine, dataset_id: int, last_id: int) -> int:
+    """Return how many attempts up to an id there are on a dataset's images."""
+    query = _on(select(func.count()).select_from(Attempt), dataset_id, last_id)
+    with engine.connect() as connection:
+        return int(connection.scalar(query) or 0)
+
+
+def attempts_on(engine: Engine, dataset_id: int, last_id: int) -> Iterator[list[GalleryAttempt]]:
+    """Yield the attempts up to an id on a dataset's images, some hundred at a time, in order."""
+    ids = _on(select(Attempt.id), dataset_id, last_id)
+    after = 0
+    with engine.connect() as connection:
+        names = {row.id: row.architecture for row in connection.execute(select(Model.__table__))}
+    while True:
+        with engine.connect() as connection:  # between two, whoever writes can empty its log
+            query = ids.where(Attempt.id > after).order_by(Attempt.id).limit(IDS_A_QUERY)
+            window = list(connection.scalars(query))
+            found = list(_read(connection, window, names))
+        if not window:
+            return
+        after = window[-1]
+        yield found
+
+
+def _on(query: Select[Any], dataset_id: int, last_id: int) -> Select[Any]:
+    query = query.join(Image, Image.id == Attempt.image_id)
+    return query.where(Image.dataset_id == dataset_id, Attempt.id <= last_id)
+
+
 def _of_dataset(query: Select[Any], dataset: str) -> Select[Any]:
     wanted = select(Model.id).join(Dataset, Dataset.id == Model.dataset_id)
     return query.where(Attempt.model_id.in_(wanted.where(Dataset.name == dataset)))

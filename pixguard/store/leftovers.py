@@ -17,7 +17,7 @@ from sqlalchemy import Engine, text
 from pixguard.errors import PixguardError
 from pixguard.files import LEFT_AFTER_S, is_held, is_left_behind, remove
 from pixguard.records import TRAINING_KEY
-from pixguard.store import reader
+from pixguard.store import presence, reader
 from pixguard.store.engine import reading, refuse_damaged
 from pixguard.store.location import (
     CHECKPOINTS,
@@ -100,6 +100,9 @@ def _find(database: str, path: Path) -> Iterator[Leftover]:
         for written in itertools.chain(own, *map(_listed, folders)):
             if is_left_behind(written):
                 yield _leftover(written, "temporary files of killed processes")
+        for worker in presence.workers(database):
+            if worker.state == "gone" and worker.path is not None:
+                yield _leftover(worker.path, "what killed processes said of themselves")
         for copy in own:
             if re.fullmatch(re.escape(path.name) + _BACKUP, copy.name):
                 yield from _unfinished(copy)

@@ -44,13 +44,12 @@ def store_plan(
     wanted: Values = {
         "settings": to_json(record.settings),
         "command": record.command,
-        "run_id": run_id,
         "finished_ms": None,
     }
     remarks = list(record.remarks)
     if found is None:
         values: Values = {column.key: value for column, value in key.items()}
-        values |= {"remarks": "[]", "created_ms": now_ms(), **wanted}
+        values |= {"remarks": "[]", "created_ms": now_ms(), "run_id": run_id, **wanted}
         plan_id = int(connection.execute(insert(Plan).returning(Plan.id), values).scalar_one())
     else:
         plan_id = int(found.id)
@@ -63,7 +62,8 @@ def store_plan(
     planned = connection.scalar(
         text("SELECT COUNT(*) FROM planned_attempt WHERE plan_id = :id"), {"id": plan_id}
     )
-    values = {"planned": planned, "remarks": to_json(remarks), **(wanted if is_larger else {})}
+    values = {"planned": planned, "remarks": to_json(remarks), "run_id": run_id}
+    values |= wanted if is_larger else {}
     connection.execute(update(Plan).where(Plan.id == plan_id).values(values))
     return plan_id
 

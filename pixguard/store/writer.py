@@ -9,7 +9,7 @@ from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any, Literal
 
-from sqlalchemy import Engine, insert, update
+from sqlalchemy import Connection, Engine, insert, update
 
 from pixguard.errors import InterruptedRunError, PixguardError
 from pixguard.records import (
@@ -35,6 +35,7 @@ from pixguard.store.buffer import Buffer
 from pixguard.store.engine import check_place, open_engine, refuse_damaged
 from pixguard.store.location import locate
 from pixguard.store.lock import WriterLock
+from pixguard.store.presence import Presence
 from pixguard.store.rows import now_ms, score_values, to_json
 from pixguard.store.tables import Run
 
@@ -68,6 +69,7 @@ class Writer:
         seed: base seed of the run, below 2^63.
         environment: columns of the table ``environment`` by name; ``packages`` may be a mapping.
         say: told what a person should look after.
+        presence: of the process; by default one of its own.
 
     Raises:
         DatabaseBusyError: another process writes to the database; the message says which.
@@ -88,6 +90,7 @@ class Writer:
         seed: int,
         environment: Mapping[str, Any],
         say: Callable[[str], None] = lambda message: None,
+        presence: Presence | None = None,
     ) -> None:
         self.run_uuid = str(uuid.uuid4())
         self._location = locate(database)
@@ -97,6 +100,7 @@ class Writer:
         self._seed = seed
         self._environment = environment
         self._say: Callable[[str], None] | None = say
+        self._presence = presence or Presence(database, command)
         self._resources = ExitStack()
 
     def __enter__(self) -> "Writer":
@@ -108,9 +112,10 @@ class Writer:
             stack.callback(self.engine.dispose)
             refuse_damaged(self.engine, self._location)
             self.run_id = self._begin_run()
+            self._buffer = Buffer(self.run_id)
+            self._flushed_s = self._heartbeat_s = time.monotonic()
+            stack.enter_context(self._presence.at_work(self._beat_if_silent))
             self._resources = stack.pop_all()
-        self._buffer = Buffer(self.run_id)
-        self._flushed_s = self._heartbeat_s = time.monotonic()
         return self
 
     def _begin_run(self) -> int:
@@ -333,14 +338,23 @@ class Writer:
         with self.engine.begin() as connection:
             self._buffer.write(connection)
             if beat:
-                connection.execute(
-                    update(Run).where(Run.id == self.run_id).values(heartbeat_ms=now_ms())
-                )
+                self._beat(connection)
         self._buffer.clear()
         self._flushed_s = now_s
         if beat:
             self._heartbeat_s = now_s
             self._look_at_log()
+
+    def _beat_if_silent(self) -> None:
+        """Beat, from another thread, where no commit has for long: an attempt may take minutes."""
+        now_s = time.monotonic()
+        if now_s - self._heartbeat_s >= 2 * HEARTBEAT_EVERY_S:
+            with self.engine.begin() as connection:
+                self._beat(connection)
+            self._heartbeat_s = now_s
+
+    def _beat(self, connection: Connection) -> None:
+        connection.execute(update(Run).where(Run.id == self.run_id).values(heartbeat_ms=now_ms()))
 
     def _look_at_log(self) -> None:
         """Say once that the write-ahead log grows without an end."""

@@ -43,11 +43,12 @@ def test_a_configuration_file_sets_values_and_nothing_else() -> None:
             "name",
             "trust",
         ),  # what runs; what is called so
-        *("model", "word", "source", "experiment"),  # typed by position
+        *("model", "word", "source", "experiment", "pid", "sql"),  # typed by position
+        *("compare", "detach"),  # of one call
     }
     assert all("db" in refused[name] for name in COMMANDS if "--db" in FLAGS[name])
-    assert refused["attack"] == {"db", "log_file"}
-    assert refused["train"] == {"db", "log_file", "name"}
+    assert refused["attack"] == {"db", "log_file", "detach"}
+    assert refused["train"] == {"db", "log_file", "name", "detach"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

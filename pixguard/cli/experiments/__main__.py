@@ -6,6 +6,7 @@ import signal
 import sys
 
 from pixguard.cli.app import main
+from pixguard.cli.detaching import MARK
 
 PR_SET_PDEATHSIG = 1
 
@@ -24,4 +25,5 @@ def die_with(parent: int) -> None:
 
 if __name__ == "__main__":
     die_with(int(sys.argv.pop(1)))
+    os.environ[MARK] = "1"  # the next step begins when this one has ended
     main()

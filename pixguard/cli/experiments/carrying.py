@@ -7,12 +7,13 @@ from typing import Any
 
 import typer
 
-from pixguard.cli.display import human_duration
 from pixguard.cli.experiments.expanding import Step
 from pixguard.cli.experiments.looking import Look
 from pixguard.cli.experiments.processes import Steps
 from pixguard.cli.speech import say, speech
 from pixguard.errors import EXIT_INTERRUPTED, EXIT_SOME_FAILED
+from pixguard.progress import Pace, human_duration
+from pixguard.store.presence import Presence
 from pixguard.words import command_line, printable
 
 SERVES = ("done", "found", "some failed")
@@ -44,15 +45,19 @@ class Outcome:
         }
 
 
-def carry_out(steps: Sequence[Step], look: Look) -> list[Outcome]:
+def carry_out(steps: Sequence[Step], look: Look, presence: Presence) -> list[Outcome]:
     """Run what is not done; what needs a step that failed is left out, the rest goes on.
+
+    Meanwhile ``presence`` tells how far it is.
 
     Returns:
         One outcome a step, in order.
     """
     ended: dict[int, Outcome] = {}
-    with Steps() as running:
+    pace = Pace("steps", len(steps), "steps")
+    with Steps() as running, presence.at_work(), presence.follow(pace):
         for step in steps:
+            pace.done, pace.note = len(ended), step.title  # steps are too unlike to tell the time
             ended[step.number] = _one(step, len(steps), look, running, ended)
     return list(ended.values())
 

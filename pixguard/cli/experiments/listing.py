@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from pixguard.cli.display import human_duration
 from pixguard.cli.experiments.expanding import Step
 from pixguard.cli.experiments.file import Experiment
 from pixguard.cli.tables import print_rows
+from pixguard.progress import human_duration
 from pixguard.words import command_line, printable
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from pixguard.metrics import METRICS
 from pixguard.registry import suggestion
 
 PLANNED = frozenset(
-    "resume fresh_seed dry_run db json quiet verbose log_file device name html out list sql".split()
+    "resume fresh_seed dry_run detach db json quiet verbose log_file device name html out list "
+    "sql".split()
 )
 """What the plan says itself, and no file."""
 
@@ -173,7 +174,7 @@ def _check_metrics(groups: Mapping[str, Any]) -> None:
 
 
 def _check_reports(groups: Mapping[str, Any]) -> None:
-    from pixguard.cli.report import listed_names
+    from pixguard.cli.report_options import listed_names
     from pixguard.reports.figures.specs import figure_spec
     from pixguard.reports.specs import table_spec
 

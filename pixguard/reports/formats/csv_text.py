@@ -29,13 +29,15 @@ def render_csv(table: ReportTable) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     heads = [_heading(c, fact) for c, own in zip(table.columns, facts, strict=True) for fact in own]
     chosen = {f"selected {name}": _words(value) for name, value in table.selection.items()}
-    writer.writerow(["table", "in paper", *chosen, *map(_safe, heads)])
+    lead = [] if table.is_own else ["table", "in paper"]
+    writer.writerow([*lead, *chosen, *map(_safe, heads)])
     for row in table.rows:
         values = [
             _fact(cell, fact) for cell, own in zip(row.cells, facts, strict=True) for fact in own
         ]
         in_paper = "yes" if row.in_paper else "no"
-        writer.writerow([table.number, in_paper, *chosen.values(), *values])
+        told = [] if table.is_own else [table.number, in_paper]
+        writer.writerow([*told, *chosen.values(), *values])
     return stream.getvalue()
 
 

@@ -28,6 +28,8 @@ def json_value(table: ReportTable) -> dict[str, Any]:
         "columns": [{"name": c.key, "heading": c.name, "kind": c.kind} for c in table.columns],
         "rows": [
             {"in_paper": row.in_paper, **_row(table.columns, row.cells, facts)}
+            if not table.is_own
+            else {c.name: _number(v.value) for c, v in zip(table.columns, row.cells, strict=True)}
             for row in table.rows
         ],
         "caption": list(table.caption),

@@ -10,9 +10,10 @@ class Plan(Base):
     """What an attack set out to do: one attack, classifier, seed, target and defence.
 
     The same attack on more images extends its plan, whose order stays. ``planned`` counts its
-    attempts; NULL: made before plans were recorded, and interrupted. ``finished_ms`` is NULL while
-    something is to do. ``target`` is the setting: a class, ``each``, or NULL. ``command`` goes on
-    with it; ``remarks`` is a JSON list of what was noticed about the classifier.
+    attempts; NULL: made before plans were recorded, and interrupted. ``run_id`` is the run that
+    went on with it last. ``finished_ms`` is NULL while something is to do. ``target`` is the
+    setting: a class, ``each``, or NULL. ``command`` goes on with it; ``remarks`` is a JSON list of
+    what was noticed about the classifier.
     """
 
     __tablename__ = "plan"

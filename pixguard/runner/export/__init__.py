@@ -1,0 +1,1 @@
+"""A database as a folder of plain files, for those who have no pixguard."""
