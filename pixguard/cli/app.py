@@ -8,7 +8,17 @@ from typing import Annotated, TextIO, cast
 import typer
 
 from pixguard import __version__
-from pixguard.cli import certify, data, db, db_export, denoise, denoise_plans, detect, models
+from pixguard.cli import (
+    certify,
+    data,
+    db,
+    db_export,
+    db_merge,
+    denoise,
+    denoise_plans,
+    detect,
+    models,
+)
 from pixguard.cli.attack import attack
 from pixguard.cli.common import CommandGroup, PixguardGroup
 from pixguard.cli.configuration import apply_config_file
@@ -66,6 +76,7 @@ app.command()(report)
 app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
 db_export.add_to(db.app)
+db.app.command()(db_merge.merge)
 app.add_typer(db.app, name="db")
 app.command()(run)
 app.command()(status)
