@@ -46,6 +46,8 @@ _CLOSED = """
             WHEN NOT EXISTS (
                 SELECT 1 FROM main.planned_attempt p WHERE p.plan_id = m.id AND NOT EXISTS (
                     SELECT 1 FROM main.attempt a WHERE a.attempt_key = p.attempt_key
+                ) AND NOT EXISTS (
+                    SELECT 1 FROM main.failure f WHERE f.attempt_key = p.attempt_key
                 )
             ) THEN COALESCE(m.finished_ms, o.finished_ms, :now_ms)
         END
