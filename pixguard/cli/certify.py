@@ -7,6 +7,7 @@ from pixguard.cli.common import new_app, open_session, print_result
 from pixguard.cli.groups import LongOptions, NameOptions, OutputOptions, RunOptions
 from pixguard.cli.options import Without, command
 from pixguard.config import DatasetRequest, Settings, TrainingRequest, VoteSettings, setting
+from pixguard.config.attack import shard_setting
 from pixguard.records import POLYPHASE_VOTE
 
 app = new_app("Train a classifier with a certificate against changed pixels, and certify images.")
@@ -21,6 +22,7 @@ class CertifiedImages(Settings):
     limit: int | None = setting(
         None, "Certify at most that many test images.", low=1, unit="images"
     )
+    shard: str | None = shard_setting()
     model: str = setting(
         POLYPHASE_VOTE,
         "Polyphase vote: an id. Default: the newest.",
@@ -64,5 +66,7 @@ def apply(
         from pixguard.runner.certifying import certify
         from pixguard.runner.subject import open_subject
 
-        result = certify(session, open_subject(session, data, images.model), images.limit)
+        result = certify(
+            session, open_subject(session, data, images.model), images.limit, images.shard
+        )
     print_result(result, output.json)

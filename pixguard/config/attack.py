@@ -4,12 +4,24 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pixguard.config.settings import Settings, setting
+from pixguard.shards import Shard
 
 EvaluatorName = Literal["auto", "dense", "delta"]
 PrecisionName = Literal["auto", "float32", "bfloat16"]
 
 PAPER_PER_CLASS = 100
 """Images a class that the paper attacks with more than one pixel; with one it attacks all."""
+
+
+def shard_setting() -> str | None:
+    """Return the field that says which part of a plan is worked on; see :class:`Shard`."""
+    return setting(
+        None,
+        "Make this part alone, such as 3/16: other machines make the others, and `pixguard db "
+        "merge` joins them.",
+        unit="part/parts",
+        panel="Run",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +77,7 @@ class AttackSettings(Settings):
     )
     repeats: int = setting(1, "Attempts an image.", low=1, unit="attempts", panel="Images")
     seed: int = setting(0, "Seed of every random choice.", low=0, panel="Run")
+    shard: str | None = shard_setting()
     batch: int | None = setting(
         None,
         "Candidates evaluated at a time. Default: by device.",
@@ -82,6 +95,11 @@ class AttackSettings(Settings):
         "auto", "Of the search; successes are judged in float32.", panel="Run"
     )
     options: Settings | None = None
+
+    def __post_init__(self) -> None:
+        Settings.__post_init__(self)
+        if self.shard is not None:
+            Shard.parse(self.shard)
 
     @property
     def most_per_class(self) -> int | None:

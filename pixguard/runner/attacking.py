@@ -25,6 +25,7 @@ from pixguard.runner.plan import (
 )
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
+from pixguard.shards import Shard
 from pixguard.store import reader
 from pixguard.store.engine import reading
 from pixguard.words import shell_word
@@ -93,6 +94,8 @@ def attack(
             raise UsageError(told, f"{go_on}, or `fresh_seed=True` to draw another")
         if done:
             session.display.say(f"found {done} of {total} attempts; {total - done} left to do")
+        if plan.shard is not None:
+            session.display.say(f"{len(plan.todo)} of these are for shard {settings.shard}")
         started = time.monotonic()
         counts = carry_out(session, writer, target, plan, settings, search)
         writer.flush()
@@ -229,7 +232,8 @@ def make_plan(
     )
     present = reader.attempt_outcomes(engine, model.id, subject.dataset_id)
     done = {a.key: present[a.key] for a in attempts if a.key in present}
-    return Plan(record, attempts, done, predictions, clean)
+    shard = None if settings.shard is None else Shard.parse(settings.shard)
+    return Plan(record, attempts, done, predictions, clean, shard)
 
 
 def check_definition(settings: AttackSettings, info: DatasetInfo) -> None:

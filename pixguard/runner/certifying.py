@@ -11,11 +11,12 @@ from pixguard.datasets.base import ImageDataset
 from pixguard.defences.certificates.registry import CERTIFICATES
 from pixguard.errors import UsageError
 from pixguard.models.inputs import to_unit_range
-from pixguard.records import CertificateRecord
+from pixguard.records import CertificateRecord, digest
 from pixguard.registry import load_target
 from pixguard.runner.chunks import cut, in_chunks
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
+from pixguard.shards import Shard
 from pixguard.store.certificates import certificates
 from pixguard.store.writer import Writer
 from pixguard.words import shell_word
@@ -26,7 +27,9 @@ REPORTED = (1, 2)
 """Numbers of changed pixels that are counted at the end."""
 
 
-def certify(session: Session, subject: Subject, limit: int | None) -> dict[str, Any]:
+def certify(
+    session: Session, subject: Subject, limit: int | None, shard: str | None = None
+) -> dict[str, Any]:
     """Certify test images that the database holds no certificate of yet.
 
     Args:
@@ -34,6 +37,7 @@ def certify(session: Session, subject: Subject, limit: int | None) -> dict[str, 
         subject: a polyphase vote.
         limit: at most that many images, drawn without a look at them or their classes; a larger
             limit contains a smaller one. None: all test images.
+        shard: of these, the part that is certified here, such as ``3/16``; None: all.
 
     Returns:
         What ``pixguard certify apply --json`` prints, over all images that were asked for.
@@ -54,6 +58,11 @@ def certify(session: Session, subject: Subject, limit: int | None) -> dict[str, 
     if not len(test):
         raise UsageError(f"{info.name!r} has no test images", "`split=paper` when it is trained")
     wanted = np.random.default_rng(0).permutation(test)[:limit].tolist()
+    if shard is not None:
+        part = Shard.parse(shard)
+        wanted = [index for index in wanted if part.holds(digest(index))]
+        if not wanted:
+            raise UsageError(f"no image is of part {shard}", "fewer parts: `shard=1/2`")
     started = time.monotonic()
     with session.writer({"limit": limit}, seed=0) as writer:
         found = certificates(writer.engine, model.id, method)

@@ -16,6 +16,7 @@ from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store import outcomes, reader
 from pixguard.store.reader import StoredModel
+from pixguard.store.rows import dataset_key
 from pixguard.store.writer import Writer
 from pixguard.words import shell_word
 
@@ -61,13 +62,17 @@ def register_untrained(
     writer: Writer, name: str, info: DatasetInfo, dataset_id: int
 ) -> StoredModel:
     """Register a denoiser without weights (identity, median); its digest stands for them."""
+    for known in reader.models(writer.engine, "denoiser", dataset_id):
+        if known.record.architecture == name and not known.record.weights_file:
+            return known
     trainable, frozen = parameter_counts(build_denoiser(name, info.channels))
     record = ModelRecord(
         kind="denoiser",
         architecture=name,
-        # One row a dataset, as every model has: the id tells apart what is the same file, split
-        # in two ways.
-        weights_sha256=digest(["untrained", name, info.manifest_sha256, dataset_id]),
+        # One row a dataset, as every model has, and the same on every machine.
+        weights_sha256=digest(
+            ["untrained", name, info.manifest_sha256, *dataset_key(info).values()]
+        ),
         weights_file="",
         parameters={},
         hyperparameters={},

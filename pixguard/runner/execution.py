@@ -192,7 +192,8 @@ def carry_out(
             seed=settings.seed,
             target=settings.target,
             attempts=plan.attempts,
-            settings=asdict(settings),
+            # A part of a plan is no other plan.
+            settings={k: v for k, v in asdict(settings).items() if k != "shard"},
             command=session.again(settings.seed),
             remarks=(remark,) if remark else (),
         ),
@@ -206,7 +207,7 @@ def carry_out(
     title = f"attacking, {settings.pixels} pixel{'s' if settings.pixels > 1 else ''}"
     started, done = time.monotonic(), len(plan.done)
     budget = Budget(search, subject, plan.todo)
-    with session.display.track(title, len(plan.attempts), "attempts") as progress:
+    with session.display.track(title, done + len(plan.todo), "attempts") as progress:
         asked = 0
 
         def tell(asked_of_shape: int) -> None:

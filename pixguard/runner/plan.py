@@ -26,6 +26,7 @@ from pixguard.records import (
     encode_label_set,
 )
 from pixguard.registry import near
+from pixguard.shards import Shard
 from pixguard.statistics import wilson_interval
 from pixguard.words import shell_word
 
@@ -41,6 +42,7 @@ class Plan:
         predictions: the decisions on the clean images, by index, of what is attacked: of the
             classifier behind its defence, where there is one.
         clean: every clean image that had to be judged behind the defence.
+        shard: the part of the attempts that is made here; None: all.
     """
 
     record: AttackRecord
@@ -48,11 +50,13 @@ class Plan:
     done: Mapping[str, bool]
     predictions: Mapping[int, PredictionRecord]
     clean: Sequence[RestorationRecord] = ()
+    shard: Shard | None = None
 
     @property
     def todo(self) -> list[PlannedAttempt]:
-        """The attempts that are still to be made."""
-        return [a for a in self.attempts if a.key not in self.done]
+        """The attempts that are still to be made here."""
+        missing = [a for a in self.attempts if a.key not in self.done]
+        return missing if self.shard is None else [a for a in missing if self.shard.holds(a.key)]
 
 
 class Beginning:

@@ -148,7 +148,7 @@ def _merge_one(ours: Location, other: Location, prefer: Prefer | None, *, dry_ru
         for rule in RULES:
             work.take(rule)
         work.refuse_conflicts(ours, other)
-        work.count("planned_attempt", merging_plans.merge_places(connection))
+        work.count("planned_attempt", merging_plans.merge_places(connection, ours.name))
         files = _weights(connection, ours, other)
         present = [file for file in files if file[0].is_file()]
         if dry_run:

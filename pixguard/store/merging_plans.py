@@ -1,8 +1,11 @@
 """Joins the plans of two databases: what either planned, in the order of the larger one."""
 
+import shlex
+
 from sqlalchemy import Connection
 
 from pixguard.store.rows import now_ms
+from pixguard.words import command_line
 
 _STATEMENTS = (
     # What is here, for one look an attempt.
@@ -56,8 +59,10 @@ _CLOSED = """
 """
 
 
-def merge_places(connection: Connection) -> int:
+def merge_places(connection: Connection, database: str) -> int:
     """Append what only theirs planned, and close or open the plans; return the new places.
+
+    How to go on with them is told for ``database``, which they are in now, and for no part alone.
 
     A plan of more images contains one of fewer in the same order, so that what is appended is what
     the larger one has behind the smaller.
@@ -66,4 +71,17 @@ def merge_places(connection: Connection) -> int:
         connection.exec_driver_sql(statement)
     added = connection.exec_driver_sql(_PLACES).rowcount
     connection.exec_driver_sql(_CLOSED, {"now_ms": now_ms()})
+    mapped = "SELECT id, command FROM main.plan WHERE id IN (SELECT ours FROM map_plan)"
+    for number, told in connection.exec_driver_sql(mapped).all():
+        values = {"id": number, "command": _command(told, database)}
+        connection.exec_driver_sql("UPDATE main.plan SET command = :command WHERE id = :id", values)
     return added
+
+
+def _command(told: str, database: str) -> str:
+    words = shlex.split(told)
+    for option in ("--shard", "--db"):
+        if option in words[:-1]:
+            place = words.index(option)
+            del words[place : place + 2]
+    return command_line([*words, "--db", database]) if words else told

@@ -28,7 +28,13 @@ def machine(path: Path, indices: Sequence[int], planned: Sequence[int] = ORDER) 
             "dataset_id": database.dataset_id,
         }
         order = [PlannedAttempt(f"key-{place}", place, None, 0) for place in planned]
-        record = PlanRecord(seed=7, target=None, attempts=order, settings={}, command="go on")
+        record = PlanRecord(
+            seed=7,
+            target=None,
+            attempts=order,
+            settings={},
+            command=f"pixguard attack --shard 1/2 --db {path} --resume",
+        )
         plan = writer.plan(record, **ids)
         for index in indices:
             database.attempt(writer, attempt(f"key-{index}", index, success=index != 3))
@@ -63,7 +69,7 @@ def content(path: Path) -> dict[str, list[tuple[object, ...]]]:
         "restoration": "restoration_key, (SELECT attempt_key FROM attempt WHERE id = attempt_id)",
         "image": "dataset_index, sha256",
         "model": "weights_sha256, name",
-        "plan": "planned, finished_ms IS NULL, settings, command",
+        "plan": "planned, finished_ms IS NULL, settings",
         "planned_attempt": "place, attempt_key, dataset_index",
     }
     return {t: sorted(rows(path, f"SELECT {what} FROM {t}")) for t, what in results.items()}
@@ -98,7 +104,8 @@ def test_a_second_time_changes_nothing(tmp_path: Path) -> None:
     before = here.read_bytes()
     (again,) = merge(here, there)
     assert not again.added and again.weights == 0
-    assert rows(here, "SELECT planned, finished_ms FROM plan") == [(4, None)]
+    go_on = f"pixguard attack --resume --db {here}"
+    assert rows(here, "SELECT planned, finished_ms, command FROM plan") == [(4, None, go_on)]
     assert len(before) == here.stat().st_size
 
 
@@ -201,7 +208,7 @@ def test_what_breaks_on_the_way_changes_nothing(
     here, there = machine(tmp_path / "a.db", [3]), machine(tmp_path / "b.db", [1])
     before = counts(here)
 
-    def break_down(_: object) -> int:
+    def break_down(*_: object) -> int:
         raise MemoryError
 
     with monkeypatch.context() as patch, pytest.raises(MemoryError):
