@@ -17,6 +17,7 @@ FLOORS = [
     "records",
     "files",
     "progress",
+    "shards",
     "provenance",
     "registry",
     "statistics",
