@@ -144,7 +144,7 @@ def _look_first(database: str, data: DatasetRequest) -> None:
     from pixguard.datasets.cache import data_folder
     from pixguard.datasets.catalogue import is_named, unknown_dataset
     from pixguard.store import reader
-    from pixguard.store.engine import check_place, reading
+    from pixguard.store.engine import check_place, is_there, reading
     from pixguard.store.location import locate
 
     data_folder()  # also where these data do not lie there: the setting is wrong
@@ -154,7 +154,7 @@ def _look_first(database: str, data: DatasetRequest) -> None:
     if data.source is not None or data.data_dir is not None or is_named(data.name):
         return
     names: list[str] = []
-    if location.path is None or location.path.exists():
+    if is_there(database):
         with reading(database) as engine:
             names = [stored.info.name for stored in reader.datasets(engine)]
     if data.name not in names:

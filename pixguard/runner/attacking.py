@@ -85,10 +85,10 @@ def attack(
         done, total = len(plan.done), len(plan.attempts)
         if done and not resume:
             if done == total:
-                told = f"all {total} attempts of this plan are in {session.database} already"
+                told = f"all {total} attempts of this plan are in {session.place} already"
                 go_on = "`resume=True` to see what they came to"
             else:
-                told = f"{done} of the {total} attempts of this plan are in {session.database}"
+                told = f"{done} of the {total} attempts of this plan are in {session.place}"
                 go_on = "`resume=True` to go on with what is missing"
             raise UsageError(told, f"{go_on}, or `fresh_seed=True` to draw another")
         if done:

@@ -13,7 +13,7 @@ from pixguard.errors import InterruptedRunError
 from pixguard.models.device import pick_device
 from pixguard.progress import SILENT, Display, StopSignal
 from pixguard.provenance import environment
-from pixguard.store.location import CHECKPOINTS, IN_FLIGHT, WEIGHTS, files_folder
+from pixguard.store.location import CHECKPOINTS, IN_FLIGHT, WEIGHTS, files_folder, locate
 from pixguard.store.writer import Writer
 from pixguard.words import command_line
 
@@ -44,6 +44,11 @@ class Session:
             UsageError: there is no such device.
         """
         return cls(database, files_folder(database), pick_device(device), display, stop, command)
+
+    @property
+    def place(self) -> str:
+        """The database as people are told of it: without a password."""
+        return locate(self.database).name
 
     @property
     def weights(self) -> Path:

@@ -35,6 +35,7 @@ from pixguard.store.buffer import Buffer
 from pixguard.store.engine import check_place, open_engine, refuse_damaged
 from pixguard.store.location import locate
 from pixguard.store.lock import WriterLock
+from pixguard.store.postgresql import hold_run
 from pixguard.store.rows import now_ms, score_values, to_json
 from pixguard.store.tables import Run
 
@@ -108,6 +109,8 @@ class Writer:
             stack.callback(self.engine.dispose)
             refuse_damaged(self.engine, self._location)
             self.run_id = self._begin_run()
+            if self._location.path is None:
+                stack.callback(hold_run(self.engine, self.run_id))
             self._resources = stack.pop_all()
         self._buffer = Buffer(self.run_id)
         self._flushed_s = self._heartbeat_s = time.monotonic()
