@@ -14,7 +14,7 @@ from pixguard.config import AttackSettings
 from pixguard.errors import UsageError
 from pixguard.records import AttackRecord, DatasetInfo, PredictionRecord, RestorationRecord
 from pixguard.runner.defence import clean_cost, defend, select_behind
-from pixguard.runner.execution import carry_out, measure_rate
+from pixguard.runner.execution import carry_out
 from pixguard.runner.judging import judge_test_images, judged
 from pixguard.runner.plan import (
     Plan,
@@ -23,6 +23,7 @@ from pixguard.runner.plan import (
     resolve_targets,
     select_images,
 )
+from pixguard.runner.searching import measure_rate
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store import reader

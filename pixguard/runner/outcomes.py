@@ -1,6 +1,7 @@
 """What becomes of outcomes: rows of the database, counts, and how much may still be asked for."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,6 @@ from pixguard.attacks.engine.jobs import Outcome
 from pixguard.attacks.engine.search import Search
 from pixguard.attacks.engine.snapshot import Snapshot
 from pixguard.config import AttackSettings
-from pixguard.inference.base import Evaluator
 from pixguard.records import (
     AttemptRecord,
     FailureRecord,
@@ -21,6 +21,14 @@ from pixguard.runner.plan import Beginning, Plan
 from pixguard.runner.subject import Subject
 from pixguard.store import reader
 from pixguard.store.writer import Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """How an attempt was evaluated."""
+
+    evaluator: str
+    precision: str
 
 
 class Budget:
@@ -71,7 +79,7 @@ class Results:
         """How many attempts have ended, well or not."""
         return self.counts["made"] + self.counts["failed"]
 
-    def take(self, outcome: Outcome, evaluator: Evaluator) -> None:
+    def take(self, outcome: Outcome, made: Made) -> None:
         """Store one outcome, and how it was come by."""
         attempt = self._attempts[outcome.job.key]
         self.counts["queries"] += outcome.queries
@@ -86,7 +94,7 @@ class Results:
         self.counts["made"] += 1
         self.counts["succeeded"] += outcome.success
         self.beginning.end(attempt.key, outcome.success)
-        record = _record(outcome, attempt, self._settings, self._plan.predictions, evaluator)
+        record = _record(outcome, attempt, self._settings, self._plan.predictions, made)
         self._writer.attempt(
             record,
             attack_id=self._attack_id,
@@ -101,7 +109,7 @@ def _record(
     attempt: PlannedAttempt,
     settings: AttackSettings,
     predictions: Mapping[int, PredictionRecord],
-    evaluator: Evaluator,
+    made: Made,
 ) -> AttemptRecord:
     clean = predictions[attempt.image_index]
     image = outcome.job.image
@@ -124,8 +132,8 @@ def _record(
         queries=outcome.queries,
         generations=outcome.generations,
         elapsed_ms=outcome.elapsed_ms,
-        evaluator=evaluator.name,
-        precision=evaluator.precision,
+        evaluator=made.evaluator,
+        precision=made.precision,
         distinct_queries=outcome.distinct_queries,
         pixels=pixels,
     )
