@@ -105,7 +105,8 @@ def _plain(value: Any) -> str:
 def exit_with_failures(failed: int, again: str) -> None:
     """Exit with the code for failed attempts, if there were any; ``again`` makes them anew."""
     if failed:
-        told = "the classifier's output was not finite; they are in the table `failure`"
+        told = "the classifier's output was not finite, or workers died"
+        told += "; they are in the table `failure`"
         typer.echo(f"pixguard: {failed} attempts failed: {told}\n  next: {again}", err=True)
         raise typer.Exit(EXIT_SOME_FAILED)
 

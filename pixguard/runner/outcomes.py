@@ -31,6 +31,15 @@ class Made:
     precision: str
 
 
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """An attempt that cannot be made: as the table `failure` tells it."""
+
+    key: str
+    error_type: str
+    message: str
+
+
 class Budget:
     """How many candidates are left at most: an attempt that succeeds gives back what it spared."""
 
@@ -44,8 +53,11 @@ class Budget:
         """Take what attempts have asked for before this run."""
         self._left -= sum(saved.queries(key) for key in self._most)
 
-    def end(self, outcome: Outcome) -> None:
+    def end(self, outcome: Outcome | Lost) -> None:
         """Take the end of an attempt; the step in which it ended was asked whole."""
+        if isinstance(outcome, Lost):
+            self._left -= self._most[outcome.key]
+            return
         most = self._most[outcome.job.key]
         self._left -= most - min(most, -(-outcome.queries // self._step) * self._step)
 
@@ -79,17 +91,18 @@ class Results:
         """How many attempts have ended, well or not."""
         return self.counts["made"] + self.counts["failed"]
 
-    def take(self, outcome: Outcome, made: Made) -> None:
+    def take(self, outcome: Outcome | Lost, made: Made) -> None:
         """Store one outcome, and how it was come by."""
+        if isinstance(outcome, Lost):
+            self._fail(outcome)
+            return
         attempt = self._attempts[outcome.job.key]
         self.counts["queries"] += outcome.queries
         if outcome.distinct_queries is not None:
             distinct = self.counts.get("distinct_queries", 0) + outcome.distinct_queries
             self.counts["distinct_queries"] = distinct
         if outcome.error is not None:
-            self.counts["failed"] += 1
-            self.beginning.end(attempt.key, None)
-            self._writer.failure(FailureRecord(attempt.key, "NonFiniteLogits", outcome.error))
+            self._fail(Lost(attempt.key, "NonFiniteLogits", outcome.error))
             return
         self.counts["made"] += 1
         self.counts["succeeded"] += outcome.success
@@ -102,6 +115,11 @@ class Results:
             image_id=self._image_ids[attempt.image_index],
             through_model_id=self._through_id,
         )
+
+    def _fail(self, lost: Lost) -> None:
+        self.counts["failed"] += 1
+        self.beginning.end(lost.key, None)
+        self._writer.failure(FailureRecord(lost.key, lost.error_type, lost.message))
 
 
 def _record(

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+import torch
+
 from pixguard.attacks.engine.gradients import TRIED, search_remark
 from pixguard.attacks.engine.jobs import Job, Outcome
 from pixguard.attacks.engine.margin_gradients import NOT_EVEN_ONE
@@ -14,15 +16,16 @@ from pixguard.attacks.engine.objectives import Objective, choose_objective
 from pixguard.attacks.engine.packing import pack, search_precision
 from pixguard.attacks.engine.scheduler import Scheduler
 from pixguard.attacks.engine.search import Search
+from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import canonical_logits
 from pixguard.config import AttackSettings
 from pixguard.errors import is_out_of_memory, no_memory
 from pixguard.inference.base import Evaluator
 from pixguard.inference.choice import choose_evaluator
 from pixguard.models.inputs import to_unit_range
-from pixguard.records import PlannedAttempt, PredictionRecord
+from pixguard.records import PlannedAttempt, PredictionRecord, Task
 from pixguard.runner.in_flight import InFlight
-from pixguard.runner.outcomes import Budget, Made
+from pixguard.runner.outcomes import Budget, Lost, Made
 from pixguard.runner.plan import Plan, by_shape
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
@@ -41,17 +44,30 @@ def open_evaluator(
 ) -> tuple[Evaluator, int]:
     """Return the evaluator for a plan of one shape, and how many attempts to run at a time."""
     index = plan.attempts[0].image_index if plan.attempts else 0
-    evaluator = choose_evaluator(
-        subject.classifier,
-        *subject.dataset.shape(index),
-        session.device,
+    shape, say = subject.dataset.shape(index), say or session.display.say
+    evaluator = evaluator_for(subject.classifier, shape, session.device, settings, search, say)
+    return evaluator, pack(evaluator, search, len(plan.attempts), len(plan.todo))
+
+
+def evaluator_for(
+    classifier: Classifier,
+    shape: tuple[int, int],
+    device: torch.device,
+    settings: AttackSettings,
+    search: Search,
+    say: Callable[[str], None],
+) -> Evaluator:
+    """Return the evaluator for images of a shape, (height, width) in pixels."""
+    return choose_evaluator(
+        classifier,
+        *shape,
+        device,
         pixels=settings.pixels,
         evaluator=settings.evaluator,
         precision=search_precision(settings.precision, search),
         batch=settings.batch,
-        say=say or session.display.say,
+        say=say,
     )
-    return evaluator, pack(evaluator, search, len(plan.attempts), len(plan.todo))
 
 
 def measure_rate(
@@ -72,7 +88,8 @@ def measure_rate(
     jobs = itertools.islice(
         make_jobs(session, subject, plan.todo, settings, plan.predictions), slots
     )
-    scheduler = make_scheduler(session, subject, settings, search, evaluator, slots, lambda _: None)
+    on, task = (session.device, subject.classifier), subject.dataset.info.task
+    scheduler = make_scheduler(*on, task, settings, search, evaluator, slots, lambda _: None)
     with memory_hint(evaluator):
         for _ in scheduler.run(jobs, stop, look):
             pass
@@ -130,23 +147,24 @@ def remark_on(
     part = by_shape(plan, subject.dataset)[0].todo
     few = part[:: max(1, len(part) // TRIED)][:TRIED]
     jobs = list(make_jobs(session, subject, few, settings, plan.predictions))
-    objective = _objective(subject, settings)
+    objective = _objective(subject.dataset.info.task, settings)
     return search_remark(
         subject.classifier, objective, jobs, session.device, uses_gradients=search.uses_gradients
     )
 
 
-def _objective(subject: Subject, settings: AttackSettings) -> Objective:
+def _objective(task: Task, settings: AttackSettings) -> Objective:
     return choose_objective(
-        subject.dataset.info.task,
+        task,
         targeted=settings.target is not None,
         argmax=settings.success == "argmax",
     )
 
 
 def make_scheduler(
-    session: Session,
-    subject: Subject,
+    device: torch.device,
+    classifier: Classifier,
+    task: Task,
     settings: AttackSettings,
     search: Search,
     evaluator: Evaluator,
@@ -155,12 +173,12 @@ def make_scheduler(
 ) -> Scheduler:
     """Return the scheduler that makes attempts of that many at a time."""
     return Scheduler(
-        subject.classifier,
+        classifier,
         evaluator,
         search,
-        _objective(subject, settings),
+        _objective(task, settings),
         slots=slots,
-        device=session.device,
+        device=device,
         say=say,
     )
 
@@ -176,7 +194,7 @@ class Crew(Protocol):
 
     def attempts(
         self, part: Plan, file: Path, budget: Budget, tell: Callable[[int], None]
-    ) -> Iterator[tuple[Outcome, Made]]:
+    ) -> Iterator[tuple[Outcome | Lost, Made]]:
         """Yield how the attempts of a plan end that are to do, and how each was evaluated.
 
         In whatever order; after a stop request those that are finished, and no others.
@@ -215,7 +233,8 @@ class Here:
         if evaluator.name not in self.used:
             say(describe(evaluator))
         self.used[evaluator.name] = evaluator.precision
-        scheduler = make_scheduler(session, subject, settings, self._search, evaluator, slots, say)
+        on, task = (session.device, subject.classifier), subject.dataset.info.task
+        scheduler = make_scheduler(*on, task, settings, self._search, evaluator, slots, say)
         in_flight = InFlight(file, evaluator, session.device, say)
         saved = in_flight.read()
         budget.begin(saved)
