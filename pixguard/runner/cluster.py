@@ -47,7 +47,13 @@ class Workers:
         self.client = connect()
 
     def addresses(self) -> set[str]:
-        """Return who is connected now."""
+        """Return who is connected now.
+
+        Raises:
+            OSError: the connection to the scheduler is lost.
+        """
+        if self.client.status != "running":
+            raise ConnectionResetError(self._where)
         return set(self.client.ncores())
 
     def reconnect(self, say: Callable[[str], None], stopped: Callable[[], bool]) -> None:

@@ -9,9 +9,10 @@ import hashlib
 import time
 import uuid
 import warnings
-from asyncio import CancelledError
+from asyncio import CancelledError as Cancelled
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,6 +41,11 @@ DEATHS = 2
 LOOK_S = 0.5
 ANSWER_S = 30.0
 """How long an answer may take to arrive that a worker has: after that, it died with it."""
+
+GONE = (OSError, TimeoutError, CancelledError, Cancelled)
+"""What dask raises where a connection is lost, or what was asked for is."""
+
+SCHEDULER_GONE = "scheduler-connection-lost"
 
 End = tuple[Outcome | Lost, Made]
 
@@ -165,7 +171,7 @@ class _Work:
             self._heed_stop()
             self._send()
             self._receive(ends)
-        except (OSError, TimeoutError, CancelledError) as error:
+        except GONE as error:
             if isinstance(error, FileNotFoundError):  # of an image: no connection has files
                 raise
             self._again.extend(self._flying.values())
@@ -252,7 +258,7 @@ class _Work:
         if not self._flying:
             time.sleep(LOOK_S / 5)
             return
-        with suppress(TimeoutError):
+        with suppress(TimeoutError, CancelledError):
             wait(list(self._flying), timeout=LOOK_S, return_when="FIRST_COMPLETED")
         for future in [future for future in self._flying if future.done()]:
             chunk = self._flying.pop(future)
@@ -264,10 +270,20 @@ class _Work:
                 continue
             try:
                 answer = future.result(timeout=ANSWER_S)
-            except (TimeoutError, CancelledError):  # gone with its worker, or with the kit
-                self._again.append(chunk)
+            except GONE as error:
+                self._lose(chunk, error)
                 continue
+            if isinstance(answer, worker.Trouble):
+                raise answer.error
             ends += self._taken(chunk, answer)
+
+    def _lose(self, chunk: Chunk, error: BaseException) -> None:
+        """Take a chunk back: its worker is gone, or others with what it needed."""
+        reason = getattr(error, "reason", "")  # of a cancelled future of dask
+        if reason != SCHEDULER_GONE and chunk.worker not in self._of.workers.addresses():
+            self._died(chunk)
+        else:
+            self._again.append(chunk)
 
     def _taken(self, chunk: Chunk, answer: worker.Answer) -> Iterator[End]:
         self._pace.take(len(answer.outcomes), answer.seconds)

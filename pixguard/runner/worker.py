@@ -18,7 +18,7 @@ from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.resizing import at_native_size
 from pixguard.config import AttackSettings
 from pixguard.defences.denoisers import build_denoiser
-from pixguard.errors import UsageError
+from pixguard.errors import PixguardError, UsageError
 from pixguard.inference.base import Evaluator
 from pixguard.models.device import pick_device
 from pixguard.progress import SILENT
@@ -86,6 +86,13 @@ class Answer:
     notes: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why no attempt could be made. Sent as a value: of what dask cannot send, nobody would hear."""
+
+    error: PixguardError
+
+
 @dataclass(slots=True)
 class _Bench:
     """A kit that was unpacked."""
@@ -116,13 +123,21 @@ def stop(token: str) -> None:
     _STOPPED.add(token)
 
 
-def make_attempts(kit: Kit, jobs: Sequence[Job], token: str) -> Answer:
+def make_attempts(kit: Kit, jobs: Sequence[Job], token: str) -> Answer | Trouble:
     """Make attempts; ``token`` is by what :func:`stop` means them.
 
-    Raises:
-        UsageError: this worker has another pixguard or torch than who sent the kit.
-        PixguardError: the classifier cannot be opened here, or memory does not do.
+    There is trouble where this worker has another pixguard or torch than who sent the kit, where
+    the classifier cannot be opened here or raises, and where memory does not do.
     """
+    try:
+        return _make_attempts(kit, jobs, token)
+    except PixguardError as error:
+        return Trouble(error)
+    except Exception as error:
+        return Trouble(PixguardError(f"{type(error).__name__}: {error}"))
+
+
+def _make_attempts(kit: Kit, jobs: Sequence[Job], token: str) -> Answer:
     notes: list[str] = []
     bench = _unpacked(kit, notes.append)
     scheduler = make_scheduler(
