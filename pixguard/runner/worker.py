@@ -88,7 +88,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why no attempt could be made. Sent as a value: of what dask cannot send, nobody would hear."""
+    """Why no attempt could be made. A value: of errors that dask cannot send nobody would hear."""
 
     error: PixguardError
 

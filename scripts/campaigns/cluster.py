@@ -153,7 +153,7 @@ def campaign(
         deadline_s = last_s + PATIENCE_S
         while ended is None:
             made, now_s = rows.count(folder / DATABASE, ("attempt",)), time.monotonic()
-            share = made / tally.attempts
+            share, killed, anew = made / tally.attempts, tally.killed_clients, tally.schedulers
             if tally.killed_clients < clients and share > (tally.killed_clients + 1) / (
                 clients + 1
             ):
