@@ -154,16 +154,12 @@ def campaign(
         while ended is None:
             made, now_s = rows.count(folder / DATABASE, ("attempt",)), time.monotonic()
             share, killed, anew = made / tally.attempts, tally.killed_clients, tally.schedulers
-            if tally.killed_clients < clients and share > (tally.killed_clients + 1) / (
-                clients + 1
-            ):
+            if killed < clients and share > (killed + 1) / (clients + 1):
                 client.signal(signal.SIGKILL)
                 client.wait()
                 tally.killed_clients += 1
                 client = start()
-            elif tally.schedulers < schedulers and share > (tally.schedulers + 1) / (
-                schedulers + 2
-            ):
+            elif anew < schedulers and share > (anew + 1) / (schedulers + 2):
                 cluster.start_scheduler()
                 tally.schedulers += 1
             elif made > last_made and now_s > last_s + every_s:
