@@ -17,7 +17,7 @@ import torch
 from distributed import Client, Nanny, Scheduler, SpecCluster
 from distributed.security import Security
 
-from pixguard.errors import PixguardError
+from pixguard.errors import PixguardError, UsageError
 
 CONNECT_S = 10.0
 PATIENCE_S = 120.0
@@ -99,6 +99,12 @@ def found(address: str) -> Iterator[Workers]:
     _hush()
     try:
         workers = Workers(lambda: Client(address, timeout=CONNECT_S), address)
+    except TypeError as error:  # what dask says where it has none
+        raise UsageError(
+            f"{address} needs certificates, and dask's configuration names none",
+            "DASK_DISTRIBUTED__COMM__TLS__CA_FILE=..., ...__TLS__CLIENT__CERT=... and "
+            "...__TLS__CLIENT__KEY=...; see docs/cluster.md",
+        ) from error
     except (OSError, TimeoutError, ValueError) as error:
         raise lost(address) from error
     try:
@@ -118,7 +124,7 @@ def started(count: int, device: torch.device, say: Callable[[str], None]) -> Ite
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(_QUIET))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pixguard-cluster-")))
-        security = _certified(folder)
+        security = certified(folder)
         if security is None:
             say("without openssl, other users of this machine can reach the workers")
         shared = {
@@ -162,15 +168,16 @@ def environments(count: int, device: torch.device) -> list[dict[str, str]]:
     return [{**shared, "CUDA_VISIBLE_DEVICES": gpus[n % len(gpus)]} for n in range(count)]
 
 
-def _certified(folder: Path) -> Security | None:
-    """Return a certificate that this command makes for itself, or None without openssl."""
+def certified(folder: Path) -> Security | None:
+    """Return what encrypts connections and takes nobody else's, made anew; None without openssl.
+
+    ``key.pem`` and ``certificate.pem`` in the folder are for everybody who belongs together.
+    """
     key, certificate = folder / "key.pem", folder / "certificate.pem"
     command = "openssl req -x509 -newkey rsa:2048 -nodes -days 60 -subj /CN=pixguard".split()
     try:
-        made = subprocess.run(
-            [*command, "-keyout", key, "-out", certificate], capture_output=True, check=True
-        )
-        del made
+        made = [*command, "-keyout", str(key), "-out", str(certificate)]
+        subprocess.run(made, capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     files: dict[str, Any] = {"tls_ca_file": str(certificate)}

@@ -13,7 +13,7 @@ from asyncio import CancelledError as Cancelled
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -205,7 +205,8 @@ class _Work:
             following = None if self._stopping else self._next(len(alive))
             if following is not None:
                 following.worker = address
-                self._flying[self._submit(following)] = following
+                with self._kept(following):
+                    self._flying[self._submit(following)] = following
 
     def _look_for_workers(self, alive: set[str]) -> None:
         now_s = time.monotonic()
@@ -280,10 +281,21 @@ class _Work:
     def _lose(self, chunk: Chunk, error: BaseException) -> None:
         """Take a chunk back: its worker is gone, or others with what it needed."""
         reason = getattr(error, "reason", "")  # of a cancelled future of dask
-        if reason != SCHEDULER_GONE and chunk.worker not in self._of.workers.addresses():
-            self._died(chunk)
-        else:
+        with self._kept(chunk):
+            is_alive = chunk.worker in self._of.workers.addresses()
+        if is_alive or reason == SCHEDULER_GONE:
             self._again.append(chunk)
+        else:
+            self._died(chunk)
+
+    @contextmanager
+    def _kept(self, chunk: Chunk) -> Iterator[None]:
+        """Keep a chunk that nobody has where the connection is lost meanwhile."""
+        try:
+            yield
+        except GONE:
+            self._again.append(chunk)
+            raise
 
     def _taken(self, chunk: Chunk, answer: worker.Answer) -> Iterator[End]:
         self._pace.take(len(answer.outcomes), answer.seconds)

@@ -58,12 +58,23 @@ class Cluster:
         folder: for their files.
         workers: how many.
         poison: the key of the attempt at which workers die; '' for none.
-        security: options of dask's commands, such as ``--tls-ca-file``.
+
+    Attributes:
+        address: of the scheduler, with TLS where there is openssl.
+        variables: by which a client's dask finds its certificate.
     """
 
-    def __init__(
-        self, folder: Path, workers: int, poison: str = "", security: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, folder: Path, workers: int, poison: str = "") -> None:
+        # dask reads its configuration when it is imported: in a command, that comes later.
+        from pixguard.runner.cluster import certified
+
+        folder.mkdir(parents=True)
+        security, self.variables = (), dict[str, str]()
+        if certified(folder) is not None:
+            key, certificate = str(folder / "key.pem"), str(folder / "certificate.pem")
+            security = ("--tls-ca-file", certificate, "--tls-cert", certificate, "--tls-key", key)
+            tls = {"CA_FILE": certificate, "CLIENT__KEY": key, "CLIENT__CERT": certificate}
+            self.variables = {f"DASK_DISTRIBUTED__COMM__TLS__{n}": v for n, v in tls.items()}
         with closing(socket.socket()) as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -77,7 +88,6 @@ class Cluster:
     @contextmanager
     def running(self) -> Iterator["Cluster"]:
         """Run them."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         self.start_scheduler()
         try:
             self.tend()
@@ -93,7 +103,17 @@ class Cluster:
         if self.scheduler is not None:
             self.scheduler.kill()
             self.scheduler.wait()
-        words = ["scheduler", "--host", "127.0.0.1", "--port", str(self._port), "--no-dashboard"]
+        protocol = self.address.partition(":")[0]
+        words = [
+            "scheduler",
+            "--protocol",
+            protocol,
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(self._port),
+            "--no-dashboard",
+        ]
         self.scheduler = self._start([*words, *self._security])
 
     def tend(self) -> None:
@@ -148,7 +168,7 @@ def campaign(
     with ExitStack() as stack:
         cluster = stack.enter_context(Cluster(folder / "dask", workers, poison).running())
         command = f"{attack} --resume --scheduler {cluster.address}"
-        start = partial(Running, command, folder, _impatient)
+        start = partial(Running, command, folder, _impatient, cluster.variables)
         client, ended, last_s, last_made = start(), None, time.monotonic(), 0
         deadline_s = last_s + PATIENCE_S
         while ended is None:
