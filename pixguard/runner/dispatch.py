@@ -28,15 +28,12 @@ from pixguard.records import DatasetInfo, PlannedAttempt, digest
 from pixguard.runner import worker
 from pixguard.runner.cluster import PATIENCE_S, Workers
 from pixguard.runner.outcomes import Budget, Lost, Made
+from pixguard.runner.pace import Pace
 from pixguard.runner.plan import Plan
 from pixguard.runner.searching import make_jobs
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 
-FIRST, GROWTH = 8, 4
-"""Attempts of the first chunks, and how much larger the next may be than any before."""
-SHORTEST_S, WANTED_S = 5.0, 20.0
-"""What a chunk should take: long against sending it, short against making it again."""
 DEATHS = 2
 LOOK_S = 0.5
 ANSWER_S = 30.0
@@ -63,27 +60,6 @@ class Chunk:
         middle = (len(self.attempts) + 1) // 2
         parts = (self.attempts[:middle], self.attempts[middle:])
         return [Chunk(part, 0 if len(part) == 1 else DEATHS - 1) for part in parts]
-
-
-class Pace:
-    """How large chunks should be, by how long the last ones took."""
-
-    def __init__(self) -> None:
-        self._seconds, self._largest = 0.0, 0
-
-    def take(self, attempts: int, seconds: float) -> None:
-        """Take how long a chunk took."""
-        each = seconds / max(1, attempts)
-        self._seconds = each if not self._seconds else 0.7 * self._seconds + 0.3 * each
-        self._largest = max(self._largest, attempts)
-
-    def size(self, left: int, workers: int) -> int:
-        """Return how many attempts to send next, of those that are left."""
-        if not self._seconds:
-            return min(FIRST, max(1, left // workers))
-        wanted = min(WANTED_S / self._seconds, self._largest * GROWTH)
-        fair = left / (2 * workers)  # so that all come to their end together
-        return max(1, round(max(min(wanted, fair), min(wanted, SHORTEST_S / self._seconds))))
 
 
 class Dispatch:

@@ -141,9 +141,9 @@ class Cluster:
 
 def _impatient(folder: Path) -> None:
     """Send chunks of a second, so that much can happen between them."""
-    from pixguard.runner import dispatch
+    from pixguard.runner import pace
 
-    dispatch.WANTED_S, dispatch.SHORTEST_S = 1.0, 0.3
+    pace.WANTED_S, pace.SHORTEST_S = 1.0, 0.3
 
 
 def campaign(

@@ -22,7 +22,7 @@ from support import StopAfter
 
 pytest.importorskip("distributed")
 
-from pixguard.runner import cluster, dispatch, worker
+from pixguard.runner import cluster, dispatch, pace, worker
 
 IMAGE = np.zeros((2, 2, 1), dtype=np.uint8)
 
@@ -176,18 +176,18 @@ def test_an_answer_that_leaves_attempts_out_is_refused(monkeypatch: pytest.Monke
 
 
 def test_chunks_grow_to_what_is_wanted_and_shrink_at_the_end() -> None:
-    pace, sizes = dispatch.Pace(), []
+    sizing, sizes = pace.Pace(), list[int]()
     left = 10_000
     while left:
-        sizes.append(min(left, pace.size(left, 4)))
+        sizes.append(min(left, sizing.size(left, 4)))
         left -= sizes[-1]
-        pace.take(sizes[-1], sizes[-1] * 0.05)  # 20 attempts a second
-    wanted, shortest = dispatch.WANTED_S / 0.05, dispatch.SHORTEST_S / 0.05
-    assert sizes[0] == dispatch.FIRST and max(sizes) == wanted
-    assert all(b <= a * dispatch.GROWTH for a, b in itertools.pairwise(sizes))
+        sizing.take(sizes[-1], sizes[-1] * 0.05)  # 20 attempts a second
+    wanted, shortest = pace.WANTED_S / 0.05, pace.SHORTEST_S / 0.05
+    assert sizes[0] == pace.FIRST and max(sizes) == wanted
+    assert all(b <= a * pace.GROWTH for a, b in itertools.pairwise(sizes))
     assert min(sizes[5:-1]) >= shortest and sizes[-2] < wanted
-    pace.take(1, 100.0)
-    assert pace.size(10, 4) == 1  # an attempt cannot be cut
+    sizing.take(1, 100.0)
+    assert sizing.size(10, 4) == 1  # an attempt cannot be cut
 
 
 def test_each_worker_gets_a_gpu_or_its_share_of_the_threads(
