@@ -6,7 +6,8 @@
 Each round makes the attempts of one plan three times, one after the other: in this process with one
 thread, by one worker, by ``--workers``. Times run from the first candidate to the last outcome;
 what it takes to start workers is told apart. Each ratio is the median over the rounds of one within
-a round, so that a machine that is busy in one and idle in the next does not decide it.
+a round, so that a machine that is busy in one and idle in the next does not decide it. Processor
+seconds are told as well: they hardly depend on what else the machine does.
 
 It trains a small classifier of OCT phantoms first. ``--json`` also gives what
 ``scripts/simulate_cluster.py`` reckons with: bytes of messages, and how many attempts a second one
@@ -101,7 +102,12 @@ class Bench:
                 options = {"workers": [address], "pure": False}
                 workers.client.submit(abs, number, **options).result()
             self.trip_ms = (time.perf_counter() - started) / TRIPS * 1000
-            return self.seconds(crew), ready
+            before, own = workers.client.run(time.process_time), time.process_time()
+            seconds = self.seconds(crew)
+            after = workers.client.run(time.process_time)
+            self.of_workers_s = sum(after.values()) - sum(before.values())
+            self.of_client_s = time.process_time() - own
+            return seconds, ready
 
     def _dispatch(self, workers: cluster.Workers) -> dispatch.Dispatch:
         own, say = self.subject.dataset.info, lambda _: None
@@ -171,15 +177,23 @@ def main() -> int:
         bench = Bench(folder, chosen.attempts)
         rounds = []
         for _ in range(chosen.rounds):
-            here = bench.here()
-            (one, ready), (many, _) = bench.by(1), bench.by(chosen.workers)
-            rounds.append({"here_s": here, "one_s": one, "many_s": many, "ready_s": ready})
+            begun, here = time.process_time(), bench.here()
+            cpu = {"here_cpu_s": time.process_time() - begun}
+            one, ready = bench.by(1)
+            cpu |= {"one_cpu_s": bench.of_workers_s, "client_cpu_s": bench.of_client_s}
+            many, _ = bench.by(chosen.workers)
+            times = {"here_s": here, "one_s": one, "many_s": many, "ready_s": ready}
+            rounds.append({**times, **cpu})
             print(", ".join(f"{k} {v:.2f}" for k, v in rounds[-1].items()), file=sys.stderr)
         found = {
             "attempts": len(bench.plan.todo),
             "chunk_s": chosen.chunk_s,
             "workers": chosen.workers,
             "overhead": statistics.median(r["one_s"] / r["here_s"] - 1 for r in rounds),
+            "overhead_of_workers_cpu": statistics.median(
+                r["one_cpu_s"] / r["here_cpu_s"] - 1 for r in rounds
+            ),
+            "client_cpu_share": statistics.median(r["client_cpu_s"] / r["one_s"] for r in rounds),
             "speedup_over_one_worker": statistics.median(r["one_s"] / r["many_s"] for r in rounds),
             "speedup_over_here": statistics.median(r["here_s"] / r["many_s"] for r in rounds),
             "ready_s": statistics.median(r["ready_s"] for r in rounds),
