@@ -5,7 +5,8 @@ import shlex
 import unicodedata
 from collections.abc import Iterable
 
-_PASSWORD = re.compile(r"((?<=://)[^:/@]*:|(?<=[?&])password=)[^@&]+")
+# All that stands before the last @: a password that is not encoded as it must be shows nothing.
+_PASSWORD = re.compile(r"((?<=://)[^:/@]*:).+(?=@)|((?<=[?&])(?:ssl)?password=)[^&]+")
 
 
 def command_line(words: Iterable[object]) -> str:
@@ -15,7 +16,7 @@ def command_line(words: Iterable[object]) -> str:
 
 def without_password(url: str) -> str:
     """Return a URL whose password, where it has one, is ``***``."""
-    return _PASSWORD.sub(r"\1***", url)
+    return _PASSWORD.sub(r"\1\2***", url)
 
 
 def shell_word(value: object) -> str:

@@ -8,12 +8,19 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import postgresql
 from support import pixguard_command
 
 settings.register_profile("fixed", derandomize=True)
 settings.register_profile("explore", print_blob=True)
 # A failure must belong to the change that is tested. New examples: --hypothesis-profile=explore.
 settings.load_profile("fixed")
+
+
+def pytest_sessionfinish() -> None:
+    """Stop the PostgreSQL server that this run may have started."""
+    postgresql.stop()
+
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -39,7 +39,7 @@ def test_every_line_is_needed() -> None:
     for extra, needed in parts(found).items():
         asked = declared()[extra]
         if all(canonicalize_name(Requirement(text).name) in found for text in asked):
-            assert set(pins()[extra]) - set(needed) == set(), extra
+            assert set(pins().get(extra, ())) - set(needed) == set(), extra
 
 
 def test_what_is_declared_and_what_is_needed_is_pinned() -> None:

@@ -10,7 +10,7 @@ from pixguard.attacks.registry import ATTACKS
 from pixguard.cli.common import exit_with_failures, open_session, print_result
 from pixguard.cli.groups import ClassifierOptions, OutputOptions, RunOptions
 from pixguard.cli.options import Own, command, own_options
-from pixguard.config import AttackSettings, DatasetRequest
+from pixguard.config import AttackSettings, DatasetRequest, WorkerSettings
 from pixguard.config.settings import setting
 
 
@@ -40,6 +40,7 @@ def attack(
     classifier: TargetOptions,
     settings: AttackSettings,
     run: AttackRunOptions,
+    workers: WorkerSettings,
     output: OutputOptions,
     own: Annotated[Mapping[str, Any], Own(ATTACKS)],
 ) -> None:
@@ -61,6 +62,7 @@ def attack(
                 subject,
                 settings,
                 through=through,
+                workers=workers,
                 resume=run.resume,
                 fresh_seed=fresh_seed,
             )

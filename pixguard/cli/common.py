@@ -105,7 +105,8 @@ def _plain(value: Any) -> str:
 def exit_with_failures(failed: int, again: str) -> None:
     """Exit with the code for failed attempts, if there were any; ``again`` makes them anew."""
     if failed:
-        told = "the classifier's output was not finite; they are in the table `failure`"
+        told = "the classifier's output was not finite, or workers died"
+        told += "; they are in the table `failure`"
         typer.echo(f"pixguard: {failed} attempts failed: {told}\n  next: {again}", err=True)
         raise typer.Exit(EXIT_SOME_FAILED)
 
@@ -144,7 +145,7 @@ def _look_first(database: str, data: DatasetRequest) -> None:
     from pixguard.datasets.cache import data_folder
     from pixguard.datasets.catalogue import is_named, unknown_dataset
     from pixguard.store import reader
-    from pixguard.store.engine import check_place, reading
+    from pixguard.store.engine import check_place, is_there, reading
     from pixguard.store.location import locate
 
     data_folder()  # also where these data do not lie there: the setting is wrong
@@ -154,7 +155,7 @@ def _look_first(database: str, data: DatasetRequest) -> None:
     if data.source is not None or data.data_dir is not None or is_named(data.name):
         return
     names: list[str] = []
-    if location.path is None or location.path.exists():
+    if is_there(database):
         with reading(database) as engine:
             names = [stored.info.name for stored in reader.datasets(engine)]
     if data.name not in names:

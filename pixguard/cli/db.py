@@ -80,10 +80,11 @@ def check(tidying: CheckOptions, output: OutputOptions) -> None:
     What killed processes left beside the database is listed, and removed with --clean.
     """
     from pixguard.store import leftovers, maintenance
+    from pixguard.store.location import locate
 
-    problems = maintenance.check(output.database)
+    problems, place = maintenance.check(output.database), locate(output.database).name
     if not output.json:
-        typer.echo(printable("\n".join(problems) or f"{output.database} is sound"))
+        typer.echo(printable("\n".join(problems) or f"{place} is sound"))
     try:
         left = leftovers.find(output.database)
     except PixguardError:
@@ -95,7 +96,7 @@ def check(tidying: CheckOptions, output: OutputOptions) -> None:
     removed = leftovers.clean(output.database, left or ()) if tidying.clean else []
     if output.json:
         found = None if left is None else [dataclasses.asdict(leftover) for leftover in left]
-        result = {"database": output.database, "problems": problems}
+        result = {"database": place, "problems": problems}
         print_json({**result, "leftovers": found, "removed": len(removed)})
     elif tidying.clean:
         typer.echo(f"removed: {len(removed)}")

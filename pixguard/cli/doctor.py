@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import typer
 
@@ -79,15 +78,17 @@ def _device(name: str) -> str:
 
 
 def _database(database: str) -> str:
-    from pixguard.store.engine import open_engine
+    from pixguard.store.engine import is_there, open_engine
+    from pixguard.store.location import locate
 
-    if "://" not in database and not Path(database).exists():
-        folder = Path(database).resolve().parent
-        if not os.access(folder, os.W_OK):
+    location = locate(database)
+    if not is_there(database):
+        folder = None if location.path is None else location.path.parent
+        if folder is not None and not os.access(folder, os.W_OK):
             raise PixguardError(f"{folder} cannot be written to", "--db in another folder")
-        return f"{database} will be made by the first command that writes"
+        return f"{location.name} will be made by the first command that writes"
     open_engine(database).dispose()
-    return f"{database} can be read, and its schema is this pixguard's"
+    return f"{location.name} can be read, and its schema is this pixguard's"
 
 
 def _data_folder() -> str:

@@ -170,7 +170,7 @@ def _build(
     from pixguard.reports.figures.listing import list_figures
     from pixguard.reports.listing import lists_for, names_alone
     from pixguard.reports.specs import table_spec, table_specs
-    from pixguard.store.engine import reading
+    from pixguard.store.engine import is_there, reading
     from pixguard.store.location import locate
 
     if of.costs is not None and "severity" not in (names or ["severity"]):
@@ -184,9 +184,8 @@ def _build(
     options: dict[str, Any] = {"dataset": of.dataset, "size": of.size, "selection": selection}
     options["costs"] = read_costs(of.costs) if of.costs is not None else None
     options["model"] = models if len(models) > 1 else models[0]
-    place = locate(output.database)
-    if names == [] and place.path is not None and not place.path.exists():
-        return names_alone(place.name)
+    if names == [] and not is_there(output.database):
+        return names_alone(locate(output.database).name)
     with reading(output.database) as engine:
         tables = list(build.build_tables(engine, specs, paper=output.paper, **options))
         if list_them and of.dataset is not None:

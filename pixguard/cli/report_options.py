@@ -106,13 +106,10 @@ class OfWhat(Settings):
     def chosen_models(self, database: str) -> list[int | str | None]:
         """Return the classifiers' ids or architectures; None for the newest, an id for a name."""
         from pixguard.store import reader
-        from pixguard.store.engine import reading
-        from pixguard.store.location import locate
+        from pixguard.store.engine import is_there, reading
 
         asked = [None if n == "latest" else n for n in listed_names([self.model])] or [None]
-        path = locate(database).path
-        is_there = path is None or path.exists()
-        if not is_there or not any(isinstance(name, str) for name in asked):
+        if not any(isinstance(name, str) for name in asked) or not is_there(database):
             return [*asked]
         with reading(database) as engine:
             models = reader.models(engine, kind="classifier")

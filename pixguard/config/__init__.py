@@ -5,7 +5,7 @@ Precedence, lowest first: the defaults declared here, ``pixguard.toml`` in the w
 line resolves it and hands these objects on; nothing below reads the environment.
 """
 
-from pixguard.config.attack import AttackSettings, EvaluatorName, PrecisionName
+from pixguard.config.attack import AttackSettings, EvaluatorName, PrecisionName, WorkerSettings
 from pixguard.config.data import (
     AttackAt,
     DatasetRequest,
@@ -39,6 +39,7 @@ __all__ = [
     "TrainSettings",
     "TrainingRequest",
     "VoteSettings",
+    "WorkerSettings",
     "load_defaults",
     "setting",
 ]

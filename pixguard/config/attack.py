@@ -1,9 +1,10 @@
 """What an attack is asked to do."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pixguard.config.settings import Settings, setting
+from pixguard.errors import UsageError
 from pixguard.shards import Shard
 
 EvaluatorName = Literal["auto", "dense", "delta"]
@@ -107,3 +108,32 @@ class AttackSettings(Settings):
         if self.per_class is None and self.pixels > 1:
             return PAPER_PER_CLASS
         return self.per_class or None
+
+
+@dataclass(frozen=True)
+class WorkerSettings(Settings):
+    """Who makes the attempts: this process, others of this machine, or those of a cluster."""
+
+    panel: ClassVar[str] = "Run"
+
+    workers: int | None = setting(
+        None,
+        "Share the work among processes of this machine, each with a GPU or its share of the "
+        "threads.",
+        low=1,
+        high=256,
+        unit="processes",
+    )
+    scheduler: str | None = setting(
+        None,
+        "Share the work among the workers of this Dask scheduler: tcp://HOST:8786 or tls://...",
+        metavar="<address>",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.workers is not None and self.scheduler is not None:
+            raise UsageError(
+                "`workers=...` starts workers here, and `scheduler=...` takes those of a cluster",
+                "one of the two",
+            )

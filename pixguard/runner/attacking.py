@@ -2,7 +2,8 @@
 
 import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from types import MappingProxyType
 from typing import Any
@@ -10,11 +11,11 @@ from typing import Any
 from sqlalchemy import Engine
 
 from pixguard.attacks.engine.search import Search, make_search
-from pixguard.config import AttackSettings
+from pixguard.config import AttackSettings, WorkerSettings
 from pixguard.errors import UsageError
 from pixguard.records import AttackRecord, DatasetInfo, PredictionRecord, RestorationRecord
 from pixguard.runner.defence import clean_cost, defend, select_behind
-from pixguard.runner.execution import carry_out, measure_rate
+from pixguard.runner.execution import carry_out, once
 from pixguard.runner.judging import judge_test_images, judged
 from pixguard.runner.plan import (
     Plan,
@@ -23,12 +24,16 @@ from pixguard.runner.plan import (
     resolve_targets,
     select_images,
 )
+from pixguard.runner.searching import Crew, measure_rate
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.shards import Shard
 from pixguard.store import reader
 from pixguard.store.engine import reading
 from pixguard.words import shell_word
+
+HERE = WorkerSettings()
+"""This process makes the attempts."""
 
 
 def full_record(
@@ -54,12 +59,14 @@ def attack(
     settings: AttackSettings,
     *,
     through: str | None = None,
+    workers: WorkerSettings = HERE,
     resume: bool,
     fresh_seed: bool,
 ) -> dict[str, Any]:
     """Make every attempt of a plan that the database does not hold yet.
 
-    ``through`` names a denoiser: then the classifier behind it is attacked.
+    ``through`` names a denoiser: then the classifier behind it is attacked. ``workers`` make the
+    attempts; they get weights and images from here, and the rows are the same.
 
     Returns:
         What ``pixguard attack --json`` prints.
@@ -86,10 +93,10 @@ def attack(
         done, total = len(plan.done), len(plan.attempts)
         if done and not resume:
             if done == total:
-                told = f"all {total} attempts of this plan are in {session.database} already"
+                told = f"all {total} attempts of this plan are in {session.place} already"
                 go_on = "`resume=True` to see what they came to"
             else:
-                told = f"{done} of the {total} attempts of this plan are in {session.database}"
+                told = f"{done} of the {total} attempts of this plan are in {session.place}"
                 go_on = "`resume=True` to go on with what is missing"
             raise UsageError(told, f"{go_on}, or `fresh_seed=True` to draw another")
         if done:
@@ -97,7 +104,8 @@ def attack(
         if plan.shard is not None:
             session.display.say(f"{len(plan.todo)} of these are for shard {settings.shard}")
         started = time.monotonic()
-        counts = carry_out(session, writer, target, plan, settings, search)
+        with hired(session, writer.engine, target, plan, settings, workers) as crew:
+            counts = carry_out(session, writer, target, plan, settings, search, crew)
         writer.flush()
         found = counts["success"]
         session.honour_stop(
@@ -110,6 +118,40 @@ def attack(
         **counts,
         "seconds": round(time.monotonic() - started, 1),
     }
+
+
+@contextmanager
+def hired(
+    session: Session,
+    engine: Engine,
+    subject: Subject,
+    plan: Plan,
+    settings: AttackSettings,
+    wanted: WorkerSettings,
+) -> Iterator[Crew | None]:
+    """Yield the workers that are wanted, while they are; None where none are, or none are needed.
+
+    Raises:
+        UsageError: dask is not installed.
+        PixguardError: there is no such scheduler.
+    """
+    if (wanted.workers is None and wanted.scheduler is None) or not plan.todo:
+        yield None
+        return
+    try:
+        from pixguard.runner import cluster
+        from pixguard.runner.dispatch import Dispatch
+    except ModuleNotFoundError as error:
+        raise UsageError(f"workers need dask: {error}", "pip install 'pixguard[cluster]'") from None
+    own = reader.dataset(engine, subject.model.dataset_id).info
+    say = once(session.display.say)
+    if wanted.scheduler is not None:
+        with cluster.found(wanted.scheduler) as workers:
+            yield Dispatch(session, subject, settings, own, workers, "auto", say)
+    else:
+        count = min(wanted.workers or 1, len(plan.todo))
+        with cluster.started(count, session.device, say) as workers:
+            yield Dispatch(session, subject, settings, own, workers, session.device.type, say)
 
 
 def open_search(subject: Subject, settings: AttackSettings) -> tuple[Search, AttackRecord]:

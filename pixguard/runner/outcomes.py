@@ -1,6 +1,7 @@
 """What becomes of outcomes: rows of the database, counts, and how much may still be asked for."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,6 @@ from pixguard.attacks.engine.jobs import Outcome
 from pixguard.attacks.engine.search import Search
 from pixguard.attacks.engine.snapshot import Snapshot
 from pixguard.config import AttackSettings
-from pixguard.inference.base import Evaluator
 from pixguard.records import (
     AttemptRecord,
     FailureRecord,
@@ -21,6 +21,23 @@ from pixguard.runner.plan import Beginning, Plan
 from pixguard.runner.subject import Subject
 from pixguard.store import reader
 from pixguard.store.writer import Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """How an attempt was evaluated."""
+
+    evaluator: str
+    precision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """An attempt that cannot be made: as the table `failure` tells it."""
+
+    key: str
+    error_type: str
+    message: str
 
 
 class Budget:
@@ -36,8 +53,11 @@ class Budget:
         """Take what attempts have asked for before this run."""
         self._left -= sum(saved.queries(key) for key in self._most)
 
-    def end(self, outcome: Outcome) -> None:
+    def end(self, outcome: Outcome | Lost) -> None:
         """Take the end of an attempt; the step in which it ended was asked whole."""
+        if isinstance(outcome, Lost):
+            self._left -= self._most[outcome.key]
+            return
         most = self._most[outcome.job.key]
         self._left -= most - min(most, -(-outcome.queries // self._step) * self._step)
 
@@ -71,22 +91,23 @@ class Results:
         """How many attempts have ended, well or not."""
         return self.counts["made"] + self.counts["failed"]
 
-    def take(self, outcome: Outcome, evaluator: Evaluator) -> None:
+    def take(self, outcome: Outcome | Lost, made: Made) -> None:
         """Store one outcome, and how it was come by."""
+        if isinstance(outcome, Lost):
+            self._fail(outcome)
+            return
         attempt = self._attempts[outcome.job.key]
         self.counts["queries"] += outcome.queries
         if outcome.distinct_queries is not None:
             distinct = self.counts.get("distinct_queries", 0) + outcome.distinct_queries
             self.counts["distinct_queries"] = distinct
         if outcome.error is not None:
-            self.counts["failed"] += 1
-            self.beginning.end(attempt.key, None)
-            self._writer.failure(FailureRecord(attempt.key, "NonFiniteLogits", outcome.error))
+            self._fail(Lost(attempt.key, "NonFiniteLogits", outcome.error))
             return
         self.counts["made"] += 1
         self.counts["succeeded"] += outcome.success
         self.beginning.end(attempt.key, outcome.success)
-        record = _record(outcome, attempt, self._settings, self._plan.predictions, evaluator)
+        record = _record(outcome, attempt, self._settings, self._plan.predictions, made)
         self._writer.attempt(
             record,
             attack_id=self._attack_id,
@@ -95,13 +116,18 @@ class Results:
             through_model_id=self._through_id,
         )
 
+    def _fail(self, lost: Lost) -> None:
+        self.counts["failed"] += 1
+        self.beginning.end(lost.key, None)
+        self._writer.failure(FailureRecord(lost.key, lost.error_type, lost.message))
+
 
 def _record(
     outcome: Outcome,
     attempt: PlannedAttempt,
     settings: AttackSettings,
     predictions: Mapping[int, PredictionRecord],
-    evaluator: Evaluator,
+    made: Made,
 ) -> AttemptRecord:
     clean = predictions[attempt.image_index]
     image = outcome.job.image
@@ -124,8 +150,8 @@ def _record(
         queries=outcome.queries,
         generations=outcome.generations,
         elapsed_ms=outcome.elapsed_ms,
-        evaluator=evaluator.name,
-        precision=evaluator.precision,
+        evaluator=made.evaluator,
+        precision=made.precision,
         distinct_queries=outcome.distinct_queries,
         pixels=pixels,
     )

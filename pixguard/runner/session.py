@@ -14,7 +14,7 @@ from pixguard.errors import InterruptedRunError
 from pixguard.models.device import pick_device
 from pixguard.progress import SILENT, Display, StopSignal
 from pixguard.provenance import environment
-from pixguard.store.location import CHECKPOINTS, IN_FLIGHT, WEIGHTS, files_folder
+from pixguard.store.location import CHECKPOINTS, IN_FLIGHT, WEIGHTS, files_folder, locate
 from pixguard.store.presence import Presence
 from pixguard.store.writer import Writer
 from pixguard.words import command_line
@@ -61,6 +61,11 @@ class Session:
         """Say more of what is done than progress does, to ``pixguard status``."""
         if self.presence is not None:
             self.presence.tell(**facts)
+
+    @property
+    def place(self) -> str:
+        """The database as people are told of it: without a password."""
+        return locate(self.database).name
 
     @property
     def weights(self) -> Path:

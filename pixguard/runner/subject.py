@@ -32,8 +32,7 @@ from pixguard.records import NATIVE, NATIVE_SIZE, POLYPHASE_VOTE, DatasetInfo
 from pixguard.registry import near
 from pixguard.runner.session import Session
 from pixguard.store import reader
-from pixguard.store.engine import reading
-from pixguard.store.location import locate
+from pixguard.store.engine import is_there, reading
 from pixguard.store.reader import StoredDataset, StoredModel
 from pixguard.store.writer import Writer
 from pixguard.words import shell_word
@@ -297,8 +296,7 @@ def open_for_training(session: Session, request: TrainingRequest) -> ImageDatase
 
 
 def _registered(database: str) -> list[StoredDataset]:
-    path = locate(database).path
-    if path is not None and not path.exists():
+    if not is_there(database):
         return []  # not made before there is something to write
     with reading(database) as engine:
         return reader.datasets(engine)

@@ -216,7 +216,7 @@ def _check_writable(session: Session) -> None:
         ) from error
     path = locate(session.database).path
     if path is not None and is_locked(path):
-        session.display.say(f"{session.database} is being written to: this waits at its end")
+        session.display.say(f"{session.place} is being written to: this waits at its end")
 
 
 def _refuse_to_go_on(session: Session, key: str, done: StoredModel | None) -> None:

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import NoSuchModuleError
+from sqlalchemy import Connection, Engine, create_engine, event
 
-from pixguard.errors import PixguardError, UsageError
-from pixguard.store import schema
+from pixguard.errors import PixguardError
+from pixguard.store import postgresql, schema
 from pixguard.store.errors import damaged, from_os, translate_errors
 from pixguard.store.location import (
     Location,
@@ -54,7 +53,9 @@ def open_engine(database: str, *, create: bool = False, writable: bool = False) 
 def connect(location: Location, *, create: bool = False, writable: bool = False) -> Engine:
     """Open a database without a look at its schema; errors are those of :func:`open_engine`."""
     if location.url is not None:
-        return _connect_server(location)
+        engine = postgresql.connect(location, writable=writable, busy_timeout_ms=BUSY_TIMEOUT_MS)
+        translate_errors(engine, location)
+        return engine
     path = location.file
     check_place(location, create=create, writable=writable)
     if writable:
@@ -62,21 +63,22 @@ def connect(location: Location, *, create: bool = False, writable: bool = False)
     else:
         url = read_only_url(path)
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
-    translate_errors(engine, str(path))
+    translate_errors(engine, location)
     _configure(engine, writable=writable)
     return engine
 
 
-def _connect_server(location: Location) -> Engine:
+def is_there(database: str) -> bool:
+    """Say whether there is a database to read: a file, or tables on a server."""
+    location = locate(database)
+    if location.path is not None:
+        return location.path.exists()
+    engine = connect(location)
     try:
-        engine = create_engine(location.url or make_url(location.name))
-    except (ModuleNotFoundError, NoSuchModuleError) as error:
-        raise UsageError(
-            f"no driver for {location.name}: {error}",
-            "pip install 'psycopg[binary]' and `database=postgresql+psycopg://...`",
-        ) from error
-    translate_errors(engine, location.name)
-    return engine
+        with engine.connect() as connection:
+            return schema.revision(connection).state != "empty"
+    finally:
+        engine.dispose()
 
 
 @contextmanager

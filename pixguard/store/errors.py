@@ -13,22 +13,26 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
 from pixguard.errors import DatabaseBusyError, PixguardError, SchemaMismatchError
+from pixguard.store.location import Location
+from pixguard.store.postgresql import from_driver
 from pixguard.words import shell_word
 
 _PRIMARY_CODE = 0xFF
 _NOTHING_LOST = "everything committed so far is safe"
 
 
-def translate_errors(engine: Engine, database: str) -> None:
+def translate_errors(engine: Engine, location: Location) -> None:
     """Make every driver error on this engine a :class:`PixguardError` that names the database."""
 
     @event.listens_for(engine, "handle_error", retval=True)
     def _translate(context: ExceptionContext) -> BaseException | None:
         error = context.original_exception
+        if context.is_pre_ping:
+            return None  # of a connection that is about to be made anew
         if isinstance(error, sqlite3.Error):
-            return from_sqlite(error, database)
-        if isinstance(context.sqlalchemy_exception, DBAPIError):
-            return PixguardError(f"{database}: {str(error).strip()}")
+            return from_sqlite(error, str(location.path))
+        if isinstance(error, Exception) and isinstance(context.sqlalchemy_exception, DBAPIError):
+            return from_driver(error, location)
         return None
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from pixguard.errors import PixguardError, UsageError
+from pixguard.words import shell_word, without_password
 
 SHARED_FILE_SYSTEMS = frozenset(
     "9p afs beegfs ceph cifs coda drvfs fhgfs glusterfs gpfs lustre mfs ncpfs nfs nfs4 orangefs "
@@ -35,6 +36,18 @@ class Location:
     url: URL | None = None
 
     @property
+    def title(self) -> str:
+        """The database's name without its place."""
+        return Path(self.name).name if self.url is None else str(self.url.database)
+
+    @property
+    def dsn(self) -> str:
+        """The URL as PostgreSQL's own programs take it, without a password."""
+        assert self.url is not None
+        plain = self.url.set(drivername="postgresql", password=None)
+        return plain.difference_update_query(("password", "sslpassword")).render_as_string()
+
+    @property
     def file(self) -> Path:
         """The SQLite file.
 
@@ -43,8 +56,9 @@ class Location:
         """
         if self.path is None:
             raise UsageError(
-                f"{self.name} is on a server: this command works on SQLite files",
-                "use the server's own tools, such as pg_dump",
+                f"{self.name} is on a server: this works on SQLite files alone",
+                f"pg_dump --format=custom --file=pixguard.dump {shell_word(self.dsn)}  makes a "
+                "backup there; the server gives space back by itself",
             )
         return self.path
 
@@ -66,14 +80,36 @@ def locate(database: str) -> Location:
             raise UsageError(f"{database} is no place: {error}", "name another file") from error
     try:
         url = make_url(database)
-    except ArgumentError as error:
-        raise UsageError(f"{database} is not a database URL", "`database=pixguard.db`") from error
-    name = url.render_as_string(hide_password=True)
+    except (ArgumentError, ValueError) as error:  # the error would tell the password
+        told = f"{without_password(database)} is not a database URL"
+        raise UsageError(told, "`database=pixguard.db`") from error
+    name = without_password(url.render_as_string(hide_password=True))
+    if url.get_backend_name() == "postgresql":
+        return _on_server(name, url)
     if url.get_backend_name() != "sqlite":
-        return Location(name, None, url)
+        raise UsageError(
+            f"{name} is neither SQLite nor PostgreSQL",
+            "`database=pixguard.db`, or `database=postgresql+psycopg://USER@HOST/DATABASE`",
+        )
     if not url.database:
         raise UsageError(f"{database} names no file", "`database=pixguard.db`")
     return Location(url.database, Path(url.database).resolve())
+
+
+def _on_server(name: str, url: URL) -> Location:
+    if url.drivername not in ("postgresql", "postgresql+psycopg"):
+        raise UsageError(
+            f"{name} asks for a driver that pixguard is not tested with",
+            f"`database={name.replace(url.drivername, 'postgresql+psycopg', 1)}`",
+        )
+    if "@" in (url.host or ""):
+        raise UsageError(
+            "the URL of the database has more than one @: in a password it is %40",
+            "better, leave the password out of the URL and put it into ~/.pgpass",
+        )
+    if not url.database:
+        raise UsageError(f"{name} names no database", f"`database={name.rstrip('/')}/pixguard`")
+    return Location(name, None, url.set(drivername="postgresql+psycopg"))
 
 
 def is_wal(path: Path) -> bool:
@@ -176,8 +212,10 @@ WEIGHTS, CHECKPOINTS, IN_FLIGHT = "weights", "checkpoints", "in-flight"
 def files_folder(database: str) -> Path:
     """Return the folder beside the database that holds weights and checkpoints.
 
-    ``results.db`` has ``results-files``, wherever the file really lies; a database on a server has
-    ``pixguard-files`` in the working folder.
+    ``results.db`` has ``results-files``, wherever the file really lies; a database ``results`` on
+    a server has ``results-files`` in the working folder.
     """
-    path = locate(database).path
-    return Path("pixguard-files") if path is None else path.with_name(f"{path.stem}-files")
+    location = locate(database)
+    if location.url is not None:
+        return Path(f"{quote(location.url.database or '', safe=' ')}-files")
+    return location.file.with_name(f"{location.file.stem}-files")

@@ -3,18 +3,19 @@
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import CheckConstraint, Connection, Engine, func, inspect, select, text
 
-from pixguard.errors import PixguardError
+from pixguard.errors import DatabaseBusyError, PixguardError
 from pixguard.files import publish, temporary_folder
-from pixguard.store import schema
+from pixguard.store import postgresql, schema
 from pixguard.store.engine import check_place, connect
 from pixguard.store.location import WEIGHTS, Location, file_url, files_folder, locate
 from pixguard.store.lock import WriterLock, is_locked
+from pixguard.store.postgresql import running
 from pixguard.store.tables import Base
 
 
@@ -122,6 +123,8 @@ CHECKS = {
 def upgrade(database: str, command: str = "pixguard db upgrade") -> Upgrade:
     """Bring a database to this pixguard's schema; a backup is made beside it first.
 
+    On a server no backup is made; the migration is one transaction there too.
+
     Raises:
         DatabaseBusyError: it is being written to.
         SchemaMismatchError: it is newer, or not pixguard's.
@@ -132,6 +135,9 @@ def upgrade(database: str, command: str = "pixguard db upgrade") -> Upgrade:
             before = schema.revision(connection)
         if before.state != "older":
             schema.require_current(before, location)
+            return Upgrade(before.found, before.newest, None)
+        if location.path is None:
+            schema.migrate(engine)
             return Upgrade(before.found, before.newest, None)
         target = _backup_path(location.file, f"schema-{before.found}")
         _vacuum_into(engine, target)
@@ -175,12 +181,19 @@ def info(database: str) -> DatabaseSummary:
                 for name in sorted(inspect(connection).get_table_names())
                 if name != schema.VERSION_TABLE
             }
-            writing = location.path is not None and is_locked(location.path)
-            known = found.state in ("current", "older")
-            runs = _runs(connection, alive=writing or location.path is None) if known else []
+            runs = _runs(connection) if found.state in ("current", "older") else []
+            if location.path is None:
+                alive, size_bytes = running(connection), postgresql.size_bytes(connection)
+                writing = bool(alive)
+            else:
+                writing, size_bytes = is_locked(location.path), location.path.stat().st_size
+                alive = {run.id for run in runs[:1] if writing}
     finally:
         engine.dispose()
-    size_bytes = location.path.stat().st_size if location.path is not None else 0
+    runs = [
+        replace(run, status="killed") if run.status == "running" and run.id not in alive else run
+        for run in runs
+    ]
     return DatabaseSummary(
         location.name, size_bytes, found.found, found.newest, found.state, writing, rows, runs
     )
@@ -246,6 +259,7 @@ def vacuum(database: str, command: str = "pixguard db vacuum") -> tuple[int, int
         DatabaseBusyError: it is being written to.
         PixguardError: the disk has no room for the copy that this needs; nothing is lost.
     """
+    locate(database).file  # noqa: B018 (a server looks after its space itself)
     with _exclusive(database, command) as (location, engine):
         before_bytes = location.file.stat().st_size
         with engine.connect().execution_options(**schema.NO_BEGIN) as connection:
@@ -257,14 +271,31 @@ def vacuum(database: str, command: str = "pixguard db vacuum") -> tuple[int, int
 @contextmanager
 def _exclusive(database: str, command: str) -> Iterator[tuple[Location, Engine]]:
     location = locate(database)
-    path = location.file
-    check_place(location, writable=True)
-    with WriterLock(path, command):
+    if location.path is None:
+        _refuse_running(location)
+    else:
+        check_place(location, writable=True)
+    with nullcontext() if location.path is None else WriterLock(location.path, command):
         engine = connect(location, writable=True)
         try:
             yield location, engine
         finally:
             engine.dispose()
+
+
+def _refuse_running(location: Location) -> None:
+    engine = connect(location)
+    try:
+        with engine.connect() as connection:
+            known = {run.id: run for run in _runs(connection)}
+            busy = [known[run] for run in running(connection) if run in known]
+    finally:
+        engine.dispose()
+    if busy:
+        who = ", ".join(f"process {run.pid} on {run.host} ({run.command})" for run in busy)
+        raise DatabaseBusyError(
+            f"{location.name} is being written to by {who}", "wait for it to finish"
+        )
 
 
 def _missing_weights(connection: Connection, folder: Path) -> list[str]:
@@ -298,15 +329,8 @@ def _vacuum_into(engine: Engine, target: Path) -> None:
         ) from error
 
 
-def _runs(connection: Connection, *, alive: bool) -> list[RunSummary]:
-    """Return all runs, newest first; ``alive`` says whether a writer is at work."""
+def _runs(connection: Connection) -> list[RunSummary]:
+    """Return all runs as they are stored, newest first."""
     columns = "id, command, status, host, pid, started_ms, heartbeat_ms, finished_ms, error"
     rows = connection.execute(text(f"SELECT {columns} FROM run ORDER BY id DESC")).mappings()
-    runs = [RunSummary(**row) for row in rows]
-    newest = runs[0].id if runs else None
-    return [
-        replace(run, status="killed")
-        if run.status == "running" and not (alive and run.id == newest)
-        else run
-        for run in runs
-    ]
+    return [RunSummary(**row) for row in rows]

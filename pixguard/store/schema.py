@@ -114,7 +114,10 @@ def require_current(revision: Revision, location: Location) -> None:
             raise SchemaMismatchError(
                 f"{location.name} has schema {revision.found}, this pixguard needs "
                 f"{revision.newest}",
-                f"pixguard db upgrade --db {shell_word(location.name)}  (it makes a backup first)",
+                f"pixguard db upgrade --db {shell_word(location.name)}  (it makes a backup first)"
+                if location.path is not None
+                else f"pg_dump --format=custom --file=pixguard.dump {shell_word(location.dsn)}; "
+                f"pixguard db upgrade --db {shell_word(location.name)}",
             )
         case "newer":
             raise SchemaMismatchError(

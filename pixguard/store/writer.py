@@ -35,6 +35,7 @@ from pixguard.store.buffer import Buffer
 from pixguard.store.engine import check_place, open_engine, refuse_damaged
 from pixguard.store.location import locate
 from pixguard.store.lock import WriterLock
+from pixguard.store.postgresql import hold_run
 from pixguard.store.presence import Presence
 from pixguard.store.rows import now_ms, score_values, to_json
 from pixguard.store.tables import Run
@@ -114,6 +115,8 @@ class Writer:
             self.run_id = self._begin_run()
             self._buffer = Buffer(self.run_id)
             self._flushed_s = self._heartbeat_s = time.monotonic()
+            if self._location.path is None:
+                stack.callback(hold_run(self.engine, self.run_id))
             stack.enter_context(self._presence.at_work(self._beat_if_silent))
             self._resources = stack.pop_all()
         return self

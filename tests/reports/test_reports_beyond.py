@@ -21,6 +21,7 @@ from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.specs import table_spec, table_specs
 from pixguard.store import tables as t
 from pixguard.store.engine import open_engine
+from postgresql import SQLITE_ONLY
 from reports.reports_miniature import Miniature
 
 NAMES = [name for name in table_specs() if isinstance(name, str)]
@@ -94,6 +95,7 @@ def test_every_format_holds_the_table_and_says_phantom(
         assert rf"\label{{tab:pixguard-{name}}}" in text
 
 
+@SQLITE_ONLY
 @pytest.mark.parametrize("name", NAMES)
 def test_the_queries_run_in_another_client(mini_phantom: Miniature, name: str) -> None:
     script = render_sql([build(mini_phantom, name)])

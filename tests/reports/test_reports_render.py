@@ -18,6 +18,7 @@ from pixguard.reports.render import render, render_sql
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.specs import table_spec, table_specs
 from pixguard.words import printable
+from postgresql import SQLITE_ONLY
 from reports.reports_miniature import Miniature
 
 NASTY = "50 % [a] & b_c | <d> \\ $ # {x} ~ ^ *\x1b[31m\nnext"
@@ -148,6 +149,7 @@ def test_markdown_rows_have_as_many_cells_as_the_head() -> None:
     assert escape_markdown("a|b<c>") == r"a\|b\<c\>"
 
 
+@SQLITE_ONLY
 def test_sql_runs_in_another_client_and_gives_the_same(mini: Miniature) -> None:
     table = build_table(mini.engine, table_spec(24))
     script = render_sql([table])

@@ -25,6 +25,7 @@ from pixguard.reports.selection import EVERYTHING, Selection, selection
 from pixguard.reports.specs import families, table_spec, table_specs
 from pixguard.reports.tables.request import TableRequest
 from pixguard.store.queries import load
+from postgresql import SQLITE_ONLY
 from reports.reports_miniature import Miniature
 
 QUERIES = sorted((Path(__file__).parents[2] / "pixguard" / "store" / "queries").glob("*.sql"))
@@ -52,6 +53,7 @@ def test_names_come_joined_or_repeated_and_words_say_what_was_chosen() -> None:
     )
 
 
+@SQLITE_ONLY  # which takes 1 for a text
 @pytest.mark.parametrize("path", QUERIES, ids=lambda p: p.stem)
 def test_every_query_can_be_selected_from(path: Path, full: Miniature) -> None:
     """Whatever a query looks like, it runs, reads no attempt beside the selected, and prints."""

@@ -18,8 +18,8 @@ from pixguard.datasets.base import ImageDataset
 from pixguard.inference.dense import DenseEvaluator
 from pixguard.progress import Silent
 from pixguard.records import AttackRecord, ClassInfo, DatasetInfo, ModelRecord, PredictionRecord
-from pixguard.runner.execution import MEASURED_STEPS, measure_rate, open_evaluator
 from pixguard.runner.plan import Plan, PlannedAttempt
+from pixguard.runner.searching import MEASURED_STEPS, measure_rate, open_evaluator
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store.reader import StoredModel

@@ -4,6 +4,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
 
 from pixguard.records import (
     AttackRecord,
@@ -15,6 +18,7 @@ from pixguard.records import (
     PixelRecord,
 )
 from pixguard.store.writer import Writer
+from postgresql import engine_of, place
 
 ENVIRONMENT = {
     "pixguard_version": "0.1.0",
@@ -47,7 +51,7 @@ NOBODY = 65534
 
 
 def open_writer(database: Path, command: str = "pixguard test", **config: object) -> Writer:
-    return Writer(str(database), command=command, config=config, seed=7, environment=ENVIRONMENT)
+    return Writer(place(database), command=command, config=config, seed=7, environment=ENVIRONMENT)
 
 
 def image(index: int, sha256: str | None = None) -> ImageRecord:
@@ -104,11 +108,27 @@ def attempt(
     )
 
 
+def rows(path: Path, query: str) -> list[tuple[Any, ...]]:
+    """Read what is committed, through a connection of its own."""
+    with engine_of(path).connect() as connection:
+        return [tuple(row) for row in connection.execute(text(query))]
+
+
+def count(path: Path, table: str) -> int:
+    return int(rows(path, f"SELECT COUNT(*) FROM {table}")[0][0])
+
+
+def change(path: Path, statement: str) -> None:
+    """Change what is stored, as no pixguard does."""
+    with engine_of(path).begin() as connection:
+        connection.execute(text(statement))
+
+
 class Filled:
     """A database with ids of what is in it: 4 images, a classifier, a denoiser, an attack."""
 
-    def __init__(self, path: Path, writer: Writer) -> None:
-        self.path = path
+    def __init__(self, path: Path | str, writer: Writer) -> None:
+        self.path, self.database = path, place(path)
         self.dataset_id = writer.dataset(DATASET)
         self.images = writer.images(self.dataset_id, [image(i) for i in range(4)])
         self.model_id = writer.model(model("c" * 64), self.dataset_id)

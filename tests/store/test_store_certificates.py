@@ -1,14 +1,14 @@
 """Certificates: stored once, read back, and what must not be is found."""
 
-import sqlite3
 from dataclasses import replace
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from pixguard.records import CertificateRecord
 from pixguard.store import maintenance
 from pixguard.store.certificates import certificates
-from store.store_samples import DATASET, Filled, model, open_writer
+from store.store_samples import DATASET, Filled, change, count, model, open_writer
 
 METHOD = "polyphase-vote"
 
@@ -30,10 +30,8 @@ def test_a_certificate_is_kept_once_a_model_image_and_method(filled: Filled) -> 
         writer.flush()
         found = certificates(writer.engine, filled.model_id, METHOD)
     assert found == {2: record(2, 4), 3: record(3, 1, (3, 6))}
-    with sqlite3.connect(filled.path) as connection:
-        (count,) = connection.execute("SELECT COUNT(*) FROM certificate").fetchone()
-        assert count == 4
-    assert maintenance.check(str(filled.path)) == []
+    assert count(filled.path, "certificate") == 4
+    assert maintenance.check(filled.database) == []
 
 
 def test_a_certificate_of_a_strange_image_is_found(filled: Filled) -> None:
@@ -41,11 +39,12 @@ def test_a_certificate_of_a_strange_image_is_found(filled: Filled) -> None:
         other = writer.dataset(replace(DATASET, name="other"))
         stranger = writer.model(model("f" * 64, METHOD), other)
         writer.certificate(record(0), model_id=stranger, image_id=filled.images[0])
-    assert maintenance.check(str(filled.path)) == [
+    assert maintenance.check(filled.database) == [
         f"certificate 1 is of an image of another dataset than its model {stranger}"
     ]
 
 
 def test_a_radius_is_not_negative(filled: Filled) -> None:
-    with sqlite3.connect(filled.path) as connection, pytest.raises(sqlite3.IntegrityError):
-        connection.execute(f"INSERT INTO certificate VALUES (1, 1, 1, 1, '{METHOD}', '0', '', -1)")
+    row = f"(1, 1, 1, 1, '{METHOD}', '0', '', -1)"
+    with pytest.raises(IntegrityError):
+        change(filled.path, f"INSERT INTO certificate VALUES {row}")

@@ -11,8 +11,11 @@ from pixguard.cli import db, models
 from pixguard.cli.common import PixguardGroup
 from pixguard.store import maintenance, schema
 from pixguard.store.location import files_folder
+from postgresql import SQLITE_ONLY
 from store.store_samples import Filled, model, open_writer
 from store.test_store_maintenance import _damage
+
+pytestmark = SQLITE_ONLY
 
 root = typer.Typer(cls=PixguardGroup)
 root.add_typer(db.app, name="db")

@@ -1,16 +1,16 @@
 """Denoisings: stored once with their scores, found again, and a database from before them."""
 
 import math
-import sqlite3
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from pixguard.records import DenoisingRecord, ScoreRecord
 from pixguard.store import maintenance
 from pixguard.store.denoisings import scored_images
-from store.store_samples import DATASET, Filled, model, open_writer
+from postgresql import INFINITY
+from store.store_samples import DATASET, Filled, change, model, open_writer, rows
 
 NOISE = {"noise": "impulse", "level": 0.1, "seed": 3}
 
@@ -18,11 +18,6 @@ NOISE = {"noise": "impulse", "level": 0.1, "seed": 3}
 def record(index: int, *scores: ScoreRecord, **values: object) -> DenoisingRecord:
     chosen = {**NOISE, "elapsed_ms": 2.0, **values}
     return DenoisingRecord(image_index=index, scores=scores, **chosen)  # type: ignore[arg-type]
-
-
-def rows(path: Path, query: str) -> list[tuple[object, ...]]:
-    with sqlite3.connect(path) as connection:
-        return connection.execute(query).fetchall()
 
 
 def test_a_denoising_is_kept_once_and_takes_the_scores_that_it_lacks(filled: Filled) -> None:
@@ -82,8 +77,8 @@ def test_what_must_not_be_is_found(filled: Filled) -> None:
         ids = {"image_id": filled.images[0], "denoiser_id": stranger}
         metric_ids = {"psnr": writer.metric("psnr", 1, {})}
         writer.denoising(record(0, ScoreRecord("psnr", 1.0, "finite")), metric_ids, **ids)
-    rows(filled.path, "UPDATE denoising_score SET value = 9e999")
-    told = " ".join(maintenance.check(str(filled.path)))
+    change(filled.path, f"UPDATE denoising_score SET value = {INFINITY}")
+    told = " ".join(maintenance.check(filled.database))
     assert "denoising_score 1 is called finite" in told
     assert f"another dataset than its denoiser {stranger}" in told
 
@@ -95,5 +90,5 @@ def test_a_score_agrees_with_its_kind(filled: Filled, value: str, kind: str) -> 
         ids = {"image_id": filled.images[0], "denoiser_id": filled.denoiser_id}
         writer.denoising(record(0), {}, **ids)
     statement = f"INSERT INTO denoising_score VALUES (1, 1, 1, {value}, '{kind}')"
-    with pytest.raises(sqlite3.IntegrityError):
-        rows(filled.path, statement)
+    with pytest.raises(IntegrityError):
+        change(filled.path, statement)

@@ -1,25 +1,19 @@
 """Detections: stored once, clean or of an attempt, found again, and checked."""
 
 import math
-import sqlite3
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from pixguard.records import DetectionRecord
 from pixguard.store import maintenance
 from pixguard.store.detections import StoredDetection, detections
-from store.store_samples import DATASET, Filled, model, open_writer
+from store.store_samples import DATASET, Filled, change, model, open_writer, rows
 
 
 def record(index: int, attempt: int | None = None, score: float = 0.5) -> DetectionRecord:
     return DetectionRecord(index, attempt, score, score > 0, elapsed_ms=2.0)
-
-
-def rows(path: Path, query: str) -> list[tuple[object, ...]]:
-    with sqlite3.connect(path) as connection:
-        return connection.execute(query).fetchall()
 
 
 def test_a_detection_is_kept_once_and_found_again(filled: Filled) -> None:
@@ -43,7 +37,7 @@ def test_a_detection_is_kept_once_and_found_again(filled: Filled) -> None:
         (1, filled.images[0]): StoredDetection(-1.0, False),
     }
     assert rows(filled.path, "SELECT COUNT(DISTINCT detection_key) FROM detection") == [(3,)]
-    assert maintenance.check(str(filled.path)) == []
+    assert maintenance.check(filled.database) == []
 
 
 @pytest.mark.parametrize("score", [math.nan, math.inf])
@@ -61,8 +55,8 @@ def test_what_must_not_be_is_found(filled: Filled) -> None:
         writer.detection(record(0), image_id=filled.images[0], detector_id=stranger)
         own = writer.model(model("e" * 64, "one-class-svm", "detector"), filled.dataset_id)
         writer.detection(record(1, attempt=1), image_id=filled.images[1], detector_id=own)
-    told = " ".join(maintenance.check(str(filled.path)))
+    told = " ".join(maintenance.check(filled.database))
     assert f"another dataset than its detector {stranger}" in told
     assert "detection 2 is of another image than its attempt 1" in told
-    with pytest.raises(sqlite3.IntegrityError):
-        rows(filled.path, "UPDATE detection SET flagged = 2")
+    with pytest.raises(IntegrityError):
+        change(filled.path, "UPDATE detection SET flagged = 2")

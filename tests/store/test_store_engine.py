@@ -12,7 +12,10 @@ from pixguard.errors import DatabaseBusyError, PixguardError, UsageError
 from pixguard.store import engine as engine_module
 from pixguard.store import location, reader
 from pixguard.store.engine import open_engine
+from postgresql import SQLITE_ONLY
 from store.store_samples import Filled, attack, open_writer, read_only
+
+pytestmark = SQLITE_ONLY
 
 
 def _files(folder: Path) -> set[str]:

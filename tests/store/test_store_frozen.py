@@ -8,7 +8,10 @@ import pytest
 
 from pixguard.errors import PixguardError
 from pixguard.store import maintenance, schema
+from postgresql import SQLITE_ONLY
 from support import run
+
+pytestmark = SQLITE_ONLY
 
 FROZEN = Path(__file__).parent / "frozen"
 REVISIONS = sorted(path.stem for path in FROZEN.glob("*.sql"))

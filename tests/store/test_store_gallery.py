@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from pixguard.records import AttackRecord, AttemptRecord, PixelRecord, RestorationRecord
 from pixguard.store.engine import open_engine
 from pixguard.store.gallery import count_attempts, sample_attempts
+from postgresql import place
 from store.store_samples import DATASET, image, model, open_writer
 
 KEYS = ["c", "a", "d", "b"]
@@ -60,7 +61,7 @@ def engine(tmp_path: Path) -> Engine:
             classifier_id=classifier,
             denoiser_id=denoiser,
         )
-    return open_engine(str(path))
+    return open_engine(place(path))
 
 
 def test_an_attempt_comes_with_pixels_labels_and_restorations(engine: Engine) -> None:

@@ -15,8 +15,11 @@ from pixguard.errors import DatabaseBusyError, PixguardError, UsageError
 from pixguard.records import TRAINING_KEY, PlannedAttempt, PlanRecord
 from pixguard.store import leftovers, maintenance
 from pixguard.store.location import files_folder
+from postgresql import SQLITE_ONLY
 from store.store_samples import Filled, attempt, model, open_writer
 from store.test_store_maintenance import _damage
+
+pytestmark = SQLITE_ONLY
 
 DEAD = int(Path("/proc/sys/kernel/pid_max").read_text()) + 1
 LONG_AGO_S = time.time() - 100 * 24 * 3600

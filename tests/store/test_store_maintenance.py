@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pixguard.errors import PixguardError, SchemaMismatchError, UsageError
+from pixguard.errors import PixguardError, SchemaMismatchError
 from pixguard.store import maintenance, schema
 from pixguard.store.location import is_wal
-from store.store_samples import Filled, attempt, open_writer
-from store.test_store_writer import count
+from postgresql import SQLITE_ONLY
+from store.store_samples import Filled, attempt, count, open_writer
+
+pytestmark = SQLITE_ONLY
 
 
 def _damage(path: Path, statement: str) -> None:
@@ -145,9 +147,3 @@ def test_vacuum_gives_space_back(filled: Filled) -> None:
     assert after < before / 2
     assert filled.path.stat().st_size == after
     assert maintenance.check(str(filled.path)) == []
-
-
-def test_file_commands_refuse_a_server() -> None:
-    for job in (maintenance.vacuum, maintenance.upgrade, maintenance.backup):
-        with pytest.raises(UsageError, match="is on a server"):
-            job("postgresql://host/db")

@@ -1,6 +1,5 @@
 """One classifier on the same images at two sizes: what is read of one is not the other's."""
 
-import sqlite3
 from dataclasses import replace
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from pixguard.records import NATIVE_SIZE, PredictionRecord, RestorationRecord
 from pixguard.store import maintenance, outcomes, reader
 from pixguard.store.engine import open_engine
-from store.store_samples import DATASET, Filled, attack, attempt, image, open_writer
+from store.store_samples import DATASET, Filled, attack, attempt, change, image, open_writer
 
 AT_NATIVE = {"at": "native", "resize": "bicubic"}
 
@@ -41,7 +40,7 @@ def two_sizes(filled: Filled) -> tuple[Filled, int]:
 
 def test_reading_by_dataset(two_sizes: tuple[Filled, int]) -> None:
     filled, native = two_sizes
-    engine = open_engine(str(filled.path))
+    engine = open_engine(filled.database)
     model, denoiser = filled.model_id, filled.denoiser_id
     everything = outcomes.successes(engine, model)
     assert native != filled.dataset_id
@@ -61,7 +60,7 @@ def test_reading_by_dataset(two_sizes: tuple[Filled, int]) -> None:
 @pytest.mark.parametrize(
     ("statement", "sound"),
     [
-        ("SELECT 1", True),
+        ("UPDATE attack SET version = version", True),
         ("UPDATE attack SET parameters = '{}' WHERE parameters LIKE '%native%'", False),
         ("UPDATE dataset SET size = 56 WHERE size = 0", False),
         ("UPDATE dataset SET version = 'other' WHERE size = 0", False),
@@ -72,13 +71,11 @@ def test_check_takes_the_same_images_at_native_size_and_no_others(
     two_sizes: tuple[Filled, int], statement: str, sound: bool
 ) -> None:
     filled, _ = two_sizes
-    with sqlite3.connect(filled.path) as connection:
-        connection.execute(statement)
+    change(filled.path, statement)
     problem = "attempt 5 is on an image of another dataset than its model 1"
-    assert maintenance.check(str(filled.path)) == ([] if sound else [problem])
+    assert maintenance.check(filled.database) == ([] if sound else [problem])
 
 
 def test_check_finds_an_attack_at_native_size_on_other_images(filled: Filled) -> None:
-    with sqlite3.connect(filled.path) as connection:
-        connection.execute('UPDATE attack SET parameters = \'{"at":"native"}\'')
-    assert len(maintenance.check(str(filled.path))) == 4
+    change(filled.path, 'UPDATE attack SET parameters = \'{"at":"native"}\'')
+    assert len(maintenance.check(filled.database)) == 4

@@ -1,9 +1,7 @@
 """Plans in the database: what stands behind a gap does not count."""
 
-import sqlite3
-
 from pixguard.records import FailureRecord, PlannedAttempt, PlanRecord
-from store.store_samples import Filled, attempt, open_writer
+from store.store_samples import Filled, attempt, open_writer, rows
 
 
 def test_an_attempt_that_failed_does_not_hold_up_the_rest(filled: Filled) -> None:
@@ -19,8 +17,7 @@ def test_an_attempt_that_failed_does_not_hold_up_the_rest(filled: Filled) -> Non
         counted = "SELECT attempt_key FROM attempts_that_count ORDER BY id"
 
         def keys() -> list[str]:
-            with sqlite3.connect(filled.path) as database:
-                return [key for (key,) in database.execute(counted)]
+            return [key for (key,) in rows(filled.path, counted)]
 
         assert keys() == ["key-3"]  # key-8 is missing
         writer.failure(FailureRecord("key-8", "NonFiniteLogits", "nan"))

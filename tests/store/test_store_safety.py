@@ -12,8 +12,10 @@ import pytest
 from pixguard.errors import DatabaseBusyError, PixguardError
 from pixguard.store import lock, maintenance
 from pixguard.store.writer import Writer
-from store.store_samples import ENVIRONMENT, Filled, attempt, open_writer
-from store.test_store_writer import count, rows
+from postgresql import SQLITE_ONLY
+from store.store_samples import ENVIRONMENT, Filled, attempt, count, open_writer, rows
+
+pytestmark = SQLITE_ONLY
 
 FOREVER = """
 import itertools

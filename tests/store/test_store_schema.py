@@ -14,6 +14,9 @@ from pixguard.errors import PixguardError, SchemaMismatchError
 from pixguard.store import maintenance, schema
 from pixguard.store.engine import open_engine
 from pixguard.store.tables import Base
+from postgresql import SQLITE_ONLY
+
+pytestmark = SQLITE_ONLY
 
 HEAD = "0008"
 

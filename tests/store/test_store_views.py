@@ -1,19 +1,15 @@
 """Views: the same in a fresh database and in one that was upgraded, and what they count."""
 
-import sqlite3
 from pathlib import Path
 
 import pytest
 
 from pixguard.store.tables.views import VIEWS
-from store.store_samples import Filled, attempt, open_writer
+from postgresql import SQLITE_ONLY
+from store.store_samples import Filled, attempt, open_writer, rows
 
 
-def rows(path: Path, query: str) -> list[tuple[object, ...]]:
-    with sqlite3.connect(path) as database:
-        return database.execute(query).fetchall()
-
-
+@SQLITE_ONLY
 def test_a_fresh_database_has_the_views_as_they_are_declared(filled: Filled) -> None:
     found = dict(rows(filled.path, "SELECT name, sql FROM sqlite_master WHERE type = 'view'"))
     assert found == {view.name: f"CREATE VIEW {view.name} AS\n{view.sql}" for view in VIEWS}

@@ -11,8 +11,8 @@ from pixguard.provenance import environment
 from pixguard.records import POLYPHASE_VOTE
 from pixguard.runner.standing import DONE, OPEN, Records, Standing
 from pixguard.store import progress
-from pixguard.store.engine import reading
-from pixguard.store.location import files_folder, locate
+from pixguard.store.engine import is_there, reading
+from pixguard.store.location import files_folder
 
 
 class Look:
@@ -63,8 +63,7 @@ class Look:
 
     @property
     def _exists(self) -> bool:
-        path = locate(self._database).path
-        return path is None or path.exists()
+        return is_there(self._database)
 
     def _like(self, engine: Engine, step: Step) -> dict[str, Any] | None:
         """Return what work a step is like."""

@@ -66,7 +66,7 @@ def compose(session: Session, folder: Path, choices: PageChoices) -> dict[str, A
         attempts = sample_attempts(engine, choices.gallery, choices.dataset)
         images = collect_images(session, engine, attempts, choices.data_dirs, new / "images")
         figures = page_figures(session, engine, choices)
-        name = Path(locate(session.database).name).name
+        name = locate(session.database).title
         write_page(new, engine, name, tables, figures, Gallery(attempts, total, images))
     return {
         "page": str(folder / "index.html"),

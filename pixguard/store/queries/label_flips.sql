@@ -21,4 +21,4 @@ JOIN image i ON i.id = t.image_id
 JOIN attack a ON a.id = t.attack_id
 WHERE t.model_id = :classifier_id AND i.dataset_id = :dataset_id
   AND t.through_model_id IS NULL AND t.repeat = 0
-ORDER BY a.pixels, a.id, t.seed, t.image_id, t.target
+ORDER BY a.pixels, a.id, t.seed, t.image_id, t.target NULLS FIRST

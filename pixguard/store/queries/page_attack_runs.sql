@@ -35,4 +35,5 @@ JOIN image i ON i.id = c.image_id
 JOIN dataset d ON d.id = i.dataset_id
 LEFT JOIN dataset_class k ON k.dataset_id = d.id AND k.ordinal = c.target
 LEFT JOIN model h ON h.id = c.through_model_id
-ORDER BY m.id, a.name, a.pixels, a.id, c.through_model_id, c.target, c.seed
+ORDER BY
+    m.id, a.name, a.pixels, a.id, c.through_model_id NULLS FIRST, c.target NULLS FIRST, c.seed

@@ -19,4 +19,4 @@ JOIN image i ON i.id = t.image_id
 LEFT JOIN dataset_class k ON k.dataset_id = i.dataset_id AND k.ordinal = t.target
 WHERE t.model_id = :classifier_id AND i.dataset_id = :dataset_id AND t.through_model_id IS NULL
 GROUP BY a.id, a.name, a.pixels, a.parameters, t.target, k.name, t.seed, t.repeat
-ORDER BY a.name, a.pixels, a.id, t.target, t.seed, t.repeat
+ORDER BY a.name, a.pixels, a.id, t.target NULLS FIRST, t.seed, t.repeat

@@ -1,0 +1,223 @@
+"""What a worker of a cluster does: it makes the attempts that it is sent, and knows no database."""
+
+import ctypes
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import pixguard
+from pixguard.attacks.engine.jobs import Job, Outcome
+from pixguard.attacks.engine.packing import pack
+from pixguard.attacks.engine.search import Search, make_search
+from pixguard.classifiers.behind import behind
+from pixguard.classifiers.classifier import Classifier
+from pixguard.classifiers.resizing import at_native_size
+from pixguard.config import AttackSettings
+from pixguard.defences.denoisers import build_denoiser
+from pixguard.errors import PixguardError, UsageError
+from pixguard.inference.base import Evaluator
+from pixguard.models.device import pick_device
+from pixguard.progress import SILENT
+from pixguard.records import DatasetInfo
+from pixguard.runner.denoisers import load_denoiser
+from pixguard.runner.outcomes import Made
+from pixguard.runner.searching import describe, evaluator_for, make_scheduler, memory_hint
+from pixguard.runner.session import Session
+from pixguard.runner.subject import Defence, open_stored
+from pixguard.store.reader import StoredModel
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h; with what glibc goes up to by itself
+NOTHING = Job("", np.empty((0, 0, 0), dtype=np.uint8), (), 0)
+"""In the place of an attempt's job on the way back: who ordered it has it."""
+
+
+def versions() -> tuple[str, str]:
+    """Return what has to be alike for attempts to end alike: pixguard's version and torch's."""
+    return pixguard.__version__, torch.__version__
+
+
+@dataclass(frozen=True, slots=True)
+class Kit:
+    """What all attempts of a plan on images of one shape need beside the images.
+
+    Attributes:
+        key: a digest of the rest; files count by their content.
+        versions: of the one who made it.
+        stored: the classifier.
+        own: the dataset that it was trained on.
+        attacked: the dataset of the images.
+        shape: of the images, (height, width) in pixels.
+        defence: the denoiser before the classifier.
+        resized_to: the side that images are resized to before it; None: they are not.
+        settings: of the attack.
+        attempts: how many the whole plan has on this shape: batches are made for them.
+        device: where to compute, as the user said it.
+        files: the weights, by the names that records have for them.
+    """
+
+    key: str
+    versions: tuple[str, str]
+    stored: StoredModel
+    own: DatasetInfo
+    attacked: DatasetInfo
+    shape: tuple[int, int]
+    defence: Defence | None
+    resized_to: int | None
+    settings: AttackSettings
+    attempts: int
+    device: str
+    files: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How attempts ended: after a stop, not all of those that were asked for.
+
+    ``asked`` counts candidates; ``seconds`` are without the time that it took to get ready.
+    """
+
+    outcomes: Sequence[tuple[str, Outcome]]
+    made: Made
+    asked: int
+    seconds: float
+    notes: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why no attempt could be made. A value: of errors that dask cannot send nobody would hear."""
+
+    error: PixguardError
+
+
+@dataclass(slots=True)
+class _Bench:
+    """A kit that was unpacked."""
+
+    key: str
+    classifier: Classifier
+    search: Search
+    evaluator: Evaluator
+    session: Session
+    slots: int
+
+
+_BENCH: list[_Bench] = []
+_STOPPED: set[str] = set()
+
+
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    token: str
+
+    @property
+    def requested(self) -> bool:
+        return self.token in _STOPPED
+
+
+def stop(token: str) -> None:
+    """Let attempts that were sent with this token end as they are: the finished ones go back."""
+    _STOPPED.add(token)
+
+
+def make_attempts(kit: Kit, jobs: Sequence[Job], token: str) -> Answer | Trouble:
+    """Make attempts; ``token`` is by what :func:`stop` means them.
+
+    There is trouble where this worker has another pixguard or torch than who sent the kit, where
+    the classifier cannot be opened here or raises, and where memory does not do.
+    """
+    try:
+        return _make_attempts(kit, jobs, token)
+    except PixguardError as error:
+        return Trouble(error)
+    except Exception as error:
+        return Trouble(PixguardError(f"{type(error).__name__}: {error}"))
+
+
+def _make_attempts(kit: Kit, jobs: Sequence[Job], token: str) -> Answer:
+    notes: list[str] = []
+    bench = _unpacked(kit, notes.append)
+    scheduler = make_scheduler(
+        bench.session.device,
+        bench.classifier,
+        kit.attacked.task,
+        kit.settings,
+        bench.search,
+        bench.evaluator,
+        max(1, min(len(jobs), bench.slots)),
+        notes.append,
+    )
+    asked, started, outcomes = 0, time.perf_counter(), list[tuple[str, Outcome]]()
+
+    def look(so_far: int) -> None:
+        nonlocal asked
+        asked = so_far
+
+    with memory_hint(bench.evaluator):
+        for outcome in scheduler.run(jobs, _Stop(token), look):
+            outcomes.append((outcome.job.key, replace(outcome, job=NOTHING)))
+    made = Made(bench.evaluator.name, bench.evaluator.precision)
+    return Answer(outcomes, made, asked, time.perf_counter() - started, notes)
+
+
+def _unpacked(kit: Kit, say: Callable[[str], None]) -> _Bench:
+    """Return the classifier and what evaluates its candidates: the last kit's stays unpacked."""
+    if kit.versions != versions():
+        theirs, ours = ("pixguard {} with torch {}".format(*v) for v in (versions(), kit.versions))
+        raise UsageError(
+            f"a worker has {theirs}, and this is {ours}: the results would not be one plan's",
+            "install the same versions there: pip install -c constraints.txt pixguard",
+        )
+    _keep_memory()
+    if not _BENCH or _BENCH[0].key != kit.key:
+        _BENCH.clear()  # before the next one takes memory
+        with tempfile.TemporaryDirectory(prefix="pixguard-worker-") as folder:
+            device = pick_device(kit.device)
+            session = Session("", Path(folder), device, SILENT, SILENT, "")
+            for name, content in kit.files.items():
+                session.weights.mkdir(exist_ok=True)
+                (session.weights / name).write_bytes(content)
+            classifier = _classifier(kit, session)
+        search = make_search(
+            kit.settings.attack,
+            kit.settings.options,
+            pixels=kit.settings.pixels,
+            channels=kit.attacked.channels,
+        )
+        evaluator = evaluator_for(classifier, kit.shape, session.device, kit.settings, search, say)
+        slots = pack(evaluator, search, kit.attempts, kit.attempts)
+        say(describe(evaluator))
+        _BENCH.append(_Bench(kit.key, classifier, search, evaluator, session, slots))
+    return _BENCH[0]
+
+
+def _keep_memory() -> None:
+    """Let the C library keep what is freed, as it does in any other process.
+
+    Dask's nannies have it give everything back: each tensor then costs its page faults anew, which
+    took half as much time again.
+    """
+    with suppress(OSError, AttributeError):  # not glibc
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_MMAP_THRESHOLD, 32 << 20)
+        mallopt(M_TRIM_THRESHOLD, 64 << 20)
+
+
+def _classifier(kit: Kit, session: Session) -> Classifier:
+    """Return the classifier of a kit as :class:`pixguard.runner.subject.Subject` has it."""
+    classifier = open_stored(session, kit.stored, kit.own)
+    if kit.resized_to is not None:
+        classifier = at_native_size(classifier, kit.resized_to)
+    if kit.defence is None:
+        return classifier
+    if kit.defence.stored is None:
+        denoiser = build_denoiser(kit.defence.name, kit.attacked.channels)
+    else:
+        denoiser = load_denoiser(session, kit.defence.stored, kit.attacked.channels)
+    return behind(classifier, denoiser.to(session.device).eval())
