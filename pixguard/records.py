@@ -29,6 +29,9 @@ NATIVE_SIZE = 0
 POLYPHASE_VOTE = "polyphase-vote"
 """Architecture of the certified classifier, and the method of its certificates."""
 
+UNDECIDED = "Undecided"
+"""Kind of a failure: an attempt that a proof's budget left without a verdict."""
+
 NO_FINDING_ORDINAL = -1
 """Ordinal of the pseudo-class that stands for the empty label set of a multi-label dataset."""
 
