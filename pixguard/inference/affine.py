@@ -12,7 +12,8 @@ generator for each of them); ``radius``, which lets them only add up, bounds wha
 
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -84,33 +85,78 @@ class Affine:
         )
 
 
-@dataclass(slots=True)
 class Errors:
-    """The errors that relaxations have added: where each entered, and how large it can be."""
+    """What relaxations take away from a sum, summed up on the way back from it to the pixel."""
 
-    entries: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    def __init__(self) -> None:
+        self._taken: list[Tensor] = []
 
     def add(self, centre: Tensor, size: Tensor) -> Tensor:
         """Take errors of at most ``size`` about a centre; return the centre to go on with."""
-        if not centre.requires_grad:
-            centre.requires_grad_()
-        self.entries.append((centre, size))
-        return centre
+        found: Tensor = _Error.apply(centre, size, self._taken)
+        return found
 
-    def effect(self, sums: Tensor) -> Tensor:
-        """Return (M,), how far all of them together can move sums (M,) of what came of them."""
-        if not self.entries or not sums.requires_grad:
-            return torch.zeros_like(sums)
-        centres = [centre for centre, _ in self.entries]
-        gradients = torch.autograd.grad(sums.sum(), centres, retain_graph=True, allow_unused=True)
-        effect = torch.zeros_like(sums.detach())
-        for gradient, (_, size) in zip(gradients, self.entries, strict=True):
-            if gradient is not None:
-                effect += (gradient.abs() * size).flatten(1).sum(1)
-        return effect
+    def line(self, centre: Tensor, share: Tensor, size: Tensor) -> Tensor:
+        """Return the centre of a rectifier's parallelogram, given that of its argument."""
+        found: Tensor = _Rectifier.apply(centre, share, size, self._taken)
+        return found
+
+    def least(self, sums: Tensor, pixel: Tensor, half: Tensor) -> Tensor:
+        """Return (M,), the least that sums (M,) can be.
+
+        Args:
+            sums: of what came of the pixel.
+            pixel: its centre (M, C, 1, 1), from which the sums have come.
+            half: (M, C), how far the pixel can be from there.
+        """
+        self._taken.clear()
+        (slope,) = torch.autograd.grad(sums.sum(), pixel, retain_graph=True)
+        reach = (slope[..., 0, 0].abs() * half).sum(1)
+        return sums.detach() - reach + sum(self._taken)
 
 
-def _parallelogram(value: Affine) -> tuple[Tensor, Tensor]:
+class _Error(torch.autograd.Function):
+    """Leaves values as they are; backwards, takes what their errors can do to a sum."""
+
+    @staticmethod
+    def forward(ctx: Any, centre: Tensor, size: Tensor, taken: list[Tensor]) -> Tensor:
+        ctx.save_for_backward(size)
+        ctx.taken = taken
+        return centre.view_as(centre)
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None, None]:
+        (size,) = ctx.saved_tensors
+        ctx.taken.append(-(slope.abs() * size).flatten(1).sum(1))
+        return slope, None, None
+
+
+class _Rectifier(torch.autograd.Function):
+    """The middle of the parallelogram; backwards, the side of it that bounds a sum from below.
+
+    Where the sum rises with the rectifier, any line through the origin with a slope between 0 and 1
+    is below it: the one that is right at the centre is taken, whatever the interval (Zhang et al.
+    2018). Where it falls, the upper side.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, centre: Tensor, share: Tensor, size: Tensor, taken: list[Tensor]
+    ) -> Tensor:
+        ctx.save_for_backward(centre, share, size)
+        ctx.taken = taken
+        return torch.addcmul(size, share, centre)
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None, None, None]:
+        centre, share, size = ctx.saved_tensors
+        rising = slope.clamp(min=0)
+        excess = ((centre > 0).to(share.dtype) - share) * rising
+        ctx.taken.append((excess * centre - slope.abs() * size).flatten(1).sum(1))
+        return slope * share + excess, None, None, None
+
+
+def parallelogram(value: Affine) -> tuple[Tensor, Tensor]:
     """Return the slope of a rectifier's relaxation, and the size of its error, and offset."""
     centre = value.centre.detach()
     spread = value.spread() * (1 + ROUNDING) + centre.abs() * ROUNDING
@@ -121,8 +167,9 @@ def _parallelogram(value: Affine) -> tuple[Tensor, Tensor]:
 
 def rectified(value: Affine, errors: Errors) -> Affine:
     """Return a value where it is positive, and zero elsewhere."""
-    share, size = _parallelogram(value)
-    return _relaxed(value, share, size, size, errors)
+    share, size = parallelogram(value)
+    centre = errors.line(value.centre, share, size)
+    return Affine(centre, tuple(share * s for s in value.slopes), share * value.radius + size)
 
 
 def _relaxed(value: Affine, slope: Tensor, offset: Tensor, size: Tensor, errors: Errors) -> Affine:
@@ -163,9 +210,9 @@ def larger(one: Affine, other: Affine, errors: Errors) -> Affine:
 
     What both have in common cancels: with a share of the second, the rest is of the first.
     """
-    share, size = _parallelogram(other.plus(one, -1.0))
+    share, size = parallelogram(other.plus(one, -1.0))
     rest = 1 - share
-    centre = errors.add(rest * one.centre + share * other.centre + size, size)
+    centre = one.centre + errors.line(other.centre - one.centre, share, size)
     slopes = tuple(rest * s + share * t for s, t in zip(one.slopes, other.slopes, strict=True))
     return Affine(centre, slopes, rest * one.radius + share * other.radius + size)
 

@@ -21,8 +21,9 @@ from pixguard.inference.delta import DeltaEvaluator
 from pixguard.inference.images import with_pixels
 from pixguard.inference.operations import GlobalMean, Sliding, recognise_pooling
 from pixguard.inference.patches import Changed
-from pixguard.inference.plan import Step
+from pixguard.inference.plan import Gather, Step, whole
 from pixguard.inference.resampling import resample
+from pixguard.inference.tandem import MOST, Pair, Tandem, added
 
 PROBES = 16
 """Candidates by which the rounding of an image's logits is measured."""
@@ -88,14 +89,19 @@ class BoundEvaluator(DeltaEvaluator):
             for node in self._shapes
             if self._is_rectifier(node) and all(map(self._is_maximum, node.users))
         }
+        self._tandems: dict[Pair, Tandem] = {}
         blank = torch.zeros(1, dtype=torch.int64, device=self._device)
         low = torch.zeros(1, self._channels, dtype=torch.uint8, device=self._device)
         with torch.inference_mode(False), plain_float32(self._device):
             self._logits(blank, blank[:, None].expand(-1, 2), low, low + 255, Errors())
+        self._tandems = self._find_tandems()  # each needs a clean image
 
     def load(self, slot: int, image: Tensor) -> None:
         """Take a slot's clean image, float32 (C, H, W) in [0, 1], and measure its rounding."""
         super().load(slot, image)
+        for pair, tandem in self._tandems.items():
+            with torch.inference_mode(False), plain_float32(self._device):
+                tandem.load(self._sources[pair.rectifier].clean[slot].clone())
         self._rounding[slot] = self._measure(slot, image)
 
     def rounding(self, slot: int) -> float:
@@ -117,7 +123,7 @@ class BoundEvaluator(DeltaEvaluator):
             truth = torch.cat([self._exact(one[None].double()) for one in images])
             dense = self._classifier(images)
         with torch.inference_mode(False), plain_float32(self._device):
-            own = self._logits(owners, positions, colours, colours, Errors()).centre.detach()
+            own = self._logits(owners, positions, colours, colours, Errors())[1].centre.detach()
         wrong = max(float((dense - truth).abs().max()), float((own - truth).abs().max()))
         return max(SAFETY * wrong, LEAST * float(truth.abs().max()))
 
@@ -147,31 +153,64 @@ class BoundEvaluator(DeltaEvaluator):
         self, wanted: Wanted, owners: Tensor, places: Tensor, low: Tensor, high: Tensor
     ) -> Bound:
         errors = Errors()
-        logits = self._logits(owners, places, low, high, errors)
+        pixel, logits = self._logits(owners, places, low, high, errors)
+        half = pixel.spread()[..., 0, 0]
         sums = logits.centre @ wanted.weights.T + wanted.offsets
         slopes = torch.stack([s @ wanted.weights.T for s in logits.slopes], -1)  # (M, R, C)
         exact = (sums - slopes.abs().sum(-1)).detach()
         bounds = exact - (logits.radius @ wanted.weights.abs().T)
-        for row in range(bounds.shape[1]):
-            # What the errors add up to is known: better where they cancel, which takes a pass.
-            if bounds[:, row].min() <= 0:
-                better = exact[:, row] - errors.effect(sums[:, row])
-                bounds[:, row] = torch.maximum(bounds[:, row], better)
-        lowest, least = bounds.min(1) if wanted.every else bounds.max(1)
-        return Bound(lowest, slopes[torch.arange(len(least)), least])
+        # On the way back errors cancel. One pass bounds one sum of each box: the least, and the
+        # next where that is clear, until a box has failed, or has succeeded.
+        passed = torch.zeros_like(bounds, dtype=torch.bool)
+        row = torch.arange(len(bounds), device=bounds.device)
+        for _ in range(bounds.shape[1]):
+            found, chosen = self._chosen(wanted, bounds, passed)
+            if not ((found <= 0) & ~passed[row, chosen]).any():
+                break
+            better = errors.least(sums[row, chosen], pixel.centre, half)
+            bounds[row, chosen] = torch.maximum(found, better)
+            passed[row, chosen] = True
+        lowest, chosen = self._chosen(wanted, bounds, torch.zeros_like(passed))
+        return Bound(lowest, slopes[row, chosen])
+
+    @staticmethod
+    def _chosen(wanted: Wanted, bounds: Tensor, passed: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the bound that decides, and which it is, of bounds (M, R)."""
+        if wanted.every:
+            return bounds.min(1)
+        left = bounds.masked_fill(passed & (bounds <= 0), -torch.inf)
+        return left.max(1)
 
     def _logits(
         self, owners: Tensor, places: Tensor, low: Tensor, high: Tensor, errors: Errors
-    ) -> Affine:
+    ) -> tuple[Affine, Affine]:
+        """Return the pixel and the logits."""
         changed = Changed(owners, places[:, :1], places[:, 1:])
         (image,) = (node for node in self._plan.places if node.op == "placeholder")
-        values: Values = {**self._constants, image: self._box(low, high)}
+        pixel = self._box(low, high)
+        values: Values = {**self._constants, image: pixel}
+        kept: dict[fx.Node, Tensor] = {}
         for step in self._plan.steps:
-            values[step.node] = self._relax(step, values, changed, errors)
+            value = values[step.node] = self._relax(step, values, changed, errors)
+            for pair, tandem in self._tandems.items():
+                own, of_source, of_rectifier = self._gathers[pair]
+                if step.node is pair.first:
+                    before = values[pair.source].radius
+                    kept[pair.first] = self._over_all(pair.source, of_source, before, changed)
+                elif step.node is pair.rectifier:
+                    clean = self._sources[step.node].patches(
+                        own, self._tables[id(own)], changed, clean=True
+                    )
+                    extra = added(values[pair.first], value, clean)
+                    kept[step.node] = self._over_all(step.node, of_rectifier, extra, changed)
+                elif step.node is pair.second:
+                    radius = tandem.radius(kept[pair.first], kept[pair.rectifier])
+                    radius = torch.minimum(radius, value.radius)
+                    values[step.node] = Affine(value.centre, value.slopes, radius)
             for node in self._done_after[step.node]:
                 del values[node]
         logits: Affine = values[self._plan.steps[-1].node]
-        return logits
+        return pixel, logits
 
     def _box(self, low: Tensor, high: Tensor) -> Affine:
         """Return the image's windows (M, C, 1, 1)."""
@@ -179,7 +218,7 @@ class BoundEvaluator(DeltaEvaluator):
         half = (last - first) / 2
         own = torch.eye(self._channels, device=half.device)
         slopes = tuple((half * own[c])[:, :, None, None] for c in range(self._channels))
-        centre = ((first + last) / 2)[:, :, None, None]
+        centre = ((first + last) / 2)[:, :, None, None].requires_grad_()
         return Affine(centre, slopes, torch.zeros_like(centre))
 
     def _gathered(self, step: Step, values: Values, changed: Changed) -> Values:
@@ -234,6 +273,44 @@ class BoundEvaluator(DeltaEvaluator):
             )
         call: Call = lambda given: self._graph.call(node, given)  # noqa: E731
         return relaxed(node, module, inputs, call, errors)
+
+    def _find_tandems(self) -> dict[Pair, Tandem]:
+        """Return the pairs of convolutions that end in whole maps and are small enough."""
+        found: dict[Pair, Tandem] = {}
+        if self._channels == 1:
+            return found  # a line of colours takes few boxes: cheap ones are the faster
+        self._gathers: dict[Pair, tuple[Gather, Gather, Gather]] = {}
+        for step in self._plan.steps:
+            second = self._module(step.node)
+            if step.place is not None or not isinstance(second, nn.Conv2d):
+                continue
+            rectifier = step.node.all_input_nodes[0]
+            if not self._is_rectifier(rectifier) or rectifier not in self._sources:
+                continue
+            node = rectifier.all_input_nodes[0]
+            first = self._module(node)
+            if not isinstance(first, nn.Conv2d) or node.all_input_nodes[0] not in self._sources:
+                continue
+            if node in self._matrices or step.node in self._matrices:
+                continue
+            source = node.all_input_nodes[0]
+            shape, outputs = self._shapes[source], torch.Size(self._shapes[step.node]).numel()
+            if torch.Size(shape).numel() * outputs > MOST:
+                continue
+            pair = Pair(source, node, rectifier, step.node)
+            found[pair] = Tandem(first, second, shape)
+            rows, cols = self._plan.places[rectifier]
+            own = Gather(rows.coordinates(), cols.coordinates())
+            self._gathers[pair] = own, whole(self._shapes[source]), whole(self._shapes[rectifier])
+            for gather in self._gathers[pair]:
+                tables = (gather.rows, gather.cols)
+                self._tables[id(gather)] = [t.to(self._device, torch.int32) for t in tables]
+        return found
+
+    def _over_all(self, node: fx.Node, gather: Gather, windows: Tensor, changed: Changed) -> Tensor:
+        """Return whole maps that are zero outside of windows."""
+        _, take = self._sources[node].joiners(gather, self._tables[id(gather)], changed)
+        return take(windows)
 
     def _module(self, node: fx.Node) -> nn.Module | None:
         return self._graph.modules[str(node.target)] if node.op == "call_module" else None

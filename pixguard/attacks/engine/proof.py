@@ -19,7 +19,7 @@ WIDTHS = (256, 128, 64, 32, 16, 8)
 """Sides of the boxes that are tried."""
 TRIED = 24
 """Boxes of each that are bounded to choose one."""
-COST = 6
+COST = 8
 """What a bound costs in evaluations, about."""
 TOGETHER = 64
 """Boxes halved at a time."""
