@@ -49,7 +49,8 @@ class ExhaustiveSearch(Search):
         if self.space == "all-values" and channels != 1:
             raise UsageError(
                 "a pixel in colour has 16.7 million values: too many to try them all",
-                "the space corners covers extreme colours and their refinement",
+                "`by=bounds` proves them; the space corners covers extreme colours and their "
+                "refinement",
             )
         super().__init__(entry, options, pixels, channels)
         # A refined pixel takes one whole step, so that no step is cut short but the last corners'.

@@ -103,6 +103,6 @@ class ProvingSearch(Search):
     def undecided(self, slot: int) -> str | None:
         """Return what is left open of a slot's image."""
         proof = self._proofs[slot]
-        if proof is None or not proof.left:
+        if proof is None or not len(proof.left):
             return None
-        return f"{proof.left} of {self._places} pixels are open: neither proven nor fooled"
+        return f"{len(proof.left)} of {self._places} pixels are open: neither proven nor fooled"

@@ -16,10 +16,14 @@ from inference.inference_networks import (
     random_network,
 )
 from inference.inference_networks import Candidates as Given
+from pixguard.classifiers.classifier import Classifier
+from pixguard.classifiers.small_cnn import SmallCNN
 from pixguard.inference.affine import UnboundedError
 from pixguard.inference.bounds import BoundEvaluator, Wanted
+from pixguard.inference.tandem import Tandem
 
 WIDTHS = (0, 1, 3, 15, 63, 255)
+BOXES = len(WIDTHS)
 
 
 def lowest_sums(model, image, places, low, high, count, seed):
@@ -42,11 +46,16 @@ def lowest_sums(model, image, places, low, high, count, seed):
     return torch.cat([logits, -logits], 2).amin(1)
 
 
-def check(seed: int) -> bool:
+def check_random(seed: int) -> bool:
     """Bound a random network's logits in random boxes; False: it has an operation without bound."""
     rng = random.Random(seed)
     channels, size = rng.choice([1, 3]), (rng.randint(5, 9), rng.randint(5, 9))
-    model = classifier(random_network(seed, channels, size, rng.randint(1, 4)), channels)
+    network = random_network(seed, channels, size, rng.randint(1, 4))
+    return check(classifier(network, channels), channels, size, seed)
+
+
+def check(model: Classifier, channels: int, size: tuple[int, int], seed: int) -> bool:
+    """Compare bounds in :data:`BOXES` boxes with what delta says of colours in them."""
     evaluator = BoundEvaluator(model, 4)
     try:
         evaluator.allocate(1, *size)
@@ -55,13 +64,13 @@ def check(seed: int) -> bool:
     image = clean_images(1, channels, size, seed)[0]
     evaluator.load(0, image)
     stream = torch.Generator().manual_seed(seed)
-    places = torch.stack([torch.randint(side, (6,), generator=stream) for side in size], 1)
+    places = torch.stack([torch.randint(side, (BOXES,), generator=stream) for side in size], 1)
     width = torch.tensor(WIDTHS)[:, None].expand(-1, channels)
-    low = (torch.rand(6, channels, generator=stream) * (256 - width)).long()
+    low = (torch.rand(BOXES, channels, generator=stream) * (256 - width)).long()
     high = low + width
     least = lowest_sums(model, image, places, low, high, 12, seed)
     rows = torch.cat([torch.eye(LABELS), -torch.eye(LABELS)])
-    owners = torch.zeros(6, dtype=torch.int64)
+    owners = torch.zeros(BOXES, dtype=torch.int64)
     for row in range(2 * LABELS):
         wanted = Wanted(rows[row, None], torch.zeros(1))
         bound = evaluator.bound(wanted, owners, places, low.byte(), high.byte()).lowest
@@ -72,8 +81,20 @@ def check(seed: int) -> bool:
 
 
 def test_bounds_hold_on_random_networks():
-    bounded = [check(seed) for seed in range(60)]
-    assert sum(bounded) >= 40
+    bounded = [check_random(seed) for seed in range(24)]
+    assert sum(bounded) >= 12
+
+
+def test_bounds_hold_where_two_convolutions_are_taken_as_one(monkeypatch):
+    used = []
+    own = Tandem.radius
+    monkeypatch.setattr(Tandem, "radius", lambda *given: used.append(1) or own(*given))
+    for seed in range(2):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            network = SmallCNN(3, LABELS)
+        assert check(classifier(network), 3, (28, 28), seed)
+    assert used
 
 
 def test_a_softmax_has_no_bound():

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pixguard.attacks.engine.objectives import Objective
@@ -18,53 +20,46 @@ BATCH = 56
 
 
 class MarginBounds:
-    """Gives what bounds the margin of a slot's image; see ``search.Arena``.
+    """Gives what bounds the margin of images of one shape.
 
     Args:
         classifier: in evaluation mode.
         objective: whose margin it is.
-        images: uint8 (S, H, W, C), the clean images.
-        clean: bool (S, L), the clean decision of each slot.
-        focus: int64 (S,), the class that each slot's objective is about.
         say: told why there are no bounds.
     """
 
     def __init__(
-        self,
-        classifier: Classifier,
-        objective: Objective,
-        images: Tensor,
-        clean: Tensor,
-        focus: Tensor,
-        say: Callable[[str], None],
+        self, classifier: Classifier, objective: Objective, say: Callable[[str], None]
     ) -> None:
-        self._classifier, self._objective = classifier, objective
-        self._images, self._clean, self._focus = images, clean, focus
-        self._say = say
+        self._classifier, self._objective, self._say = classifier, objective, say
         self._evaluator: BoundEvaluator | None = None
         self._impossible = False
 
-    def __call__(self, slot: int) -> Bounder | None:
-        """Return what bounds a slot's image as it is now; None where that is not possible."""
+    def __call__(self, image: NDArray[np.uint8], clean: Tensor, focus: int) -> Bounder | None:
+        """Return what bounds an image, until the next one; None where that is not possible.
+
+        Args:
+            image: (H, W, C).
+            clean: bool (L,), its decision.
+            focus: the class that the objective is about.
+        """
+        height, width, _ = image.shape
         if self._evaluator is None and not self._impossible:
-            self._open()
+            self._open(height, width)
         evaluator = self._evaluator
         if evaluator is None:
             return None
-        image = self._images[slot]
-        evaluator.load(0, to_unit_range(image[None].cpu().numpy(), image.device)[0])
-        wanted = self._objective.wanted(self._classifier, self._clean[slot], int(self._focus[slot]))
+        evaluator.load(0, to_unit_range(image[None], clean.device)[0])
+        wanted = self._objective.wanted(self._classifier, clean, focus)
 
         def bound(places: Tensor, low: Tensor, high: Tensor) -> Bound:
-            width = image.shape[1]
             positions = torch.stack([places // width, places % width], -1)
             owners = torch.zeros_like(places)
             return evaluator.bound(wanted, owners, positions, low.byte(), high.byte())
 
         return bound
 
-    def _open(self) -> None:
-        _, height, width, _ = self._images.shape
+    def _open(self, height: int, width: int) -> None:
         try:
             evaluator = BoundEvaluator(self._classifier, BATCH)
             evaluator.allocate(1, height, width)

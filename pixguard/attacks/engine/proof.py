@@ -42,13 +42,13 @@ class Proof:
 
     Attributes:
         bounds: how many boxes were bounded.
-        left: pixels on which nothing is decided once all is done that may be done.
+        left: int64 (n,), the places of pixels that all that may be done has not decided.
     """
 
     def __init__(
         self, places: int, channels: int, bound: Bounder | None, most: int, device: torch.device
     ) -> None:
-        self.bounds, self.left = 0, 0
+        self.bounds, self.left = 0, torch.empty(0, dtype=torch.int64, device=device)
         self._bound, self._most, self._channels = bound, most, channels
         self._device, self._places = device, places
         corner = torch.arange(1 << channels, device=device)
@@ -57,6 +57,7 @@ class Proof:
         self._asked_places = torch.arange(places, device=device).repeat(len(corner))
         self._asked_colours = corner_colours(order, channels).repeat_interleave(places, 0)
         self._lowest = torch.full((places,), torch.inf, dtype=torch.float64, device=device)
+        self._dropped = torch.zeros(places, dtype=torch.bool, device=device)
         self._waiting: Tensor | None = None
         self._width = LEVELS
         none = torch.empty(0, dtype=torch.int64, device=device)
@@ -75,6 +76,20 @@ class Proof:
         """Take the margins float64 (n,) of candidates: the lower, the sooner a pixel's turn."""
         self._lowest.scatter_reduce_(0, places, margins, "amin")
 
+    def drop(self, places: Tensor) -> None:
+        """Leave pixels out from now on: they are decided."""
+        self._dropped[places] = True
+        kept = ~self._dropped[self._asked_places]
+        self._asked_places, self._asked_colours = (
+            self._asked_places[kept],
+            self._asked_colours[kept],
+        )
+        kept = ~self._dropped[self._stack[0]]
+        self._stack = tuple(part[kept] for part in self._stack)
+        self._slopes = self._slopes[kept]
+        if self._waiting is not None:
+            self._waiting = self._waiting[~self._dropped[self._waiting]]
+
     @property
     def done(self) -> bool:
         """Whether nothing is left to evaluate or to bound."""
@@ -88,7 +103,8 @@ class Proof:
         if not self._advance_possible():
             return False
         if self._waiting is None:
-            self._waiting = self._lowest.argsort(stable=True)
+            order = self._lowest.argsort(stable=True)
+            self._waiting = order[~self._dropped[order]]
             self._width = self._first_width()
         if self._width == 0 or self.bounds >= self._most:
             self._give_up()
@@ -186,7 +202,8 @@ class Proof:
             self._evaluate(places, low, high)
             self._evaluate(*self._boxes(self._waiting, LEVELS))
         else:
-            self.left = len(set(places.tolist())) + len(self._waiting)
+            open_ = {*places.tolist(), *self._waiting.tolist()}
+            self.left = torch.tensor(sorted(open_), dtype=torch.int64, device=self._device)
         self._waiting = self._waiting[:0]
         self._stack = tuple(part[:0] for part in self._stack)
         self._slopes = self._slopes[:0]

@@ -20,6 +20,7 @@ from pixguard.attacks.engine.margin_gradients import NO_ROOM, MarginGradients
 from pixguard.attacks.engine.memory import Memory, candidate_keys
 from pixguard.attacks.engine.objectives import Objective
 from pixguard.attacks.engine.philox import key_words
+from pixguard.attacks.engine.proof import Bounder
 from pixguard.attacks.engine.search import Arena, Candidates, Search
 from pixguard.attacks.engine.snapshot import EMPTY, Snapshot
 from pixguard.classifiers.classifier import Classifier
@@ -173,10 +174,13 @@ class Scheduler:
         gradients = MarginGradients(
             self._classifier, self._objective, self._clean, self._focus, self._say
         )
-        bounds = MarginBounds(
-            self._classifier, self._objective, self._bytes, self._clean, self._focus, self._say
-        )
-        self._search.allocate(Arena(self._bytes, gradients, bounds))
+        bounds = MarginBounds(self._classifier, self._objective, self._say)
+
+        def bounded(slot: int) -> Bounder | None:
+            image = self._bytes[slot].cpu().numpy()
+            return bounds(image, self._clean[slot], int(self._focus[slot]))
+
+        self._search.allocate(Arena(self._bytes, gradients, bounded))
         if not self._saved.fits(self._search.state()):
             self._saved = EMPTY
 
