@@ -29,9 +29,8 @@ def main() -> None:
         else:
             without += 1
         seed += 1
-    print(
-        f"{bounded * tests.BOXES} cases on {bounded} networks, no bound is wrong; {without} have none"
-    )
+    cases = bounded * tests.BOXES
+    print(f"{cases} cases on {bounded} networks, no bound is wrong; {without} have none")
 
 
 if __name__ == "__main__":

@@ -85,7 +85,9 @@ def build(request: TableRequest) -> ReportTable:
                 f"Open: on {undecided['images']} images a proof ended for want of budget, and no "
                 "flip was found. They are neither robust nor vulnerable, and stand in no row."
             )
-        if request.wanted_pixels == 1:
+        if request.wanted_pixels == 1 and study.classifier_id in {
+            surveyed.classifier_id for surveyed in evidence.surveyed
+        }:
             place = {key: parameters[key] for key in ("classifier_id", "dataset_id")}
             notes += _surveyed(request.fetch_all("truth_pixels", **place))
         notes += request.elsewhere(evidence.fully_searched, study)
@@ -155,7 +157,11 @@ def _cells(row: RowValues) -> tuple[Cell, ...]:
         int(row[k]) for k in ("images", "vulnerable", "found", "refuted")
     )
     counted, is_truth = int(row["distinct_counted"]), bool(row["is_truth"])
-    share = rate_cell(found, vulnerable, None)
+
+    def share(part: int) -> Cell:
+        cell = rate_cell(part, vulnerable, None)
+        return cell if is_truth or not vulnerable else replace(cell, interval=None, note="at most")
+
     return (
         Cell(row["attack"]),
         Cell(settings_text(row["parameters"])),
@@ -165,8 +171,8 @@ def _cells(row: RowValues) -> tuple[Cell, ...]:
         Cell(vulnerable, images, note="" if is_truth else "at least"),
         Cell(found, vulnerable, note=f"{refuted} against the search" if refuted else ""),
         Cell(vulnerable - found, vulnerable, note="" if is_truth else "at least"),
-        share if is_truth or not vulnerable else replace(share, interval=None, note="at most"),
-        *(rate_cell(int(row[f"found_{most}"]), vulnerable, None) for most in WITHIN),
+        share(found),
+        *(share(int(row[f"found_{most}"])) for most in WITHIN),
         Cell(scaled(row["median_queries_found"]), found),
         Cell(scaled(row["median_queries"]), images),
         Cell(scaled(row["mean_distinct"]), counted, note="" if counted else "not counted"),
