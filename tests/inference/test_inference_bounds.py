@@ -76,7 +76,7 @@ def check(model: Classifier, channels: int, size: tuple[int, int], seed: int) ->
         bound = evaluator.bound(wanted, owners, places, low.byte(), high.byte()).lowest
         assert not (bound > least[:, row]).any(), (seed, row)  # what is no number claims nothing
         gap = (least[0, row] - bound[0]).item()  # a box of one colour is bounded by its logits
-        assert gap <= 3 * evaluator.rounding(0), (seed, row, gap)
+        assert gap <= 3 * evaluator.rounding(0) + 1e-4, (seed, row, gap)
     return True
 
 

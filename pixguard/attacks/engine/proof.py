@@ -195,15 +195,16 @@ class Proof:
             self._asked_colours = torch.cat([self._asked_colours, colours])
 
     def _give_up(self) -> None:
-        """Evaluate what is left where that can be done; else count the pixels that stay open."""
+        """Evaluate some of what is left where that can be done; else let the pixels be open."""
         assert self._waiting is not None
         places, low, high = self._stack
-        if self._channels == 1:
-            self._evaluate(places, low, high)
-            self._evaluate(*self._boxes(self._waiting, LEVELS))
-        else:
-            open_ = {*places.tolist(), *self._waiting.tolist()}
-            self.left = torch.tensor(sorted(open_), dtype=torch.int64, device=self._device)
-        self._waiting = self._waiting[:0]
         self._stack = tuple(part[:0] for part in self._stack)
         self._slopes = self._slopes[:0]
+        if self._channels == 1:
+            self._evaluate(places, low, high)
+            some, self._waiting = self._waiting.tensor_split([TOGETHER])
+            self._evaluate(*self._boxes(some, LEVELS))
+        else:
+            left = sorted({*places.tolist(), *self._waiting.tolist()})
+            self.left = torch.tensor(left, dtype=torch.int64, device=self._device)
+            self._waiting = self._waiting[:0]
