@@ -29,6 +29,12 @@ NATIVE_SIZE = 0
 POLYPHASE_VOTE = "polyphase-vote"
 """Architecture of the certified classifier, and the method of its certificates."""
 
+PIXEL_SURVEY = "pixel-survey"
+"""How the method of a survey of all pixels begins; its budget of bounds follows."""
+
+UNDECIDED = "Undecided"
+"""Kind of a failure: an attempt that a proof's budget left without a verdict."""
+
 NO_FINDING_ORDINAL = -1
 """Ordinal of the pseudo-class that stands for the empty label set of a multi-label dataset."""
 
@@ -324,11 +330,12 @@ class RestorationRecord:
 
 @dataclass(frozen=True, slots=True)
 class CertificateRecord:
-    """What a certified classifier decides on a clean image, and how far that holds.
+    """What a classifier decides on a clean image, and how far that certainly holds.
 
     ``radius``: no image that differs from this one in at most that many pixels is decided
     otherwise.
-    ``votes``: how many each class got, by ordinal.
+    ``votes``: how many each class got, by ordinal; of a survey, how many pixels are proven, fooled
+    at an extreme, fooled only between extremes, and open.
     """
 
     image_index: int

@@ -141,7 +141,7 @@ class Attack:
                 if classifier.task == "multi-class" and (targets.cpu() == labels.cpu()).any():
                     raise ValueError("targets must differ from labels")
             search = self._search(stored)
-            draft = Draft(classifier, stored, truth, self.pixels, search.entry.revisits)
+            draft = Draft(classifier, stored, truth, self.pixels, search.counts_distinct)
             jobs = self._jobs(search, draft, None if targets is None else targets.tolist())
             objective = choose_objective(classifier.task, targeted=targets is not None)
             remark = search_remark(
@@ -159,6 +159,9 @@ class Attack:
                     draft.enter(index, outcome)
         if draft.broken:
             message = f"the classifier's output is not finite for images {draft.broken}"
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
+        if draft.undecided:
+            message = f"no verdict within the budget on images {draft.undecided}: not robust either"
             warnings.warn(message, RuntimeWarning, stacklevel=2)
         return draft.result(images)
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from pixguard.attacks.engine.incumbents import Incumbents
 from pixguard.attacks.engine.sampling import corner_colours, positions_of
 from pixguard.attacks.engine.search import Arena, Candidates, Search
+from pixguard.attacks.proving import ProvingSearch
 from pixguard.attacks.registry import AttackEntry
 from pixguard.errors import UsageError
 
@@ -48,11 +49,24 @@ class ExhaustiveSearch(Search):
         if self.space == "all-values" and channels != 1:
             raise UsageError(
                 "a pixel in colour has 16.7 million values: too many to try them all",
-                "the space corners covers extreme colours and their refinement",
+                "`by=bounds` proves them; the space corners covers extreme colours and their "
+                "refinement",
             )
         super().__init__(entry, options, pixels, channels)
         # A refined pixel takes one whole step, so that no step is cut short but the last corners'.
         self.candidates_per_step = LEVELS * channels if self.space == "corners" else STEP
+
+    @classmethod
+    def variant(cls, options: Any) -> type[Search]:
+        """Return the search by proof, where that is asked for."""
+        if options.by == "candidates":
+            return cls
+        if options.space == "corners":
+            raise UsageError(
+                "bounds prove all values of a pixel, not its corners",
+                "take the default space, or `by=candidates`",
+            )
+        return ProvingSearch
 
     def parameters(self) -> Mapping[str, Any]:
         """Return what is covered, and how far it is refined."""

@@ -87,6 +87,18 @@ class ExhaustiveOptions(Settings):
         "All values (grayscale only), or extreme colours and their refinement. Default: the "
         "first in grayscale, the second in colour.",
     )
+    by: Literal["candidates", "bounds"] = setting(
+        "candidates",
+        "Evaluate every candidate, or prove by bounds that whole ranges of values flip nothing: "
+        "also in colour, all values.",
+    )
+    most_bounds: int = setting(
+        300_000,
+        "By bounds: at most that many an image. What is then undecided is evaluated in grayscale, "
+        "and left open in colour.",
+        low=1,
+        unit="bounds",
+    )
 
 
 @dataclass(frozen=True, slots=True)

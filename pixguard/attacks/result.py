@@ -62,6 +62,7 @@ class Draft:
     ) -> None:
         count, _, _, channels = stored.shape
         self.stored, self.truth, self.broken = stored, truth, list[int]()
+        self.undecided = list[int]()
         self._task = classifier.task
         self._adversarial = stored.copy()
         self._success = torch.zeros(count, dtype=torch.bool)
@@ -84,6 +85,8 @@ class Draft:
         if outcome.error is not None:
             self.attacked[index] = False
             self.broken.append(index)
+        if outcome.undecided is not None:
+            self.undecided.append(index)
         self._success[index] = outcome.success
         self._pixels[index] = torch.from_numpy(outcome.positions)
         self._colours[index] = torch.from_numpy(outcome.colours)

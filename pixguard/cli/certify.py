@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
+from pixguard.attacks.registry import ExhaustiveOptions
 from pixguard.cli.common import new_app, open_session, print_result
 from pixguard.cli.groups import LongOptions, NameOptions, OutputOptions, RunOptions
 from pixguard.cli.options import Without, command
@@ -10,7 +11,10 @@ from pixguard.config import DatasetRequest, Settings, TrainingRequest, VoteSetti
 from pixguard.config.attack import shard_setting
 from pixguard.records import POLYPHASE_VOTE
 
-app = new_app("Train a classifier with a certificate against changed pixels, and certify images.")
+app = new_app(
+    "Train a classifier with a certificate against changed pixels, certify images, or survey what "
+    "each pixel can do to any classifier."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,28 @@ class CertifiedImages(Settings):
     model: str = setting(
         POLYPHASE_VOTE,
         "Polyphase vote: an id. Default: the newest.",
+        short="-m",
+        names="classifier",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyedImages(Settings):
+    """What is surveyed."""
+
+    panel: ClassVar[str] = "Survey"
+
+    limit: int | None = setting(None, "Survey at most that many images.", low=1, unit="images")
+    most_bounds: int = setting(
+        ExhaustiveOptions().most_bounds,
+        "In colour, bound at most that many boxes of colours an image; what is then undecided "
+        "stays open.",
+        low=1,
+        unit="bounds",
+    )
+    model: str = setting(
+        "latest",
+        "Classifier: an id, a name, an architecture, or latest (the newest).",
         short="-m",
         names="classifier",
     )
@@ -69,4 +95,22 @@ def apply(
         result = certify(
             session, open_subject(session, data, images.model), images.limit, images.shard
         )
+    print_result(result, output.json)
+
+
+@app.command()
+@command
+def pixels(
+    data: DatasetRequest, images: SurveyedImages, run: LongOptions, output: OutputOptions
+) -> None:
+    """Prove, or find, for every pixel of right test images whether a colour of it flips them.
+
+    What the database holds already is left out, so that a run that was interrupted goes on.
+    """
+    with open_session(output.database, run.device, data) as session:
+        from pixguard.runner.subject import open_subject
+        from pixguard.runner.surveying import survey_pixels
+
+        subject = open_subject(session, data, images.model)
+        result = survey_pixels(session, subject, images.limit, images.most_bounds)
     print_result(result, output.json)

@@ -86,9 +86,17 @@ class Slide:
 
         T is the side of the patch that gives a window of that size without padding.
         """
-        length = (output.size - 1) * self.stride + (self.kernel - 1) * self.dilation + 1
+        length = self.span(output.size)
         first = output.starts * self.stride - self.padding
         return self._inside(first[:, None] + torch.arange(length), extent)
+
+    def span(self, outputs: int) -> int:
+        """Return the side of the patch that gives so many outputs."""
+        return (outputs - 1) * self.stride + (self.kernel - 1) * self.dilation + 1
+
+    def outputs(self, side: int) -> int:
+        """Return how many outputs a patch of a side gives."""
+        return (side - (self.kernel - 1) * self.dilation - 1) // self.stride + 1
 
     def counted(self, extent_out: int, extent: int, include_padding: bool) -> Tensor:
         """Return float64 (outputs,): over how many places an average is taken."""

@@ -7,6 +7,7 @@ single place 1 and not 9. ResNet50 ends there on images of 28 and 64 pixels.
 
 import itertools
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -21,7 +22,8 @@ class MapMatrix:
         weight, bias = convolution.weight, convolution.bias
         _, outputs, height_out, width_out = shape_out
         _, channels, height, width = shape
-        matrix = weight.new_zeros(height_out, width_out, outputs, height, width, channels)
+        with torch.inference_mode(False):  # bounds are differentiated
+            matrix = weight.new_zeros(height_out, width_out, outputs, height, width, channels)
         rows, cols = (
             _taps(out, size, convolution, axis)
             for axis, (out, size) in enumerate(((height_out, height), (width_out, width)))
@@ -29,8 +31,9 @@ class MapMatrix:
         for (row_out, row_tap, row), (col_out, col_tap, col) in itertools.product(rows, cols):
             matrix[row_out, col_out, :, row, col] = weight[:, :, row_tap, col_tap]
         self._outputs = (height_out, width_out, outputs)
-        self._matrix = matrix.flatten(3).flatten(0, 2)
-        self._bias = None if bias is None else bias.repeat(height_out * width_out)
+        with torch.inference_mode(False):
+            self._matrix = matrix.flatten(3).flatten(0, 2)
+            self._bias = None if bias is None else bias.repeat(height_out * width_out)
 
     @staticmethod
     def pays_for(module: nn.Module | None, shape: Shape) -> bool:
@@ -44,8 +47,19 @@ class MapMatrix:
 
     def __call__(self, maps: Tensor) -> Tensor:
         """Return the convolution of maps (N, C, H, W)."""
-        rows = maps.to(self._matrix.dtype).permute(0, 2, 3, 1).flatten(1)
-        products = F.linear(rows, self._matrix, self._bias)
+        return self._product(maps, self._matrix, self._bias)
+
+    def without_bias(self, maps: Tensor) -> Tensor:
+        """Return the convolution of maps (N, C, H, W), less the bias."""
+        return self._product(maps, self._matrix, None)
+
+    def of_sizes(self, maps: Tensor) -> Tensor:
+        """Return how large the outputs can be, less the bias, with inputs of at most these."""
+        return self._product(maps, self._matrix.abs(), None)
+
+    def _product(self, maps: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
+        rows = maps.to(matrix.dtype).permute(0, 2, 3, 1).flatten(1)
+        products = F.linear(rows, matrix, bias)
         return products.view(-1, *self._outputs).permute(0, 3, 1, 2)
 
 

@@ -106,7 +106,7 @@ def recognise(
     if isinstance(module, Resize):
         sides = zip(shapes[inputs[0]][2:], shapes[node][2:], strict=True)
         return Resampling(*(Weights(resampling_matrix(*side)) for side in sides))
-    other = _pooling(node, module) or _global_mean(node, module)
+    other = recognise_pooling(node, module) or _global_mean(node, module)
     if other is not None:
         return other
     even = all(_is_even(constants[n]) for n in node.all_input_nodes if n not in shapes)
@@ -180,7 +180,8 @@ def _arguments(node: fx.Node, module: nn.Module | None, names: tuple[str, ...]) 
     return {**dict(zip(names, node.args[1:], strict=False)), **node.kwargs}
 
 
-def _pooling(node: fx.Node, module: nn.Module | None) -> Operation | None:
+def recognise_pooling(node: fx.Node, module: nn.Module | None) -> Sliding | None:
+    """Return how a pooling moves; None for other nodes, and for one that tells where it found."""
     if isinstance(module, nn.MaxPool2d) or node.target in (F.max_pool2d, torch.max_pool2d):
         names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
         given = _arguments(node, module, names)

@@ -1,6 +1,6 @@
 """Patches of feature maps, put together from clean maps and the windows of candidates."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -83,6 +83,29 @@ class Source:
         rows = torch.index_select(self._buffer, 0, index.flatten(), out=out)
         patches: Tensor = rows.view(-1, *index.shape[-2:], channels).permute(0, 3, 1, 2)
         return patches
+
+    def joiners(
+        self, gather: Gather, tables: Sequence[Tensor], changed: Changed
+    ) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+        """Return what puts patches together from windows that are not in the buffer.
+
+        Both functions take windows (M, C, w, v) and can be differentiated. The first fills up with
+        the clean map, the second, for what windows add to it, with zero.
+        """
+        index = self._index(gather, tables, changed, clean=False)
+        sides, flat = index.shape[-2:], index.flatten().long()
+        within = (flat - self._first_window + 1).clamp(min=0)
+
+        def take(first: Tensor, windows: Tensor, index: Tensor) -> Tensor:
+            rows = torch.cat([first, windows.permute(0, 2, 3, 1).flatten(0, 2)])
+            return rows.index_select(0, index).view(-1, *sides, rows.shape[1]).permute(0, 3, 1, 2)
+
+        clean = self._buffer[: self._first_window]
+        zero = clean.new_zeros(1, clean.shape[1])
+        return (
+            lambda windows: take(clean, windows, flat),
+            lambda windows: take(zero, windows, within),
+        )
 
     def _index(
         self, gather: Gather, tables: Sequence[Tensor], changed: Changed, clean: bool

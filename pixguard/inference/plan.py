@@ -177,7 +177,7 @@ def _step(
             (source,) = inputs[:1]
             divisors = _divisors(operation, place, shapes[node], shapes[source])
             return Step(node, operation, place, gathers, divisors)
-    return Step(node, None, None, {n: _all_of(shapes[n]) for n in inputs if n in plan.places})
+    return Step(node, None, None, {n: whole(shapes[n]) for n in inputs if n in plan.places})
 
 
 def _reached(operation: Operation, places: list[Place], shape: Shape) -> Place:
@@ -213,7 +213,8 @@ def _divisors(
     return rows[place[0].coordinates()], cols[place[1].coordinates()]
 
 
-def _all_of(shape: Shape) -> Gather:
+def whole(shape: Shape) -> Gather:
+    """Return what gathers whole maps."""
     height, width = shape[2:]
     return Gather(torch.arange(height)[None], torch.arange(width)[None], whole=True)
 

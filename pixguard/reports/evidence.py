@@ -215,6 +215,11 @@ class Evidence:
         return [self._study(row) for row in self._classifier_rows if row["has_certificates"]]
 
     @cached_property
+    def surveyed(self) -> list[Study]:
+        """The classifiers whose images were surveyed pixel by pixel."""
+        return [self._study(row) for row in self._classifier_rows if row["has_surveys"]]
+
+    @cached_property
     def attacked(self) -> list[Study]:
         """The classifiers that :attr:`attacks` were run on, once an attack and seed."""
         return self._plans("attack_plans", "images attacked")

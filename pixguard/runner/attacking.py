@@ -107,6 +107,12 @@ def attack(
         with hired(session, writer.engine, target, plan, settings, workers) as crew:
             counts = carry_out(session, writer, target, plan, settings, search, crew)
         writer.flush()
+        if counts.get("open"):
+            session.display.say(
+                f"{counts['open']} images are open: no colour was found that flips them, and not "
+                "all are ruled out. A larger `most_bounds=...` is another attack, with a plan of "
+                "its own"
+            )
         found = counts["success"]
         session.honour_stop(
             f"{done + counts['made']} of {total} attempts are committed; of the first "

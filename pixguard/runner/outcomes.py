@@ -11,6 +11,7 @@ from pixguard.attacks.engine.search import Search
 from pixguard.attacks.engine.snapshot import Snapshot
 from pixguard.config import AttackSettings
 from pixguard.records import (
+    UNDECIDED,
     AttemptRecord,
     FailureRecord,
     PixelRecord,
@@ -89,7 +90,7 @@ class Results:
     @property
     def ended(self) -> int:
         """How many attempts have ended, well or not."""
-        return self.counts["made"] + self.counts["failed"]
+        return self.counts["made"] + self.counts["failed"] + self.counts.get("open", 0)
 
     def take(self, outcome: Outcome | Lost, made: Made) -> None:
         """Store one outcome, and how it was come by."""
@@ -103,6 +104,11 @@ class Results:
             self.counts["distinct_queries"] = distinct
         if outcome.error is not None:
             self._fail(Lost(attempt.key, "NonFiniteLogits", outcome.error))
+            return
+        if outcome.undecided is not None:
+            self.counts["open"] = self.counts.get("open", 0) + 1
+            self.beginning.end(attempt.key, None)
+            self._writer.failure(FailureRecord(attempt.key, UNDECIDED, outcome.undecided))
             return
         self.counts["made"] += 1
         self.counts["succeeded"] += outcome.success

@@ -102,6 +102,22 @@ def test_certificates_agree_with_the_decisions_and_withstand_every_pixel(trained
     assert "is sound" in run("db check").stdout
 
 
+def test_proof_agrees_with_brute_force_and_a_survey_goes_on_where_it_stopped(slopes: str) -> None:
+    run(f"train {slopes} --model small-cnn --epochs 2 --learning-rate 0.02 --batch-size 64")
+    attack = "attack --dataset slopes --attack exhaustive --limit 2"
+    brute, proven = run_json(attack), run_json(f"{attack} --by bounds")
+    assert proven["queries"] < brute["queries"] and "open" not in proven
+    rows = select("SELECT COUNT(DISTINCT success) FROM attempt GROUP BY image_id")
+    assert rows == [(1,), (1,)]
+    survey = run_json("certify pixels --dataset slopes --limit 1")
+    assert survey["made"] == survey["images"] == 1 and survey["open %"] == 0
+    again = run_json("certify pixels --dataset slopes --limit 2")
+    assert (again["found"], again["made"]) == (1, 1)
+    told = run("report --table truth").stdout
+    assert "Every pixel of 2 images was surveyed" in " ".join(told.split())
+    assert "known" in told and "by=bounds" in told
+
+
 def test_the_vote_is_a_classifier_like_others(trained: Path) -> None:
     (listed,) = json.loads(run("models list --json").stdout)
     assert (listed["kind"], listed["architecture"]) == ("classifier", "polyphase-vote")

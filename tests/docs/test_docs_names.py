@@ -58,4 +58,4 @@ def test_every_option_of_a_method_is_in_the_page_of_commands() -> None:
     page = text("cli.md")
     for entry in (*ATTACKS, *DENOISERS, *DETECTORS):
         for option in declarations(entry.options) if entry.options else ():
-            assert f"| `--{option}` |" in page, f"{entry.name}: {option}"
+            assert f"| `--{option.replace('_', '-')}` |" in page, f"{entry.name}: {option}"

@@ -18,6 +18,7 @@ from pixguard.reports.build import build_table, list_tables
 from pixguard.reports.report_table import Cell, ReportTable
 from pixguard.reports.selection import selection
 from pixguard.reports.specs import table_spec
+from pixguard.store import tables as t
 from reports.reports_miniature import Miniature
 
 CLASSIFIER = 1
@@ -81,7 +82,11 @@ def build(db: Miniature, **options: Any) -> ReportTable:
 
 
 def figures(table: ReportTable) -> list[list[object]]:
-    return [[c.value for c in (row.cells[0], row.cells[2], *row.cells[4:])] for row in table.rows]
+    """Return the rows without settings, truth, and the four shares by budget."""
+    return [
+        [c.value for c in (row.cells[0], row.cells[2], *row.cells[4:9], *row.cells[13:])]
+        for row in table.rows
+    ]
 
 
 def column(table: ReportTable, name: str) -> list[Cell]:
@@ -128,6 +133,71 @@ def test_every_figure(searched: Miniature) -> None:
     assert column(table, "median queries, found")[2].denominator == 2
     assert not table.commands
     assert not any("CONTRADICTION" in note or "float32" in note for note in table.notes)
+
+
+def test_shares_by_budget_are_of_all_that_is_vulnerable(searched: Miniature) -> None:
+    shares = {
+        most: [c.value for c in column(build(searched), f"found % within {most}")][:3]
+        for most in (10, 100, 1000, 10_000)
+    }
+    half, third = 50.0, pytest.approx(100 / 3)
+    assert shares[10] == [0.0, half, 0.0]  # corner found A with its 10th query, and B with its 30th
+    assert shares[100] == [0.0, 100.0, 0.0]
+    assert shares[1000] == [third, 100.0, pytest.approx(200 / 3)]
+    assert shares[10_000] == [100.0, 100.0, pytest.approx(200 / 3)]
+
+
+def test_surveys_of_pixels_are_told_and_the_fullest_of_an_image_counts(searched: Miniature) -> None:
+    assert not any("surveyed" in note for note in build(searched).notes)
+    for image, budget, votes in (
+        (A, 10, [0, 50, 0, 50]),
+        (A, 99, [40, 50, 10, 0]),
+        (B, 10, [98, 0, 1, 1]),
+        (D, 10, [100, 0, 0, 0]),
+    ):
+        searched.add(
+            t.Certificate,
+            model_id=CLASSIFIER,
+            image_id=image,
+            run_id=1,
+            method=f"pixel-survey {budget}",
+            predicted="0",
+            votes=json.dumps(votes),
+            radius=int(votes[0] == 100),
+        )
+    note = said(build(searched), "surveyed")
+    assert "3 images" in note and "79.3 % proven, 16.7 % fooled at an extreme" in note
+    assert "3.67 % fooled only between extremes, 0.333 % open" in note
+    assert "(ANVP): at least 20.33. 1 of these images are proven robust, 1 are vulnerable" in note
+
+
+def test_an_image_that_a_proof_left_open_is_no_robust_one(searched: Miniature) -> None:
+    plan = searched.add(
+        t.Plan,
+        model_id=CLASSIFIER,
+        attack_id=1,
+        dataset_id=1,
+        run_id=1,
+        seed=0,
+        settings="{}",
+        command="",
+        remarks="[]",
+        created_ms=0,
+    )
+    for place, key in enumerate(("open", "tried again and decided")):
+        searched.add(
+            t.PlannedAttempt,
+            plan_id=plan,
+            repeat=0,
+            place=place,
+            dataset_index=place,
+            attempt_key=key,
+        )
+        searched.add(
+            t.Failure, run_id=1, attempt_key=key, error_type="Undecided", message="", at_ms=0
+        )
+    searched.attempt(1, CLASSIFIER, F, 0, attempt_key="tried again and decided")
+    assert said(build(searched), "Open: on 1 images")
 
 
 def test_only_first_non_targeted_one_pixel_attempts_on_the_bare_classifier_count(

@@ -30,9 +30,12 @@ class Job:
 class Outcome:
     """How an attempt ended; ``error`` is set when the classifier gave no finite answer.
 
+    ``undecided`` says why there is no verdict, where a proof was not brought to its end.
+
     ``positions`` and ``colours`` are those of the first verified success, or of the best
     candidate: int64 (k, 2) and uint8 (k, C). ``queries`` counts the candidates asked for up to and
-    including it, ``distinct_queries`` those that differed (None: not counted).
+    including it, ``distinct_queries`` those that differed (None: not counted). In a proof
+    ``queries`` counts candidates and bounds, ``distinct_queries`` the candidates.
     """
 
     job: Job
@@ -46,3 +49,4 @@ class Outcome:
     elapsed_ms: float
     distinct_queries: int | None = None
     error: str | None = None
+    undecided: str | None = None

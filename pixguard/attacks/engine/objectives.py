@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pixguard.classifiers.classifier import Classifier
+from pixguard.inference.bounds import Wanted
 from pixguard.records import Task
 
 Judge = Callable[[Classifier, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -26,10 +27,13 @@ class Objective:
             selects (the paper, section 3.1.1), and success bool (N,).
         margin: returns float64 (N,), how far the logits are from a success: differentiable, not
             saturated where the classifier is sure; at most zero on a success, and above otherwise.
+        wanted: returns what of the logits must stay positive for there to be no success, given a
+            clean decision bool (L,) and its focus.
     """
 
     judge: Judge
     margin: Margin
+    wanted: Callable[[Classifier, Tensor, int], Wanted]
 
 
 def _at(values: Tensor, focus: Tensor) -> Tensor:
@@ -72,7 +76,33 @@ def _misclassify(
     return _at(probabilities, focus), probabilities.argmax(1) != focus
 
 
-misclassify = Objective(_misclassify, _lead)
+def _leads(classifier: Classifier, clean: Tensor, focus: int) -> Wanted:
+    """The focus leads each other class."""
+    every = torch.eye(len(clean), device=clean.device)
+    others = [label for label in range(len(clean)) if label != focus]
+    return Wanted(every[focus] - every[others], torch.zeros(len(others), device=clean.device))
+
+
+def _lags(classifier: Classifier, clean: Tensor, focus: int) -> Wanted:
+    """Some class leads the focus."""
+    leads = _leads(classifier, clean, focus)
+    return Wanted(-leads.weights, leads.offsets, every=False)
+
+
+def _stay(classifier: Classifier, clean: Tensor, focus: int) -> Wanted:
+    """Each label stays on its side of its threshold."""
+    side = torch.where(clean, 1.0, -1.0)
+    thresholds = classifier.thresholds.double().logit().float()
+    return Wanted(torch.diag(side), -side * thresholds)
+
+
+def _stays(classifier: Classifier, clean: Tensor, focus: int) -> Wanted:
+    """The focus stays on its side of its threshold."""
+    every = _stay(classifier, clean, focus)
+    return Wanted(every.weights[focus, None], every.offsets[focus, None])
+
+
+misclassify = Objective(_misclassify, _lead, _leads)
 """Non-targeted, multi-class: minimise the probability of the true class, the focus."""
 
 
@@ -83,7 +113,7 @@ def _reach_target(
     return 1 - _at(probabilities, focus), probabilities.argmax(1) == focus
 
 
-reach_target = Objective(_reach_target, _deficit)
+reach_target = Objective(_reach_target, _deficit, _lags)
 """Targeted, multi-class: minimise one minus the probability of the target, the focus."""
 
 
@@ -98,7 +128,7 @@ def _nearest_label(classifier: Classifier, logits: Tensor, clean: Tensor, focus:
     return _logit_distances(classifier, logits, clean).amin(1)
 
 
-change_label_set = Objective(_change_label_set, _nearest_label)
+change_label_set = Objective(_change_label_set, _nearest_label, _stay)
 """Multi-label: any label flips; the label nearest to its threshold leads. No focus."""
 
 
@@ -113,7 +143,7 @@ def _one_label(classifier: Classifier, logits: Tensor, clean: Tensor, focus: Ten
     return _at(_logit_distances(classifier, logits, clean), focus)
 
 
-flip_label = Objective(_flip_label, _one_label)
+flip_label = Objective(_flip_label, _one_label, _stays)
 """Multi-label: one given label, the focus, flips."""
 
 
@@ -125,7 +155,7 @@ def _change_argmax(
     return fitness, probabilities.argmax(1) != focus
 
 
-change_argmax = Objective(_change_argmax, _lead)
+change_argmax = Objective(_change_argmax, _lead, _leads)
 """Multi-label: the most probable label is no longer the clean image's, the focus."""
 
 

@@ -7,7 +7,7 @@ counts after the classifier, given that one image alone in float32, has agreed.
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pixguard.attacks.engine.jobs import Job, Outcome
+from pixguard.attacks.engine.margin_bounds import MarginBounds
 from pixguard.attacks.engine.margin_gradients import NO_ROOM, MarginGradients
 from pixguard.attacks.engine.memory import Memory, candidate_keys
 from pixguard.attacks.engine.objectives import Objective
 from pixguard.attacks.engine.philox import key_words
+from pixguard.attacks.engine.proof import Bounder
 from pixguard.attacks.engine.search import Arena, Candidates, Search
 from pixguard.attacks.engine.snapshot import EMPTY, Snapshot
 from pixguard.classifiers.classifier import Classifier
@@ -96,7 +98,7 @@ class Scheduler:
         """Return the attempts that have been under way for so many seconds; between steps only."""
         since = time.perf_counter() - least_s
         busy = {s: a for s, a in enumerate(self._attempts) if a is not None and a.begun_s <= since}
-        if not busy:
+        if not busy or not self._search.resumes:
             return EMPTY
         slots = torch.tensor(list(busy), device=self._device)
         costs = [(a.steps, a.queries, a.distinct, a.elapsed_ms) for a in busy.values()]
@@ -172,7 +174,13 @@ class Scheduler:
         gradients = MarginGradients(
             self._classifier, self._objective, self._clean, self._focus, self._say
         )
-        self._search.allocate(Arena(self._bytes, gradients))
+        bounds = MarginBounds(self._classifier, self._objective, self._say)
+
+        def bounded(slot: int) -> Bounder | None:
+            image = self._bytes[slot].cpu().numpy()
+            return bounds(image, self._clean[slot], int(self._focus[slot]))
+
+        self._search.allocate(Arena(self._bytes, gradients, bounded))
         if not self._saved.fits(self._search.state()):
             self._saved = EMPTY
 
@@ -206,13 +214,20 @@ class Scheduler:
             attempt.queries += counts[slot]
             attempt.distinct += work[slot]
             self._asked += counts[slot]
-            if outcome is None and attempt.steps + 1 == self._steps:
+            if outcome is None and self._is_over(slot):
                 outcome = self._outcome(slot, True, *self._search.best(slot))
+                if not outcome.success:
+                    outcome = replace(outcome, undecided=self._search.undecided(slot))
             attempt.steps += 1
             if outcome is not None:
                 outcomes.append(outcome)
                 self._attempts[slot] = None
         return outcomes
+
+    def _is_over(self, slot: int) -> bool:
+        """Tell whether the step that is under way is the last of a slot's attempt."""
+        done = self._search.is_done(slot)
+        return self._attempt(slot).steps + 1 == self._steps if done is None else done
 
     def _asked_for(self, candidates: Candidates, busy: list[int]) -> Tensor:
         """Return bool (S, P): which candidates are to be answered."""
@@ -311,7 +326,10 @@ class Scheduler:
         if not logits.isfinite().all():  # of a classifier that is not the same every time
             error = NOT_FINITE
         attempt.elapsed_ms += (time.perf_counter() - started) * 1000
+        queries, bounds = attempt.queries + looked_at[0], self._search.bounds_made(slot)
         distinct = attempt.distinct + looked_at[1] if self._search.entry.revisits else None
+        if bounds is not None:
+            queries, distinct = queries + bounds, queries
         return Outcome(
             job=attempt.job,
             success=claimed and agreed and error is None,
@@ -319,7 +337,7 @@ class Scheduler:
             colours=colours.cpu().numpy().copy(),
             decision=decision,
             true_confidence=float(self._classifier.confidence(logits, clean)),
-            queries=attempt.queries + looked_at[0],
+            queries=queries,
             distinct_queries=distinct,
             generations=attempt.steps,
             elapsed_ms=attempt.elapsed_ms,

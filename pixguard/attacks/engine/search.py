@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
+from pixguard.attacks.engine.proof import Bounder
 from pixguard.attacks.engine.sampling import check_room
 from pixguard.attacks.registry import ATTACKS, AttackEntry
 from pixguard.config.settings import Settings
@@ -30,10 +31,13 @@ class Arena:
         gradient: for white-box searches. Maps slots int64 (n,) and images float32 (n, C, H, W) in
             [0, 1] to the margin float64 (n,) that the attack wants to bring below zero, and its
             gradient float32 (n, C, H, W).
+        bounds: for searches by proof. Maps a slot to what bounds that margin for boxes of colours
+            (:data:`pixguard.attacks.engine.proof.Bounder`); None where nothing can.
     """
 
     images: Tensor
     gradient: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+    bounds: Callable[[int], Bounder | None] = lambda slot: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,7 @@ class Search(ABC):
         fitness: what it minimises, see :class:`pixguard.attacks.engine.objectives.Objective`.
         most_slots: how many attempts to run at a time at most, where more would hardly be faster
             and all end late; None: as many as fill the batches.
+        resumes: whether an attempt that was cut off can go on from its :meth:`state`.
 
     Raises:
         UsageError: it cannot change that many pixels, or these options do not fit the images.
@@ -73,6 +78,7 @@ class Search(ABC):
 
     fitness: ClassVar[Fitness] = "margin"
     most_slots: ClassVar[int | None] = None
+    resumes: ClassVar[bool] = True
     candidates_per_step: int
 
     def __init__(self, entry: AttackEntry, options: Any, pixels: int, channels: int) -> None:
@@ -86,6 +92,16 @@ class Search(ABC):
         self.pixels = pixels
         self.channels = channels
         self.record = AttackRecord(entry.name, entry.version, pixels, self.parameters())
+
+    @property
+    def counts_distinct(self) -> bool:
+        """Whether candidates are counted apart from what was asked for."""
+        return self.entry.revisits
+
+    @classmethod
+    def variant(cls, options: Any) -> "type[Search]":
+        """Return the class that carries these options out."""
+        return cls
 
     @property
     def uses_gradients(self) -> bool:
@@ -139,6 +155,18 @@ class Search(ABC):
         options and image, an attempt goes on there as if nothing had been: nothing else may matter.
         """
 
+    def is_done(self, slot: int) -> bool | None:
+        """Tell whether nothing is left to ask for; None: that is the number of steps' to say."""
+        return None
+
+    def bounds_made(self, slot: int) -> int | None:
+        """Return how many boxes of colours were bounded for a slot; None: it does not do that."""
+        return None
+
+    def undecided(self, slot: int) -> str | None:
+        """Return why a search that is done has no verdict; None: it has one."""
+        return None
+
     @abstractmethod
     def best(self, slot: int) -> tuple[Tensor, Tensor]:
         """Return positions (k, 2) and colours (k, C) of the best candidate that a slot has had."""
@@ -160,5 +188,6 @@ def make_search(
             not fit the images.
     """
     entry = ATTACKS[attack]
-    search: Search = entry.load()(entry, entry.settled(options), pixels, channels)
-    return search
+    settled: Any = entry.settled(options)
+    chosen: type[Search] = entry.load().variant(settled)
+    return chosen(entry, settled, pixels, channels)

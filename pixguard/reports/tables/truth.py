@@ -17,6 +17,8 @@ from pixguard.reports.tables.request import (
 )
 from pixguard.statistics import wilson_interval
 
+WITHIN = (10, 100, 1000, 10_000)
+"""Budgets of queries at which an attack is held against the truth."""
 COLUMNS = (
     Column("attack"),
     Column("settings"),
@@ -27,6 +29,7 @@ COLUMNS = (
     Column("found", "count"),
     Column("missed", "count"),
     Column("found %", "percent"),
+    *(Column(f"found % within {most}", "percent") for most in WITHIN),
     Column("median queries, found", "quantity"),
     Column("median queries, all", "quantity"),
     Column("mean distinct queries", "quantity"),
@@ -36,10 +39,13 @@ COMPARED = (EXHAUSTIVE, PAPER_ATTACK, "corner", "random")
 """Attacks that always have a row, run or not."""
 KNOWN, BOUND = "known", "lower bound"
 NOTES = (
-    "truth known: a complete exhaustive search, which tries every value of every pixel "
-    "(space=all-values), saw the images. images: those that both it and the attack were run on. "
-    "vulnerable: of these, fooled in any attempt; found: by this attack. " + INTERVAL_NOTE,
-    "median queries: over the attempts that succeeded, and over all; seconds: an attempt's share.",
+    "truth known: a complete exhaustive search, which tries every value of every pixel, or rules "
+    "it out by a bound (space=all-values), saw the images. images: those that both it and the "
+    "attack were run on. vulnerable: of these, fooled in any attempt; found: by this attack. "
+    + INTERVAL_NOTE,
+    "found % within: with at most that many queries, of the vulnerable; median queries: over the "
+    "attempts that succeeded, and over all; seconds: an attempt's share. In a search by bounds "
+    "queries counts candidates and bounds, distinct queries the candidates.",
     "Attempts: with one number of pixels, non-targeted, on the bare classifier, first repeat "
     "(repeat = 0), on correctly classified test images; one attack and one seed a row.",
 )
@@ -48,8 +54,7 @@ BOUND_NOTE = (
     "union of what all attacks found on its images, so there are at least as many; found % is the "
     "attack's share of that union (of a single attack always 100 %), and at most as high of the "
     "truth. A search of the corners "
-    "(space=corners) proves no image robust; in grayscale `--attack exhaustive --space all-values` "
-    "does, in colour nothing."
+    "(space=corners) proves no image robust; `--attack exhaustive --by bounds` does."
 )
 SELECTED_NOTE = "The rows are selected; what is vulnerable is told by all attempts."
 
@@ -72,6 +77,19 @@ def build(request: TableRequest) -> ReportTable:
         notes += _findings(
             {name: int(count) for name, count in totals.items()}, request.wanted_pixels
         )
+        (undecided,) = request.fetch_all(
+            "truth_open", **{k: v for k, v in parameters.items() if k != "success"}
+        )
+        if undecided["images"]:
+            notes.append(
+                f"Open: on {undecided['images']} images a proof ended for want of budget, and no "
+                "flip was found. They are neither robust nor vulnerable, and stand in no row."
+            )
+        if request.wanted_pixels == 1 and study.classifier_id in {
+            surveyed.classifier_id for surveyed in evidence.surveyed
+        }:
+            place = {key: parameters[key] for key in ("classifier_id", "dataset_id")}
+            notes += _surveyed(request.fetch_all("truth_pixels", **place))
         notes += request.elsewhere(evidence.fully_searched, study)
     rows = [Row(cells, in_paper=False) for cells in _rows(request, study, measured)]
     if any(row.cells[HEAD - 1].value == BOUND for row in rows):
@@ -94,7 +112,7 @@ def _topic(request: TableRequest) -> tuple[Study | None, str]:
     if study is not None and study.attack is not None:
         return study, study.attack.parameters
     pool = matching(
-        evidence.attempted,
+        evidence.attempted or evidence.surveyed,
         dataset=request.dataset or spec.dataset,
         size=request.size,
         model=request.model,
@@ -139,7 +157,11 @@ def _cells(row: RowValues) -> tuple[Cell, ...]:
         int(row[k]) for k in ("images", "vulnerable", "found", "refuted")
     )
     counted, is_truth = int(row["distinct_counted"]), bool(row["is_truth"])
-    share = rate_cell(found, vulnerable, None)
+
+    def share(part: int) -> Cell:
+        cell = rate_cell(part, vulnerable, None)
+        return cell if is_truth or not vulnerable else replace(cell, interval=None, note="at most")
+
     return (
         Cell(row["attack"]),
         Cell(settings_text(row["parameters"])),
@@ -149,7 +171,8 @@ def _cells(row: RowValues) -> tuple[Cell, ...]:
         Cell(vulnerable, images, note="" if is_truth else "at least"),
         Cell(found, vulnerable, note=f"{refuted} against the search" if refuted else ""),
         Cell(vulnerable - found, vulnerable, note="" if is_truth else "at least"),
-        share if is_truth or not vulnerable else replace(share, interval=None, note="at most"),
+        share(found),
+        *(share(int(row[f"found_{most}"])) for most in WITHIN),
         Cell(scaled(row["median_queries_found"]), found),
         Cell(scaled(row["median_queries"]), images),
         Cell(scaled(row["mean_distinct"]), counted, note="" if counted else "not counted"),
@@ -191,6 +214,33 @@ def _findings(totals: dict[str, int], pixels: int) -> Iterator[str]:
             f"({100 * low:.1f}–{100 * high:.1f}): the union of what all attacks found. What no "
             "attack found may be vulnerable still."
         )
+
+
+def _surveyed(rows: Sequence[RowValues]) -> Iterator[str]:
+    """Yield what surveys of all pixels say; of several of an image that which left least open."""
+    best = dict[int, list[int]]()
+    for row in rows:
+        votes = json.loads(row["votes"])
+        best[row["image_id"]] = min(votes, best.get(row["image_id"], votes), key=lambda v: v[3])
+    if not best:
+        return
+    images, pixels = len(best), sum(map(sum, best.values()))
+    proven, extreme, between, left = (sum(column) for column in zip(*best.values(), strict=True))
+    parts = (
+        (proven, "proven"),
+        (extreme, "fooled at an extreme colour"),
+        (between, "fooled only between extremes"),
+        (left, "open"),
+    )
+    missed = sum(votes[1] == 0 < votes[2] for votes in best.values())
+    robust = sum(votes[0] == sum(votes) for votes in best.values())
+    yield (
+        f"Every pixel of {images} images was surveyed (pixguard certify pixels): "
+        + ", ".join(f"{100 * count / pixels:.3g} % {what}" for count, what in parts)
+        + f". Vulnerable pixels an image, mean (ANVP): {'at least ' if left else ''}"
+        f"{(extreme + between) / images:.4g}. {robust} of these images are proven robust, {missed} "
+        "are vulnerable between extremes only, where a search of corners finds nothing."
+    )
 
 
 def _held(request: TableRequest) -> Held:

@@ -66,6 +66,10 @@ SELECT
     COUNT(*) AS images,
     SUM(c.is_vulnerable) AS vulnerable,
     SUM(c.success) AS found,
+    SUM(CASE WHEN c.success = 1 AND c.queries <= 10 THEN 1 ELSE 0 END) AS found_10,
+    SUM(CASE WHEN c.success = 1 AND c.queries <= 100 THEN 1 ELSE 0 END) AS found_100,
+    SUM(CASE WHEN c.success = 1 AND c.queries <= 1000 THEN 1 ELSE 0 END) AS found_1000,
+    SUM(CASE WHEN c.success = 1 AND c.queries <= 10000 THEN 1 ELSE 0 END) AS found_10000,
     COALESCE(SUM(c.is_called_robust * c.success), 0) AS refuted,
     -- The middle value, or the middle two of an even number.
     AVG(CASE WHEN c.success = 1

@@ -9,7 +9,9 @@ from pixguard.store.tables.base import Base, reference, strict
 class Certificate(Base):
     """A decision on a clean image, and the number of changed pixels up to which it is certain.
 
-    ``predicted`` is a label set's code, ``votes`` a JSON list by class ordinal.
+    ``predicted`` is a label set's code, ``votes`` a JSON list by class ordinal; of a survey
+    (``method`` pixel-survey and its budget) how many pixels are proven, fooled at an extreme,
+    fooled only between extremes, and open.
     """
 
     __tablename__ = "certificate"

@@ -1,0 +1,210 @@
+"""One image under proof: which colours of which pixels are still to be looked at.
+
+Boxes of colours are bounded and, where the bound does not clear them, halved; small ones are
+evaluated value by value. How large the first ones are is measured on a few: where bounds clear
+too little to pay, everything is evaluated.
+"""
+
+import itertools
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from pixguard.attacks.engine.sampling import corner_colours
+from pixguard.inference.bounds import Bound
+
+LEVELS = 256
+WIDTHS = (256, 128, 64, 32, 16, 8)
+"""Sides of the boxes that are tried."""
+TRIED = 24
+"""Boxes of each that are bounded to choose one."""
+COST = 8
+"""What a bound costs in evaluations, about."""
+TOGETHER = 64
+"""Boxes halved at a time."""
+BEGUN = 2048
+"""First boxes that are bounded before any of them is halved, about."""
+
+Bounder = Callable[[Tensor, Tensor, Tensor], Bound]
+"""Bounds the margin for places int64 (N,), low and high uint8 (N, C)."""
+
+
+class Proof:
+    """What is left to do of one image, the most promising first.
+
+    Args:
+        places: how many pixels the image has.
+        channels: of the image.
+        bound: bounds boxes; None where that is not possible.
+        most: how many boxes may be bounded.
+        device: of all tensors.
+
+    Attributes:
+        bounds: how many boxes were bounded.
+        left: int64 (n,), the places of pixels that all that may be done has not decided.
+    """
+
+    def __init__(
+        self, places: int, channels: int, bound: Bounder | None, most: int, device: torch.device
+    ) -> None:
+        self.bounds, self.left = 0, torch.empty(0, dtype=torch.int64, device=device)
+        self._bound, self._most, self._channels = bound, most, channels
+        self._device, self._places = device, places
+        corner = torch.arange(1 << channels, device=device)
+        # All corners first, black and white before mixed ones: most of what can flip flips there.
+        order = torch.stack([corner, corner.flip(0)], 1).flatten()[: len(corner)]
+        self._asked_places = torch.arange(places, device=device).repeat(len(corner))
+        self._asked_colours = corner_colours(order, channels).repeat_interleave(places, 0)
+        self._lowest = torch.full((places,), torch.inf, dtype=torch.float64, device=device)
+        self._dropped = torch.zeros(places, dtype=torch.bool, device=device)
+        self._waiting: Tensor | None = None
+        self._width = LEVELS
+        none = torch.empty(0, dtype=torch.int64, device=device)
+        self._stack: tuple[Tensor, ...] = self._boxes(none, LEVELS)
+        self._slopes = torch.empty(0, channels, device=device)
+
+    def ask(self, most: int) -> tuple[Tensor, Tensor]:
+        """Return what to evaluate next: places (n,) and colours uint8 (n, C), none at the end."""
+        while len(self._asked_places) < most and self._advance():
+            pass
+        places, self._asked_places = self._asked_places.tensor_split([most])
+        colours, self._asked_colours = self._asked_colours.tensor_split([most])
+        return places, colours
+
+    def tell(self, places: Tensor, margins: Tensor) -> None:
+        """Take the margins float64 (n,) of candidates: the lower, the sooner a pixel's turn."""
+        self._lowest.scatter_reduce_(0, places, margins, "amin")
+
+    def drop(self, places: Tensor) -> None:
+        """Leave pixels out from now on: they are decided."""
+        self._dropped[places] = True
+        kept = ~self._dropped[self._asked_places]
+        self._asked_places, self._asked_colours = (
+            self._asked_places[kept],
+            self._asked_colours[kept],
+        )
+        kept = ~self._dropped[self._stack[0]]
+        self._stack = tuple(part[kept] for part in self._stack)
+        self._slopes = self._slopes[kept]
+        if self._waiting is not None:
+            self._waiting = self._waiting[~self._dropped[self._waiting]]
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to evaluate or to bound."""
+        return not len(self._asked_places) and not self._advance_possible()
+
+    def _advance_possible(self) -> bool:
+        return self._waiting is None or bool(len(self._waiting) or len(self._stack[0]))
+
+    def _advance(self) -> bool:
+        """Bound some boxes, or find what must be evaluated; return whether there was work."""
+        if not self._advance_possible():
+            return False
+        if self._waiting is None:
+            order = self._lowest.argsort(stable=True)
+            self._waiting = order[~self._dropped[order]]
+            self._width = self._first_width()
+        if self._width == 0 or self.bounds >= self._most:
+            self._give_up()
+        elif not len(self._stack[0]):
+            step = max(1, BEGUN * self._width**self._channels // LEVELS**self._channels)
+            places, self._waiting = self._waiting.tensor_split([step])
+            self._push(*self._boxes(places, self._width))
+        else:
+            self._halve()
+        return True
+
+    def _boxes(self, places: Tensor, width: int) -> tuple[Tensor, ...]:
+        """Return the boxes of a width that fill the colours of pixels: places, low, high."""
+        starts = range(0, LEVELS, width)
+        grid = torch.tensor(list(itertools.product(starts, repeat=self._channels)))
+        low = grid.to(self._device).repeat(len(places), 1)
+        return places.repeat_interleave(len(grid)), low, low + (width - 1)
+
+    def _first_width(self) -> int:
+        """Return the side of the boxes to begin with; 0: bounds do not pay."""
+        if self._bound is None:
+            return 0
+        stream = torch.Generator().manual_seed(0)
+        shares = []
+        for width in WIDTHS:
+            places = torch.randint(self._places, (TRIED,), generator=stream)
+            low = torch.randint(LEVELS // width, (TRIED, self._channels), generator=stream) * width
+            lowest = self._clear(places, low, low + (width - 1)).lowest
+            shares.append(float((lowest > 0).double().mean()))
+        best, cost, first = 0, float(LEVELS**self._channels), float(WIDTHS[-1] ** self._channels)
+        for width, share, wider in zip(
+            reversed(WIDTHS), reversed(shares), [*reversed(shares[:-1]), 0.0], strict=True
+        ):
+            number = (LEVELS // width) ** self._channels
+            here = COST + (1 - share) * first
+            if number * here < cost:
+                best, cost = width, number * here
+            # What a box twice as wide costs if it does not clear: its parts, some of which do.
+            freed = (share - wider) / (1 - wider) if wider < 1 else 1.0
+            part = COST + (1 - max(0.0, freed)) * first
+            first = min(float((2 * width) ** self._channels), part * 2**self._channels)
+        return best
+
+    def _clear(self, places: Tensor, low: Tensor, high: Tensor) -> Bound:
+        assert self._bound is not None
+        self.bounds += len(places)
+        return self._bound(places.to(self._device), low.to(self._device), high.to(self._device))
+
+    def _push(self, places: Tensor, low: Tensor, high: Tensor) -> None:
+        """Bound boxes, and put those that are not cleared on the stack, the lowest on top."""
+        found = self._clear(places, low, high)
+        # What is no number clears nothing.
+        order = found.lowest.argsort(descending=True, stable=True)
+        order = order[~(found.lowest[order] > 0)]
+        new = (places[order], low[order], high[order])
+        self._stack = tuple(torch.cat(pair) for pair in zip(self._stack, new, strict=True))
+        self._slopes = torch.cat([self._slopes, found.slopes[order]])
+
+    def _halve(self) -> None:
+        """Halve the boxes on top of the stack, or evaluate those that are small."""
+        keep = max(0, len(self._stack[0]) - TOGETHER)
+        places, low, high = (part[keep:] for part in self._stack)
+        slopes = self._slopes[keep:].abs()
+        self._stack = tuple(part[:keep] for part in self._stack)
+        self._slopes = self._slopes[:keep]
+        sizes = high - low + 1
+        small = sizes.prod(1) <= WIDTHS[-1]
+        self._evaluate(places[small], low[small], high[small])
+        places, low, high, slopes = (part[~small] for part in (places, low, high, slopes))
+        if not len(places):
+            return
+        weight = slopes.nan_to_num(0.0) + 1e-6 * (high - low)
+        channel = weight.masked_fill(high == low, -1.0).argmax(1)
+        row = torch.arange(len(places), device=self._device)
+        middle = (low[row, channel] + high[row, channel]) // 2
+        upper, lower = low.clone(), high.clone()
+        lower[row, channel], upper[row, channel] = middle, middle + 1
+        self._push(places.repeat(2), torch.cat([low, upper]), torch.cat([lower, high]))
+
+    def _evaluate(self, places: Tensor, low: Tensor, high: Tensor) -> None:
+        """Ask for all colours of boxes that are no corners of the cube."""
+        for place, first, last in zip(places.tolist(), low.tolist(), high.tolist(), strict=True):
+            ranges = [range(a, b + 1) for a, b in zip(first, last, strict=True)]
+            colours = torch.tensor(list(itertools.product(*ranges)), device=self._device)
+            colours = colours[((colours != 0) & (colours != LEVELS - 1)).any(1)].to(torch.uint8)
+            new = torch.full((len(colours),), place, device=self._device)
+            self._asked_places = torch.cat([self._asked_places, new])
+            self._asked_colours = torch.cat([self._asked_colours, colours])
+
+    def _give_up(self) -> None:
+        """Evaluate some of what is left where that can be done; else let the pixels be open."""
+        assert self._waiting is not None
+        places, low, high = self._stack
+        self._stack = tuple(part[:0] for part in self._stack)
+        self._slopes = self._slopes[:0]
+        if self._channels == 1:
+            self._evaluate(places, low, high)
+            some, self._waiting = self._waiting.tensor_split([TOGETHER])
+            self._evaluate(*self._boxes(some, LEVELS))
+        else:
+            left = sorted({*places.tolist(), *self._waiting.tolist()})
+            self.left = torch.tensor(left, dtype=torch.int64, device=self._device)
+            self._waiting = self._waiting[:0]
