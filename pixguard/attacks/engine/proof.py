@@ -17,12 +17,12 @@ from pixguard.inference.bounds import Bound
 LEVELS = 256
 WIDTHS = (256, 128, 64, 32, 16, 8)
 """Sides of the boxes that are tried."""
-TRIED = 24
+TRIED = 28
 """Boxes of each that are bounded to choose one."""
 COST = 8
 """What a bound costs in evaluations, about."""
-TOGETHER = 64
-"""Boxes halved at a time."""
+TOGETHER = 56
+"""Boxes halved at a time: their halves fill two batches."""
 BEGUN = 2048
 """First boxes that are bounded before any of them is halved, about."""
 
@@ -128,24 +128,24 @@ class Proof:
         if self._bound is None:
             return 0
         stream = torch.Generator().manual_seed(0)
-        shares = []
-        for width in WIDTHS:
-            places = torch.randint(self._places, (TRIED,), generator=stream)
-            low = torch.randint(LEVELS // width, (TRIED, self._channels), generator=stream) * width
-            lowest = self._clear(places, low, low + (width - 1)).lowest
-            shares.append(float((lowest > 0).double().mean()))
+        width = torch.tensor(WIDTHS).repeat_interleave(TRIED)
+        places = torch.randint(self._places, width.shape, generator=stream)
+        drawn = torch.rand(len(width), self._channels, generator=stream)
+        low = (drawn * (LEVELS // width)[:, None]).long() * width[:, None]
+        lowest = self._clear(places, low, low + (width - 1)[:, None]).lowest
+        shares = (lowest > 0).view(len(WIDTHS), TRIED).double().mean(1).tolist()
         best, cost, first = 0, float(LEVELS**self._channels), float(WIDTHS[-1] ** self._channels)
-        for width, share, wider in zip(
+        for side, share, wider in zip(
             reversed(WIDTHS), reversed(shares), [*reversed(shares[:-1]), 0.0], strict=True
         ):
-            number = (LEVELS // width) ** self._channels
+            number = (LEVELS // side) ** self._channels
             here = COST + (1 - share) * first
             if number * here < cost:
-                best, cost = width, number * here
+                best, cost = side, number * here
             # What a box twice as wide costs if it does not clear: its parts, some of which do.
             freed = (share - wider) / (1 - wider) if wider < 1 else 1.0
             part = COST + (1 - max(0.0, freed)) * first
-            first = min(float((2 * width) ** self._channels), part * 2**self._channels)
+            first = min(float((2 * side) ** self._channels), part * 2**self._channels)
         return best
 
     def _clear(self, places: Tensor, low: Tensor, high: Tensor) -> Bound:
