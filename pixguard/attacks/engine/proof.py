@@ -108,10 +108,12 @@ class Proof:
             self._width = self._first_width()
         if self._width == 0 or self.bounds >= self._most:
             self._give_up()
-        elif not len(self._stack[0]):
+        elif len(self._waiting):
             step = max(1, BEGUN * self._width**self._channels // LEVELS**self._channels)
             places, self._waiting = self._waiting.tensor_split([step])
             self._push(*self._boxes(places, self._width))
+            if not len(self._waiting) and self._channels > 1:
+                self._easiest_first()
         else:
             self._halve()
         return True
@@ -162,6 +164,19 @@ class Proof:
         new = (places[order], low[order], high[order])
         self._stack = tuple(torch.cat(pair) for pair in zip(self._stack, new, strict=True))
         self._slopes = torch.cat([self._slopes, found.slopes[order]])
+        if self._channels > 1:  # in grayscale what is small is evaluated soon
+            ends = torch.where(found.slopes[order] > 0, new[1], new[2])
+            self._ask_for(new[0], ends)
+
+    def _easiest_first(self) -> None:
+        """Put the boxes of pixels that have few on top: a budget that ends leaves few pixels open.
+
+        A flip was looked for at the most promising corner of every box before.
+        """
+        boxes = torch.bincount(self._stack[0], minlength=self._places)[self._stack[0]]
+        order = (boxes * self._places + self._stack[0]).argsort(descending=True, stable=True)
+        self._stack = tuple(part[order] for part in self._stack)
+        self._slopes = self._slopes[order]
 
     def _halve(self) -> None:
         """Halve the boxes on top of the stack, or evaluate those that are small."""
@@ -185,14 +200,23 @@ class Proof:
         self._push(places.repeat(2), torch.cat([low, upper]), torch.cat([lower, high]))
 
     def _evaluate(self, places: Tensor, low: Tensor, high: Tensor) -> None:
-        """Ask for all colours of boxes that are no corners of the cube."""
-        for place, first, last in zip(places.tolist(), low.tolist(), high.tolist(), strict=True):
-            ranges = [range(a, b + 1) for a, b in zip(first, last, strict=True)]
-            colours = torch.tensor(list(itertools.product(*ranges)), device=self._device)
-            colours = colours[((colours != 0) & (colours != LEVELS - 1)).any(1)].to(torch.uint8)
-            new = torch.full((len(colours),), place, device=self._device)
-            self._asked_places = torch.cat([self._asked_places, new])
-            self._asked_colours = torch.cat([self._asked_colours, colours])
+        """Ask for all colours of boxes."""
+        boxes = zip(low.tolist(), high.tolist(), strict=True)
+        colours = [
+            list(itertools.product(*(range(a, b + 1) for a, b in zip(*ends, strict=True))))
+            for ends in boxes
+        ]
+        counts = torch.tensor([len(each) for each in colours], dtype=torch.int64)
+        every = [colour for each in colours for colour in each]
+        if every:
+            asked = torch.tensor(every, device=self._device)
+            self._ask_for(places.repeat_interleave(counts.to(self._device)), asked)
+
+    def _ask_for(self, places: Tensor, colours: Tensor) -> None:
+        """Ask for colours int64 (n, C) that are no corners of the cube: those were asked for."""
+        new = ((colours != 0) & (colours != LEVELS - 1)).any(1)
+        self._asked_places = torch.cat([self._asked_places, places[new]])
+        self._asked_colours = torch.cat([self._asked_colours, colours[new].to(torch.uint8)])
 
     def _give_up(self) -> None:
         """Evaluate some of what is left where that can be done; else let the pixels be open."""
