@@ -17,12 +17,12 @@ from pixguard.inference.bounds import Bound
 LEVELS = 256
 WIDTHS = (256, 128, 64, 32, 16, 8)
 """Sides of the boxes that are tried."""
-TRIED = 24
+TRIED = 28
 """Boxes of each that are bounded to choose one."""
 COST = 8
 """What a bound costs in evaluations, about."""
-TOGETHER = 64
-"""Boxes halved at a time."""
+TOGETHER = 56
+"""Boxes halved at a time: their halves fill two batches."""
 BEGUN = 2048
 """First boxes that are bounded before any of them is halved, about."""
 
@@ -108,10 +108,12 @@ class Proof:
             self._width = self._first_width()
         if self._width == 0 or self.bounds >= self._most:
             self._give_up()
-        elif not len(self._stack[0]):
+        elif len(self._waiting):
             step = max(1, BEGUN * self._width**self._channels // LEVELS**self._channels)
             places, self._waiting = self._waiting.tensor_split([step])
             self._push(*self._boxes(places, self._width))
+            if not len(self._waiting) and self._channels > 1:
+                self._easiest_first()
         else:
             self._halve()
         return True
@@ -128,24 +130,24 @@ class Proof:
         if self._bound is None:
             return 0
         stream = torch.Generator().manual_seed(0)
-        shares = []
-        for width in WIDTHS:
-            places = torch.randint(self._places, (TRIED,), generator=stream)
-            low = torch.randint(LEVELS // width, (TRIED, self._channels), generator=stream) * width
-            lowest = self._clear(places, low, low + (width - 1)).lowest
-            shares.append(float((lowest > 0).double().mean()))
+        width = torch.tensor(WIDTHS).repeat_interleave(TRIED)
+        places = torch.randint(self._places, width.shape, generator=stream)
+        drawn = torch.rand(len(width), self._channels, generator=stream)
+        low = (drawn * (LEVELS // width)[:, None]).long() * width[:, None]
+        lowest = self._clear(places, low, low + (width - 1)[:, None]).lowest
+        shares = (lowest > 0).view(len(WIDTHS), TRIED).double().mean(1).tolist()
         best, cost, first = 0, float(LEVELS**self._channels), float(WIDTHS[-1] ** self._channels)
-        for width, share, wider in zip(
+        for side, share, wider in zip(
             reversed(WIDTHS), reversed(shares), [*reversed(shares[:-1]), 0.0], strict=True
         ):
-            number = (LEVELS // width) ** self._channels
+            number = (LEVELS // side) ** self._channels
             here = COST + (1 - share) * first
             if number * here < cost:
-                best, cost = width, number * here
+                best, cost = side, number * here
             # What a box twice as wide costs if it does not clear: its parts, some of which do.
             freed = (share - wider) / (1 - wider) if wider < 1 else 1.0
             part = COST + (1 - max(0.0, freed)) * first
-            first = min(float((2 * width) ** self._channels), part * 2**self._channels)
+            first = min(float((2 * side) ** self._channels), part * 2**self._channels)
         return best
 
     def _clear(self, places: Tensor, low: Tensor, high: Tensor) -> Bound:
@@ -162,6 +164,19 @@ class Proof:
         new = (places[order], low[order], high[order])
         self._stack = tuple(torch.cat(pair) for pair in zip(self._stack, new, strict=True))
         self._slopes = torch.cat([self._slopes, found.slopes[order]])
+        if self._channels > 1:  # in grayscale what is small is evaluated soon
+            ends = torch.where(found.slopes[order] > 0, new[1], new[2])
+            self._ask_for(new[0], ends)
+
+    def _easiest_first(self) -> None:
+        """Put the boxes of pixels that have few on top: a budget that ends leaves few pixels open.
+
+        A flip was looked for at the most promising corner of every box before.
+        """
+        boxes = torch.bincount(self._stack[0], minlength=self._places)[self._stack[0]]
+        order = (boxes * self._places + self._stack[0]).argsort(descending=True, stable=True)
+        self._stack = tuple(part[order] for part in self._stack)
+        self._slopes = self._slopes[order]
 
     def _halve(self) -> None:
         """Halve the boxes on top of the stack, or evaluate those that are small."""
@@ -185,14 +200,23 @@ class Proof:
         self._push(places.repeat(2), torch.cat([low, upper]), torch.cat([lower, high]))
 
     def _evaluate(self, places: Tensor, low: Tensor, high: Tensor) -> None:
-        """Ask for all colours of boxes that are no corners of the cube."""
-        for place, first, last in zip(places.tolist(), low.tolist(), high.tolist(), strict=True):
-            ranges = [range(a, b + 1) for a, b in zip(first, last, strict=True)]
-            colours = torch.tensor(list(itertools.product(*ranges)), device=self._device)
-            colours = colours[((colours != 0) & (colours != LEVELS - 1)).any(1)].to(torch.uint8)
-            new = torch.full((len(colours),), place, device=self._device)
-            self._asked_places = torch.cat([self._asked_places, new])
-            self._asked_colours = torch.cat([self._asked_colours, colours])
+        """Ask for all colours of boxes."""
+        boxes = zip(low.tolist(), high.tolist(), strict=True)
+        colours = [
+            list(itertools.product(*(range(a, b + 1) for a, b in zip(*ends, strict=True))))
+            for ends in boxes
+        ]
+        counts = torch.tensor([len(each) for each in colours], dtype=torch.int64)
+        every = [colour for each in colours for colour in each]
+        if every:
+            asked = torch.tensor(every, device=self._device)
+            self._ask_for(places.repeat_interleave(counts.to(self._device)), asked)
+
+    def _ask_for(self, places: Tensor, colours: Tensor) -> None:
+        """Ask for colours int64 (n, C) that are no corners of the cube: those were asked for."""
+        new = ((colours != 0) & (colours != LEVELS - 1)).any(1)
+        self._asked_places = torch.cat([self._asked_places, places[new]])
+        self._asked_colours = torch.cat([self._asked_colours, colours[new].to(torch.uint8)])
 
     def _give_up(self) -> None:
         """Evaluate some of what is left where that can be done; else let the pixels be open."""
