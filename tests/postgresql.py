@@ -32,9 +32,9 @@ _FAST = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "listen_
 
 def programs() -> Path | None:
     """The folder of the server's programs; Debian has one a version."""
-    found = shutil.which("initdb")
-    places = [found] if found else sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
-    return Path(places[-1]).parent if places else None
+    places = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
+    found = places[-1] if places else shutil.which("initdb")
+    return Path(found).resolve().parent if found else None
 
 
 def missing() -> str | None:
@@ -76,7 +76,9 @@ class Server:
         (self.folder / "password").write_text(PASSWORD)
         command = [bin_ / "initdb", "-D", data, "-U", ROLE, *_INITDB.split()]
         command += ["--pwfile", self.folder / "password"]
-        subprocess.run(command, check=True, capture_output=True, **as_user)
+        made = subprocess.run(command, capture_output=True, text=True, **as_user)
+        if made.returncode:
+            raise RuntimeError(made.stderr or made.stdout)
         self._command = [str(bin_ / "postgres"), "-D", str(data), "-k", str(self.folder)]
         self._command += [word for option in _FAST for word in ("-c", option)]
         self._as_user = as_user

@@ -57,7 +57,7 @@ class Location:
         if self.path is None:
             raise UsageError(
                 f"{self.name} is on a server: this works on SQLite files alone",
-                f"pg_dump --format=custom --file=pixguard.dump {shell_word(self.dsn)}  makes a "
+                f"pg_dump -Fc -f pixguard.dump {shell_word(self.dsn)}  makes a "
                 "backup there; the server gives space back by itself",
             )
         return self.path

@@ -116,7 +116,7 @@ def require_current(revision: Revision, location: Location) -> None:
                 f"{revision.newest}",
                 f"pixguard db upgrade --db {shell_word(location.name)}  (it makes a backup first)"
                 if location.path is not None
-                else f"pg_dump --format=custom --file=pixguard.dump {shell_word(location.dsn)}; "
+                else f"pg_dump -Fc -f pixguard.dump {shell_word(location.dsn)}; "
                 f"pixguard db upgrade --db {shell_word(location.name)}",
             )
         case "newer":

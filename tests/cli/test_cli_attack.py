@@ -137,9 +137,10 @@ def test_an_option_of_another_attack_is_refused_where_it_was_typed(
     trained: Path, option: str
 ) -> None:
     for attack in set(ATTACKS.names) - BELONGS_TO[option]:
-        command = f"attack --dataset oct --attack {attack} --{option} {VALUES[option]} --json"
+        flag = f"--{option.replace('_', '-')}"
+        command = f"attack --dataset oct --attack {attack} {flag} {VALUES[option]} --json"
         error = json.loads(run(command, code=2).stdout)["error"]
-        assert f"--{option}" in error["message"]
+        assert flag in error["message"]
         assert all(name in error["hint"] for name in BELONGS_TO[option])
 
 

