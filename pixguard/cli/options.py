@@ -115,8 +115,9 @@ def own_options(
         source = ctx.get_parameter_source(option)
         if source is not None and source.name == "COMMANDLINE":
             others = ", ".join(e.name for e in registry if option in _fields(e))
+            flag = f"--{option.replace('_', '-')}"
             raise UsageError(
-                f"--{option} is no option of the {registry.kind} {name}",
+                f"{flag} is no option of the {registry.kind} {name}",
                 f"leave it out, or take one of: {others}",
             )
     return wanted(**{option: values[option] for option in known}) if wanted else None
