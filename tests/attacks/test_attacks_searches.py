@@ -11,8 +11,14 @@ from pixguard.attacks import ATTACKS
 from pixguard.attacks.engine.jobs import Job, Outcome
 from pixguard.attacks.engine.objectives import misclassify
 from pixguard.attacks.engine.sampling import corner_colours, corners_of, draw_corners, draw_places
-from pixguard.attacks.engine.scheduler import Scheduler, all_pixels_changed
-from pixguard.attacks.engine.search import Arena, Candidates, Search, make_search
+from pixguard.attacks.engine.scheduler import Scheduler
+from pixguard.attacks.engine.search import (
+    Arena,
+    Candidates,
+    Search,
+    all_pixels_changed,
+    make_search,
+)
 from pixguard.attacks.sigma_zero import SIGMA, count_gradient
 from pixguard.attacks.sparse_rs import replace_pixels
 from pixguard.classifiers.classifier import Classifier

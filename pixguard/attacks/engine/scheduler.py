@@ -21,7 +21,7 @@ from pixguard.attacks.engine.memory import Memory, candidate_keys
 from pixguard.attacks.engine.objectives import Objective
 from pixguard.attacks.engine.philox import key_words
 from pixguard.attacks.engine.proof import Bounder
-from pixguard.attacks.engine.search import Arena, Candidates, Search
+from pixguard.attacks.engine.search import Arena, Candidates, Search, all_pixels_changed
 from pixguard.attacks.engine.snapshot import EMPTY, Snapshot
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import canonical_logits
@@ -343,20 +343,3 @@ class Scheduler:
             elapsed_ms=attempt.elapsed_ms,
             error=error,
         )
-
-
-def all_pixels_changed(images: Tensor, candidates: Candidates) -> Tensor:
-    """Tell which candidates change exactly k pixels: all positions apart, no colour as it was.
-
-    Args:
-        images: uint8 (S, H, W, C), the clean images.
-        candidates: of S slots.
-
-    Returns:
-        bool (S, P).
-    """
-    rows, cols = candidates.positions.unbind(-1)
-    slot = torch.arange(len(images), device=images.device)[:, None, None]
-    changed = (images[slot, rows, cols] != candidates.colours).any(-1).all(-1)
-    places = (rows * images.shape[2] + cols).sort(dim=-1).values
-    return changed & (places.diff(dim=-1) != 0).all(-1)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
+import torch
 from torch import Tensor
 
 from pixguard.attacks.engine.proof import Bounder
@@ -53,6 +54,23 @@ class Candidates:
     positions: Tensor
     colours: Tensor
     counts: Tensor | None = None
+
+
+def all_pixels_changed(images: Tensor, candidates: Candidates) -> Tensor:
+    """Tell which candidates change exactly k pixels: all positions apart, no colour as it was.
+
+    Args:
+        images: uint8 (S, H, W, C), the clean images.
+        candidates: of S slots.
+
+    Returns:
+        bool (S, P).
+    """
+    rows, cols = candidates.positions.unbind(-1)
+    slot = torch.arange(len(images), device=images.device)[:, None, None]
+    changed = (images[slot, rows, cols] != candidates.colours).any(-1).all(-1)
+    places = (rows * images.shape[2] + cols).sort(dim=-1).values
+    return changed & (places.diff(dim=-1) != 0).all(-1)
 
 
 class Search(ABC):
