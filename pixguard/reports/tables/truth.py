@@ -83,7 +83,10 @@ def build(request: TableRequest) -> ReportTable:
         if undecided["images"]:
             notes.append(
                 f"Open: on {undecided['images']} images a proof ended for want of budget, and no "
-                "flip was found. They are neither robust nor vulnerable, and stand in no row."
+                "flip was found. They stand in no row and in no rate above, which are of decided "
+                "images and lean to the vulnerable: with them, true robustness lies between "
+                f"{_share_robust(totals, 0, undecided['images'])} and "
+                f"{_share_robust(totals, undecided['images'], undecided['images'])} %."
             )
         if request.wanted_pixels == 1 and study.classifier_id in {
             surveyed.classifier_id for surveyed in evidence.surveyed
@@ -214,6 +217,13 @@ def _findings(totals: dict[str, int], pixels: int) -> Iterator[str]:
             f"({100 * low:.1f}–{100 * high:.1f}): the union of what all attacks found. What no "
             "attack found may be vulnerable still."
         )
+
+
+def _share_robust(totals: RowValues, open_robust: int, open_images: int) -> str:
+    """Return in percent how many withstand, where so many of the open images do."""
+    searched = int(totals["searched"])
+    robust = searched - int(totals["vulnerable"])
+    return f"{100 * (robust + open_robust) / (searched + open_images):.2f}"
 
 
 def _surveyed(rows: Sequence[RowValues]) -> Iterator[str]:
