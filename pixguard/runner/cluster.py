@@ -30,6 +30,10 @@ _QUIET = {
     "distributed.worker.memory.terminate": False,
 }
 """Models and their buffers are what workers hold: none of that can be spilled."""
+UNWATCHED = {
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",  # it stops the work every 10 ms
+    "DASK_LOGGING__DISTRIBUTED": "critical",
+}
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -158,7 +162,7 @@ def started(count: int, device: torch.device, say: Callable[[str], None]) -> Ite
 def environments(count: int, device: torch.device) -> list[dict[str, str]]:
     """Return the variables of each worker: which GPU it sees, how many threads it takes."""
     threads = max(1, torch.get_num_threads() // count)
-    shared = {**dict.fromkeys(THREADS, str(threads)), "DASK_LOGGING__DISTRIBUTED": "critical"}
+    shared = {**dict.fromkeys(THREADS, str(threads)), **UNWATCHED}
     if device.type != "cuda":
         return [{**shared, "CUDA_VISIBLE_DEVICES": ""}] * count
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
