@@ -27,10 +27,11 @@ from sqlalchemy import Engine, text
 
 from benchmarks.report_database import make
 from pixguard.reports.build import build_table
-from pixguard.reports.evidence import PAPER_ATTACK, Evidence
+from pixguard.reports.evidence import Evidence
 from pixguard.reports.querying import make_query
 from pixguard.reports.report_table import Query
 from pixguard.reports.specs import families, table_specs
+from pixguard.reports.studies import PAPER_ATTACK
 from pixguard.reports.tables.request import TableRequest
 from pixguard.store.engine import open_engine
 

@@ -9,11 +9,12 @@ from pixguard.errors import UsageError
 from pixguard.reports.blocks import one_below_another
 from pixguard.reports.choosing import refusal, require_attempts
 from pixguard.reports.costs import Costs
-from pixguard.reports.evidence import Evidence, Study, matching
+from pixguard.reports.evidence import Evidence
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.request import paper_datasets
 from pixguard.reports.selection import EVERYTHING, Selection
 from pixguard.reports.specs import families, table_specs
+from pixguard.reports.studies import Study, matching
 from pixguard.reports.tables.family import Family, Held
 from pixguard.reports.tables.request import TableRequest, TableSpec
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pixguard.records import NO_FINDING_ORDINAL, decode_label_set
-from pixguard.reports.evidence import AttackPlan, Study
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
+from pixguard.reports.studies import AttackPlan, Study
 from pixguard.reports.tables.request import TableRequest
 
 ANY, NAMED = "any label", "each target"

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 from pixguard.reports import commands
-from pixguard.reports.evidence import Evidence, Study
+from pixguard.reports.evidence import Evidence
 from pixguard.reports.querying import RowValues, fetch, make_query
 from pixguard.reports.report_table import Query
+from pixguard.reports.studies import Study
 
 _ATTEMPTS = re.compile(r"\b(attempt|sampled_attempts|attempts_that_count)\b")
 _PREDICTIONS = re.compile(r"\bprediction\b")

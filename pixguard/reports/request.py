@@ -8,11 +8,12 @@ from pixguard.datasets.catalogue import is_named, registered_name, unknown_datas
 from pixguard.errors import UsageError
 from pixguard.registry import suggestion
 from pixguard.reports import commands
-from pixguard.reports.evidence import Evidence, Study, matching
+from pixguard.reports.evidence import Evidence
 from pixguard.reports.published import published_tables
 from pixguard.reports.querying import RowValues, fetch, make_query
 from pixguard.reports.report_table import Query
 from pixguard.reports.selection import Selection
+from pixguard.reports.studies import Study, matching
 
 
 class Spec(Protocol):

@@ -15,7 +15,7 @@ from PIL import Image
 from sqlalchemy import update
 
 from pixguard.errors import UsageError
-from pixguard.reports.evidence import Evidence, Study
+from pixguard.reports.evidence import Evidence
 from pixguard.reports.figures import panel, vulnerability
 from pixguard.reports.figures.build import draw_figure
 from pixguard.reports.figures.drawing import Drawing, NotRunError
@@ -25,6 +25,7 @@ from pixguard.reports.figures.request import FigureRequest
 from pixguard.reports.figures.specs import figure_spec, figure_specs, kind_of
 from pixguard.reports.figures.style import DARK, darkened, styled
 from pixguard.reports.figures.training_times import duration
+from pixguard.reports.studies import Study
 from pixguard.store import tables as t
 from reports.reports_miniature import Miniature
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pixguard.reports import commands
-from pixguard.reports.evidence import Study, choose
 from pixguard.reports.figures.drawing import Drawing
 from pixguard.reports.figures.kind import FigureKind
 from pixguard.reports.figures.request import FigureRequest, FigureSpec
 from pixguard.reports.figures.style import COLUMN_INCHES, LINES, PALETTE, new_figure, wrapped
 from pixguard.reports.request import paper_datasets
+from pixguard.reports.studies import Study, choose
 from pixguard.statistics import wilson_interval
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pixguard.reports.evidence import Study
 from pixguard.reports.figures.drawing import Drawing
 from pixguard.reports.figures.kind import FigureKind
 from pixguard.reports.figures.request import FigureRequest, FigureSpec
@@ -25,6 +24,7 @@ from pixguard.reports.figures.style import (
     new_figure,
     wrapped,
 )
+from pixguard.reports.studies import Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from pixguard.metrics.registry import METRICS
 from pixguard.reports import commands
-from pixguard.reports.evidence import Study
 from pixguard.reports.figures.drawing import Drawing
 from pixguard.reports.figures.kind import FigureKind
 from pixguard.reports.figures.request import FigureRequest, FigureSpec
@@ -23,6 +22,7 @@ from pixguard.reports.figures.style import (
     new_figure,
 )
 from pixguard.reports.querying import RowValues
+from pixguard.reports.studies import Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from pixguard.records import NATIVE_SIZE
 from pixguard.reports import commands
-from pixguard.reports.evidence import choose, matching
 from pixguard.reports.figures.drawing import Drawing
 from pixguard.reports.figures.kind import FigureKind
 from pixguard.reports.figures.request import FigureRequest, FigureSpec
@@ -20,6 +19,7 @@ from pixguard.reports.figures.training_times import network
 from pixguard.reports.noise_plans import SYNTHETIC_SOURCE
 from pixguard.reports.querying import RowValues
 from pixguard.reports.request import paper_datasets
+from pixguard.reports.studies import choose, matching
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pixguard.reports.evidence import Study
 from pixguard.reports.figures.drawing import Drawing
 from pixguard.reports.figures.kind import FigureKind
 from pixguard.reports.figures.request import ATTEMPTS_NOTE, FigureRequest, FigureSpec, pixels_text
 from pixguard.reports.figures.style import COLUMN_INCHES, add_scale, frame, new_figure
 from pixguard.reports.querying import RowValues
+from pixguard.reports.studies import Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pixguard.reports import commands
-from pixguard.reports.evidence import Study, choose
 from pixguard.reports.figures.drawing import Drawing
 from pixguard.reports.figures.kind import FigureKind
 from pixguard.reports.figures.request import FigureRequest, FigureSpec
@@ -18,6 +17,7 @@ from pixguard.reports.figures.style import (
     wrapped,
 )
 from pixguard.reports.published import published_rows
+from pixguard.reports.studies import Study, choose
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

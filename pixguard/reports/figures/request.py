@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from pixguard.config import DatasetRequest
 from pixguard.errors import UsageError
 from pixguard.reports import commands
-from pixguard.reports.evidence import Study, choose, matching
 from pixguard.reports.figures.drawing import Drawing, NotRunError
 from pixguard.reports.figures.style import add_texts
 from pixguard.reports.incomplete import incomplete_notes
 from pixguard.reports.request import Request, paper_datasets
+from pixguard.reports.studies import Study, choose, matching
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from pixguard.attacks.registry import ATTACKS
 from pixguard.reports import commands
-from pixguard.reports.evidence import PAPER_ATTACK, AttackPlan, Study, choose
 from pixguard.reports.figures.request import FigureRequest, pixels_text
+from pixguard.reports.studies import PAPER_ATTACK, AttackPlan, Study, choose
 
 RUNS_NOTE = (
     "Attempts: non-targeted, on the bare classifier, first repeat (repeat = 0), on correctly "

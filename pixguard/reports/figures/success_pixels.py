@@ -5,7 +5,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from pixguard.reports import commands
-from pixguard.reports.evidence import Study
 from pixguard.reports.figures.drawing import Drawing
 from pixguard.reports.figures.kind import FigureKind
 from pixguard.reports.figures.request import FigureRequest, FigureSpec, pixels_text
@@ -19,6 +18,7 @@ from pixguard.reports.figures.style import (
     wrapped,
 )
 from pixguard.reports.figures.success_queries import interval
+from pixguard.reports.studies import Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pixguard.reports.evidence import Study
 from pixguard.reports.figures.drawing import Drawing
 from pixguard.reports.figures.kind import FigureKind
 from pixguard.reports.figures.request import FigureRequest, FigureSpec
@@ -24,6 +23,7 @@ from pixguard.reports.figures.style import (
     wrapped,
 )
 from pixguard.reports.querying import RowValues
+from pixguard.reports.studies import Study
 from pixguard.statistics import wilson_interval
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from pixguard.reports import commands
-from pixguard.reports.evidence import Study
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
+from pixguard.reports.studies import Study
 from pixguard.reports.tables.family import Family
 from pixguard.reports.tables.request import (
     INTERVAL_NOTE,

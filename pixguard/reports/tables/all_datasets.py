@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pixguard.reports.evidence import Study, choose, matching
 from pixguard.reports.report_table import Cell, Column
 from pixguard.reports.request import paper_datasets
+from pixguard.reports.studies import Study, choose, matching
 from pixguard.reports.tables.request import TableRequest, titled
 
 COLUMNS = (Column("dataset"), Column("data"), Column("classifier"))

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pixguard.reports.evidence import Study
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
+from pixguard.reports.studies import Study
 from pixguard.reports.tables.family import Family
 from pixguard.reports.tables.request import (
     INTERVAL_NOTE,

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 from pixguard.records import POLYPHASE_VOTE
 from pixguard.reports import commands
-from pixguard.reports.evidence import Study, choose, matching
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.request import paper_datasets
+from pixguard.reports.studies import Study, choose, matching
 from pixguard.reports.tables.family import Family
 from pixguard.reports.tables.request import INTERVAL_NOTE, TableRequest, rate_cell
 

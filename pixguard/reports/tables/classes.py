@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from pixguard.reports.evidence import Study
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
+from pixguard.reports.studies import Study
 from pixguard.reports.tables.family import Family
 from pixguard.reports.tables.request import INTERVAL_NOTE, TableRequest, rate_cell
 

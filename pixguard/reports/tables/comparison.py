@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pixguard.reports.evidence import Study, choose
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.request import paper_datasets
+from pixguard.reports.studies import Study, choose
 from pixguard.reports.tables.family import Family
 from pixguard.reports.tables.request import (
     ATTEMPTS_NOTE,

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from pixguard.reports.evidence import Study
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
+from pixguard.reports.studies import Study
 from pixguard.reports.tables.family import Family
 from pixguard.reports.tables.request import TableRequest, scaled
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from pixguard.defences.detectors.registry import options_text
 from pixguard.reports import commands
-from pixguard.reports.evidence import matching
 from pixguard.reports.noise_plans import SYNTHETIC_SOURCE
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.request import Request
+from pixguard.reports.studies import matching
 from pixguard.reports.tables.family import Family, Held
 from pixguard.reports.tables.request import (
     INTERVAL_NOTE,

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pixguard.reports.evidence import PAPER_ATTACK, Study, choose, matching
 from pixguard.reports.published import published_rows, row_key
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column
+from pixguard.reports.studies import PAPER_ATTACK, Study, choose, matching
 from pixguard.reports.tables.request import TableRequest, titled
 
 PIXELS = Column("pixels", "count", is_label=True)

@@ -7,8 +7,8 @@ from itertools import combinations
 
 from pixguard.metrics import METRICS
 from pixguard.reports import commands
-from pixguard.reports.evidence import Study
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
+from pixguard.reports.studies import Study
 from pixguard.reports.tables.family import Family
 from pixguard.reports.tables.request import TableRequest
 from pixguard.statistics import SignedRank, holm, signed_rank

@@ -5,9 +5,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pixguard.reports.evidence import Study
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
+from pixguard.reports.studies import Study
 from pixguard.reports.tables.family import Family
 from pixguard.reports.tables.request import INTERVAL_NOTE, TableRequest, rate_cell
 

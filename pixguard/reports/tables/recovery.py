@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from pixguard.reports import commands
-from pixguard.reports.evidence import Study, choose
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
+from pixguard.reports.studies import Study, choose
 from pixguard.reports.tables.adaptive import CLEAN_NOTE, CLEAN_UNKNOWN, clean_cell
 from pixguard.reports.tables.family import Family
 from pixguard.reports.tables.request import INTERVAL_NOTE, TableRequest, rate_cell, settings_text

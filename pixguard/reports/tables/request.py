@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pixguard.records import NATIVE_SIZE
 from pixguard.reports import commands
 from pixguard.reports.costs import Costs
-from pixguard.reports.evidence import PAPER_ATTACK, Study, choose, matching
 from pixguard.reports.incomplete import incomplete_notes, plan_note
 from pixguard.reports.published import published_rows, published_table, row_key, source
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.request import Request, paper_datasets
+from pixguard.reports.studies import PAPER_ATTACK, Study, choose, matching
 from pixguard.statistics import wilson_interval
 
 ATTEMPTS_NOTE = (

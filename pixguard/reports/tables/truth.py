@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from pixguard.reports.evidence import EXHAUSTIVE, PAPER_ATTACK, Study, choose, matching
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
+from pixguard.reports.studies import EXHAUSTIVE, PAPER_ATTACK, Study, choose, matching
 from pixguard.reports.tables.family import Family, Held
 from pixguard.reports.tables.request import (
     INTERVAL_NOTE,
