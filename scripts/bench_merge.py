@@ -18,7 +18,8 @@ from pathlib import Path
 
 from benchmarks.report_database import make
 from pixguard.store.engine import open_engine
-from pixguard.store.merging import RULES, merge
+from pixguard.store.merging.merge import merge
+from pixguard.store.merging.rules import RULES
 
 OF_A_PART = {
     "attempt": "id % :parts = :part",

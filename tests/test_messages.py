@@ -19,7 +19,7 @@ PARTS = (
     "attacks",
     "runner",
 )
-COMMAND_LINES = {"session.py", "merging_plans.py"}
+COMMAND_LINES = {"session.py", "plans.py"}
 """Files that take a command line apart."""
 
 

@@ -69,7 +69,7 @@ class RecordedNetwork(nn.Module):
             raise no_gradient()
         # Recorded views hold for the plain layout only. And a TorchScript program is optimised
         # after its first runs, from where on its answers would differ in the last bits.
-        with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
+        with torch.jit.optimized_execution(False):  # type: ignore[attr-defined] # torch tells no types
             logits: Tensor = self.network(images.contiguous())
         return logits
 

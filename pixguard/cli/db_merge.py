@@ -9,7 +9,7 @@ from pixguard.cli.common import print_json
 from pixguard.cli.groups import OutputOptions
 from pixguard.cli.options import command
 from pixguard.config.settings import Settings, required, setting
-from pixguard.store.prefer import Prefer
+from pixguard.store.merging.prefer import Prefer
 from pixguard.words import printable
 
 
@@ -32,7 +32,7 @@ def merge(wanted: MergeOptions, output: OutputOptions) -> None:
 
     Giving it again changes nothing. Weights come along; images stay where they are.
     """
-    from pixguard.store.merging import Merge, merge
+    from pixguard.store.merging.merge import Merge, merge
 
     def tell(done: Merge) -> None:
         rows = ", ".join(f"{count:,} {table}" for table, count in done.added.items())

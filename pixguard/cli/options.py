@@ -94,9 +94,12 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         function.__doc__,
         function.__module__,
     )
-    run.build, run.own = build, registry  # type: ignore[attr-defined]
-    run.typed_only = frozenset(filter(None, map(_typed_only, parameters)))  # type: ignore[attr-defined]
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    vars(run).update(
+        build=build,
+        own=registry,
+        typed_only=frozenset(filter(None, map(_typed_only, parameters))),
+        __signature__=inspect.Signature(parameters),
+    )
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
 

@@ -198,7 +198,9 @@ def _steepest(name: str, node: fx.Node, module: nn.Module | None) -> float:
         return module.alpha
     if module is None and name == "leaky_relu":
         given = node.kwargs.get("negative_slope", node.args[1] if len(node.args) > 1 else 0.01)
-        return max(1.0, abs(float(given)))  # type: ignore[arg-type]
+        if not isinstance(given, int | float):
+            raise UnboundedError("no bound is known for a slope that is computed")
+        return max(1.0, abs(given))
     if module is None and name == "elu" and (len(node.args) > 1 or node.kwargs.get("alpha")):
         raise UnboundedError("no bound is known for elu with an alpha of its own")
     return _STEEPEST[name]

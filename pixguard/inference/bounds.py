@@ -7,6 +7,7 @@ and in whole maps from there on, every value is affine in the colour of the pixe
 
 import copy
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import plain_float32
 from pixguard.inference.affine import LOWEST, Affine, Errors, rectified
 from pixguard.inference.batches import fixed_shape
-from pixguard.inference.bound_operations import Call, convolved, pooled, relaxed
+from pixguard.inference.bound_operations import convolved, pooled, relaxed
 from pixguard.inference.delta import DeltaEvaluator
 from pixguard.inference.images import with_pixels
 from pixguard.inference.operations import GlobalMean, Sliding, recognise_pooling
@@ -271,8 +272,7 @@ class BoundEvaluator(DeltaEvaluator):
                 tuple(matrix.without_bias(s) for s in source.slopes),
                 matrix.of_sizes(source.radius),
             )
-        call: Call = lambda given: self._graph.call(node, given)  # noqa: E731
-        return relaxed(node, module, inputs, call, errors)
+        return relaxed(node, module, inputs, partial(self._graph.call, node), errors)
 
     def _find_tandems(self) -> dict[Pair, Tandem]:
         """Return the pairs of convolutions that end in whole maps and are small enough."""

@@ -33,7 +33,8 @@ from pixguard.runner.denoisers import load_denoiser, register_untrained
 from pixguard.runner.images import CHUNK, drawn, indices_of_class
 from pixguard.runner.scoring import score_record
 from pixguard.runner.session import Session
-from pixguard.runner.training import begun, finished_trainings, require_one_size, train
+from pixguard.runner.training import require_one_size, train
+from pixguard.runner.training_checks import begun, finished_trainings
 from pixguard.store import reader
 from pixguard.store.denoisings import scored_images
 from pixguard.store.reader import StoredModel

@@ -5,7 +5,6 @@ kind derives in a module of its own.
 """
 
 import itertools
-import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,14 +13,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
-from sqlalchemy import Engine
-
 from pixguard.config import DenoiserSettings, DetectorSettings, TrainSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.errors import (
     DatabaseBusyError,
-    DataError,
-    PixguardError,
     UsageError,
     enough_memory,
 )
@@ -30,10 +25,15 @@ from pixguard.models.training_loop import DivergedError, Made, Workplace
 from pixguard.models.weights import parameter_counts, save_weights
 from pixguard.records import TRAINING_KEY, DatasetInfo, ModelKind, ModelRecord, digest
 from pixguard.runner.session import Session
+from pixguard.runner.training_checks import (
+    begun,
+    check_registrable,
+    check_writable,
+    finished_trainings,
+    refuse_to_go_on,
+)
 from pixguard.store import reader
 from pixguard.store.engine import reading
-from pixguard.store.location import locate
-from pixguard.store.lock import is_locked
 from pixguard.store.reader import StoredModel
 from pixguard.store.writer import Writer
 
@@ -153,84 +153,15 @@ def train_each(
         )
         trainings = [type(t)(t.dataset, replace(t.settings, seed=seed)) for t in trainings]
     # All are checked before hours are spent on the first.
-    _check_writable(session)
+    check_writable(session)
     with reading(session.database) as engine:
         for training in trainings:
-            _check_registrable(session, engine, training.dataset.info)
+            check_registrable(session, engine, training.dataset.info)
     for training in trainings:
         if not resume:
-            _refuse_to_go_on(session, training.key, finished.get(training.key))
+            refuse_to_go_on(session, training.key, finished.get(training.key))
     with session.at_work():
         return [_train(session, training, finished.get(training.key)) for training in trainings]
-
-
-def finished_trainings(session: Session) -> dict[str, StoredModel]:
-    """Return the trained models by their key; makes the database, which is to take the result.
-
-    One whose weights are gone is not among them: it is trained again, to the same weights.
-    """
-    with reading(session.database, create=True) as engine:
-        models = reader.models(engine)
-    finished = {}
-    for model in models:
-        file, key = model.record.weights_file, model.record.hyperparameters.get(TRAINING_KEY)
-        if key is not None and (not file or (session.weights / file).is_file()):
-            finished[key] = model
-    return finished
-
-
-def begun(session: Session, finished: Mapping[str, StoredModel], key: str) -> bool:
-    """Say whether a training was finished or begun before."""
-    return key in finished or session.checkpoint(key).exists()
-
-
-def _check_registrable(session: Session, engine: Engine, info: DatasetInfo) -> None:
-    """Raise where the database would not take a dataset, or the command."""
-    for text in (info.location, session.command):
-        try:
-            (text or "").encode()
-        except UnicodeEncodeError:
-            raise DataError(
-                f"{text!a} is not text in UTF-8, which is what the database holds",
-                "rename the file or folder",
-            ) from None
-    reader.check_dataset(engine, info)
-
-
-def _check_writable(session: Session) -> None:
-    """Raise where the result could not be written; say who writes to the database now.
-
-    Raises:
-        PixguardError: there is no permission to.
-    """
-    with reading(session.database, create=True, writable=True) as engine, engine.begin():
-        pass
-    try:
-        session.weights.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=session.weights).close()
-    except OSError as error:
-        raise PixguardError(
-            f"{session.weights} cannot be written: {error.strerror}",
-            f"mend the permissions of {session.files.resolve()}, or take a database in another "
-            "folder, `database=...`",
-        ) from error
-    path = locate(session.database).path
-    if path is not None and is_locked(path):
-        session.display.say(f"{session.place} is being written to: this waits at its end")
-
-
-def _refuse_to_go_on(session: Session, key: str, done: StoredModel | None) -> None:
-    if done is not None:
-        raise UsageError(
-            f"this training is finished: it made {done.record.kind} {done.id}",
-            "`resume=True` to keep it, or `fresh_seed=True` to train another",
-        )
-    checkpoint = session.checkpoint(key)
-    if checkpoint.exists():
-        raise UsageError(
-            f"this training was begun before; {checkpoint} holds what is done",
-            "`resume=True` to go on, or `fresh_seed=True` to begin another",
-        )
 
 
 def _train(

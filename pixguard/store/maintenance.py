@@ -259,13 +259,13 @@ def vacuum(database: str, command: str = "pixguard db vacuum") -> tuple[int, int
         DatabaseBusyError: it is being written to.
         PixguardError: the disk has no room for the copy that this needs; nothing is lost.
     """
-    locate(database).file  # noqa: B018 (a server looks after its space itself)
-    with _exclusive(database, command) as (location, engine):
-        before_bytes = location.file.stat().st_size
+    file = locate(database).file  # a server looks after its space itself
+    with _exclusive(database, command) as (_, engine):
+        before_bytes = file.stat().st_size
         with engine.connect().execution_options(**schema.NO_BEGIN) as connection:
             connection.exec_driver_sql("VACUUM")
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").close()
-        return before_bytes, location.file.stat().st_size
+        return before_bytes, file.stat().st_size
 
 
 @contextmanager

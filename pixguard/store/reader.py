@@ -108,7 +108,8 @@ def models(
         select(Model.__table__, Dataset.name.label("dataset_name"))
         .join(Dataset, Dataset.id == Model.dataset_id)
         .where(*(column == value for column, value in wanted.items() if value is not None))
-        .order_by(Model.id)
+        # Not by id alone: an old model that was merged lately has a high one.
+        .order_by(Model.created_ms, Model.id)
     )
     with engine.connect() as connection:
         return [

@@ -1,17 +1,15 @@
 """The one writer: it holds the lock, records the run, and commits results as they come."""
 
-import os
-import socket
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, update
+from sqlalchemy import Engine
 
-from pixguard.errors import InterruptedRunError, PixguardError
+from pixguard.errors import PixguardError
 from pixguard.records import (
     AttackRecord,
     AttemptRecord,
@@ -28,9 +26,8 @@ from pixguard.records import (
     PredictionRecord,
     RestorationRecord,
     ScoreRecord,
-    digest,
 )
-from pixguard.store import plans, registry
+from pixguard.store import plans, registry, runs
 from pixguard.store.buffer import Buffer
 from pixguard.store.engine import check_place, open_engine, refuse_damaged
 from pixguard.store.location import locate
@@ -38,15 +35,12 @@ from pixguard.store.lock import WriterLock
 from pixguard.store.postgresql import hold_run
 from pixguard.store.presence import Presence
 from pixguard.store.rows import now_ms, score_values, to_json
-from pixguard.store.tables import Run
 
 COMMIT_EVERY_ROWS = 64
 COMMIT_EVERY_S = 2.0
 HEARTBEAT_EVERY_S = 10.0
 LARGE_LOG_BYTES = 64 << 20
 """Beyond that, someone reads without an end, and the write-ahead log cannot be emptied."""
-
-RunStatus = Literal["running", "finished", "interrupted", "failed"]
 
 
 class Writer:
@@ -112,7 +106,14 @@ class Writer:
             self.engine = open_engine(self._database, create=True)
             stack.callback(self.engine.dispose)
             refuse_damaged(self.engine, self._location)
-            self.run_id = self._begin_run()
+            self.run_id = runs.begin(
+                self.engine,
+                run_uuid=self.run_uuid,
+                command=self._command,
+                config=self._config,
+                seed=self._seed,
+                environment=self._environment,
+            )
             self._buffer = Buffer(self.run_id)
             self._flushed_s = self._heartbeat_s = time.monotonic()
             if self._location.path is None:
@@ -120,24 +121,6 @@ class Writer:
             stack.enter_context(self._presence.at_work(self._beat_if_silent))
             self._resources = stack.pop_all()
         return self
-
-    def _begin_run(self) -> int:
-        started_ms = now_ms()
-        with self.engine.begin() as connection:
-            row = {
-                "uuid": self.run_uuid,
-                "command": self._command,
-                "config": self._config,
-                "config_hash": digest(self._config),
-                "seed": self._seed,
-                "environment_id": registry.environment_id(connection, self._environment),
-                "host": socket.gethostname(),
-                "pid": os.getpid(),
-                "status": "running",
-                "started_ms": started_ms,
-                "heartbeat_ms": started_ms,
-            }
-            return connection.execute(insert(Run).returning(Run.id), row).scalar_one()
 
     def __exit__(
         self,
@@ -158,24 +141,9 @@ class Writer:
             self.flush()
         except PixguardError as lost:
             with suppress(PixguardError):  # a full disk may refuse even this
-                self._set_status("failed", error or lost)
+                runs.end(self.engine, self.run_id, error or lost, is_lost=True)
             raise
-        if error is None:
-            self._set_status("finished", None)
-        elif isinstance(error, KeyboardInterrupt | InterruptedRunError):
-            self._set_status("interrupted", None)
-        else:
-            self._set_status("failed", error)
-
-    def _set_status(self, status: RunStatus, error: BaseException | None) -> None:
-        text = None if error is None else f"{type(error).__name__}: {error}"
-        ended_ms = now_ms()
-        with self.engine.begin() as connection:
-            connection.execute(
-                update(Run)
-                .where(Run.id == self.run_id)
-                .values(status=status, error=text, finished_ms=ended_ms, heartbeat_ms=ended_ms)
-            )
+        runs.end(self.engine, self.run_id, error)
 
     def dataset(self, info: DatasetInfo) -> int:
         """Return the id of a dataset, registered with its classes if it is new."""
@@ -341,7 +309,7 @@ class Writer:
         with self.engine.begin() as connection:
             self._buffer.write(connection)
             if beat:
-                self._beat(connection)
+                runs.beat(connection, self.run_id)
         self._buffer.clear()
         self._flushed_s = now_s
         if beat:
@@ -353,11 +321,8 @@ class Writer:
         now_s = time.monotonic()
         if now_s - self._heartbeat_s >= 2 * HEARTBEAT_EVERY_S:
             with self.engine.begin() as connection:
-                self._beat(connection)
+                runs.beat(connection, self.run_id)
             self._heartbeat_s = now_s
-
-    def _beat(self, connection: Connection) -> None:
-        connection.execute(update(Run).where(Run.id == self.run_id).values(heartbeat_ms=now_ms()))
 
     def _look_at_log(self) -> None:
         """Say once that the write-ahead log grows without an end."""

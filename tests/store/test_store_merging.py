@@ -9,9 +9,13 @@ import pytest
 
 from pixguard.errors import PixguardError, UsageError
 from pixguard.records import FailureRecord, PlannedAttempt, PlanRecord, RestorationRecord
-from pixguard.store import merging, merging_plans
+from pixguard.store import reader
+from pixguard.store.engine import reading
 from pixguard.store.lock import WriterLock
 from pixguard.store.maintenance import check
+from pixguard.store.merging import merge as merging
+from pixguard.store.merging import plans as merging_plans
+from pixguard.store.merging.rules import RULES
 from pixguard.store.tables import Base
 from store.store_samples import Filled, attempt, image, open_writer
 
@@ -202,6 +206,19 @@ def test_a_name_stays_with_its_model(tmp_path: Path) -> None:
     assert rows(here, "SELECT COUNT(*), COUNT(name) FROM model") == [(3, 1)]
 
 
+def test_the_latest_is_the_one_that_was_made_last(tmp_path: Path) -> None:
+    here, there = machine(tmp_path / "a.db", []), machine(tmp_path / "b.db", [])
+    with sqlite3.connect(there) as database:
+        database.execute(
+            "UPDATE model SET created_ms = 1, weights_sha256 = 'e' WHERE kind = 'classifier'"
+        )
+    merge(here, there)
+    with reading(str(here)) as engine:
+        known = reader.models(engine, "classifier")
+        assert [model.record.weights_sha256 for model in known] == ["e", "c" * 64]
+        assert reader.find_model(engine, "latest", "classifier").id == known[-1].id == 1
+
+
 def test_what_breaks_on_the_way_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,10 +256,10 @@ def test_what_cannot_be_merged_is_told_before_anything_is(tmp_path: Path) -> Non
 
 
 def test_every_table_has_its_rule() -> None:
-    ruled = {rule.table.__tablename__ for rule in merging.RULES} | {"planned_attempt"}
+    ruled = {rule.table.__tablename__ for rule in RULES} | {"planned_attempt"}
     assert ruled == set(Base.metadata.tables)
-    placed = [rule.table.__tablename__ for rule in merging.RULES]
-    for place, rule in enumerate(merging.RULES):
+    placed = [rule.table.__tablename__ for rule in RULES]
+    for place, rule in enumerate(RULES):
         for column in rule.table.__table__.columns:
             for key in column.foreign_keys:
                 assert key.column.table.name in placed[:place]

@@ -156,7 +156,7 @@ def test_attempts_wait_for_2_seconds(filled: Filled, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(writer_module.time, "monotonic", lambda: clock[0])
     heartbeat = "SELECT heartbeat_ms FROM run ORDER BY id DESC LIMIT 1"
     with open_writer(filled.path) as writer:
-        monkeypatch.setattr(writer_module, "now_ms", lambda: 42)
+        monkeypatch.setattr("pixguard.store.runs.now_ms", lambda: 42)
         for seconds, stored, beaten in ((1.9, 4, False), (2.0, 6, False), (11.0, 7, True)):
             clock[0] = 100.0 + seconds
             filled.attempt(writer, attempt(f"at-{seconds}", 0))

@@ -77,9 +77,11 @@ def _panel(axes: "Axes", title: str, rows: Sequence[RowValues], most: int) -> No
         handletextpad=0.2,
         borderaxespad=0,
     )
-    # matplotlib's stubs do not know that a legend of a scatter holds what a scatter is.
+    from matplotlib.collections import PathCollection
+
     for handle in legend.legend_handles:
-        handle.set_sizes([22])  # type: ignore[union-attr]
+        if isinstance(handle, PathCollection):  # what a scatter is
+            handle.set_sizes([22])
 
 
 FIGURE = FigureKind(

@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,13 +29,11 @@ def require_parquet() -> None:
     Raises:
         UsageError: pyarrow is not installed; with the command that installs it.
     """
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError as error:
+    if find_spec("pyarrow") is None:
         raise UsageError(
             "Parquet needs pyarrow, which is not installed",
             "pip install 'pixguard[parquet]'; or `format=csv`, which needs nothing",
-        ) from error
+        )
 
 
 @contextmanager
