@@ -7,7 +7,10 @@ import pytest
 from pixguard.errors import UsageError
 from pixguard.store.asking import ask
 from pixguard.store.engine import reading
+from postgresql import SQLITE_ONLY
 from store.store_samples import Filled, open_writer
+
+pytestmark = SQLITE_ONLY
 
 
 def test_a_query_beside_a_writer(filled: Filled) -> None:

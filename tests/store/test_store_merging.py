@@ -17,8 +17,10 @@ from pixguard.store.merging import merge as merging
 from pixguard.store.merging import plans as merging_plans
 from pixguard.store.merging.rules import RULES
 from pixguard.store.tables import Base
+from postgresql import SQLITE_ONLY
 from store.store_samples import Filled, attempt, image, open_writer
 
+pytestmark = SQLITE_ONLY
 ORDER = (3, 1, 0, 2)
 
 

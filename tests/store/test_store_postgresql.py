@@ -17,7 +17,8 @@ from sqlalchemy import Engine, NullPool, create_engine, inspect, text
 import postgresql
 from pixguard.errors import DatabaseBusyError, PixguardError, SchemaMismatchError, UsageError
 from pixguard.store import leftovers, maintenance, outcomes, reader, schema
-from pixguard.store.engine import is_there, open_engine
+from pixguard.store.asking import ask
+from pixguard.store.engine import is_there, open_engine, reading
 from pixguard.store.location import files_folder, locate
 from pixguard.store.tables import Base
 from pixguard.store.writer import Writer
@@ -169,6 +170,33 @@ def test_who_only_reads_can_change_nothing(url: str) -> None:
     with pytest.raises(PixguardError, match="cannot be written"), engine.begin() as connection:
         connection.execute(text("DELETE FROM pixel"))
     engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DELETE FROM run",
+        "UPDATE run SET status = 'x' RETURNING id",
+        "CREATE TABLE x(y int)",
+        "SELECT 1; DELETE FROM run",
+        "COMMIT",
+        "SET TRANSACTION READ WRITE",
+        "SELECT nothing FROM nowhere",
+        "",
+    ],
+)
+def test_a_query_of_the_user_s_can_only_read(url: str, plain: Engine, sql: str) -> None:
+    with writer(url):
+        pass
+    with reading(url) as engine:
+        assert ask(engine, "SELECT status, '100 %' AS \"n %\" FROM run") == (
+            ["status", "n %"],
+            [("finished", "100 %")],
+        )
+        with pytest.raises(UsageError, match="quer"):
+            ask(engine, sql)
+    with plain.connect() as connection:
+        assert connection.execute(text("SELECT status FROM run")).all() == [("finished",)]
 
 
 def test_a_transaction_that_does_not_end_is_told(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from pixguard.progress import SILENT
 from pixguard.store import leftovers, presence
 from pixguard.store.location import files_folder
 from pixguard.store.presence import Presence, workers
+from postgresql import SQLITE_ONLY
 from store.store_samples import Filled, open_writer
 
 WORKER = """
@@ -56,6 +57,7 @@ def test_a_process_is_there_while_it_works_and_tells_what_it_does(tmp_path: Path
 WORKS = ("pixguard score", "running")
 
 
+@SQLITE_ONLY
 def test_one_that_was_killed_is_gone_until_another_begins(filled: Filled) -> None:
     child, database = begin(filled.path), str(filled.path)
     assert [w.state for w in workers(database)] == ["running"]
