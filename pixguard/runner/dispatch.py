@@ -1,8 +1,9 @@
 """Has a plan's attempts made by the workers of a cluster, chunk by chunk.
 
-Each worker has one chunk at a time, so that a worker that dies is the fault of no other. A chunk
-is made again elsewhere; one that has taken two workers with it is halved, until the attempt that
-does it stands alone. That one is given up, and the rest goes on.
+Each worker has one chunk at a time, so that a worker that dies is the fault of no other. What it
+has not finished when a chunk no longer fills its batches goes on with the next one. The chunk of a
+worker that died is made again elsewhere, alone; one that has taken two workers with it is halved,
+until the attempt that does it stands alone. That one is given up, and the rest goes on.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ import uuid
 import warnings
 from asyncio import CancelledError as Cancelled
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -25,10 +26,9 @@ from pixguard.attacks.engine.jobs import Job, Outcome
 from pixguard.config import AttackSettings
 from pixguard.errors import PixguardError
 from pixguard.records import DatasetInfo, PlannedAttempt, digest
-from pixguard.runner import worker
+from pixguard.runner import pace, worker
 from pixguard.runner.cluster import PATIENCE_S, Workers
 from pixguard.runner.outcomes import Budget, Lost, Made
-from pixguard.runner.pace import Pace
 from pixguard.runner.plan import Plan
 from pixguard.runner.searching import make_jobs
 from pixguard.runner.session import Session
@@ -49,10 +49,16 @@ End = tuple[Outcome | Lost, Made]
 
 @dataclass(slots=True)
 class Chunk:
-    """Attempts that are sent together, and how many workers died of them."""
+    """Attempts that a worker has at a time, and how many workers died of them.
+
+    ``held`` has those among them that it had in flight before; ``is_last`` is of a chunk that runs
+    to its end.
+    """
 
     attempts: tuple[PlannedAttempt, ...]
     deaths: int = 0
+    held: frozenset[str] = frozenset()
+    is_last: bool = True
     worker: str = ""
 
     def halves(self) -> "list[Chunk]":
@@ -128,7 +134,8 @@ class _Work:
         self._of, self._part = dispatch, part
         self._todo, self._again = deque(part.todo), deque[Chunk]()
         self._flying: dict[Future, Chunk] = {}
-        self._pace, self._token = Pace(), uuid.uuid4().hex
+        self._held: dict[str, tuple[PlannedAttempt, ...]] = {}  # by the address of a worker
+        self._pace, self._token = pace.Pace(), uuid.uuid4().hex
         self._kit = dispatch.kit(part)
         self._sent: Future | None = None
         self._stopping, self._seen_s = False, time.monotonic()
@@ -138,7 +145,8 @@ class _Work:
     @property
     def is_open(self) -> bool:
         """Whether something is to be sent or to come back."""
-        return bool(self._flying or (not self._stopping and (self._again or self._todo)))
+        waiting = self._again or self._todo or self._held
+        return bool(self._flying or (not self._stopping and waiting))
 
     def step(self) -> list[End]:
         """Send what workers are free for, and return what has come back."""
@@ -150,8 +158,11 @@ class _Work:
         except GONE as error:
             if isinstance(error, FileNotFoundError):  # of an image: no connection has files
                 raise
-            self._again.extend(self._flying.values())
+            held = [Chunk(attempts) for attempts in self._held.values()]
+            for chunk in (*self._flying.values(), *held):
+                self._take_back(chunk)
             self._flying.clear()
+            self._held.clear()
             self._sent = None
             stop = self._of.session.stop
             self._of.workers.reconnect(self._of.say, lambda: stop.requested)
@@ -176,11 +187,12 @@ class _Work:
                 del self._flying[future]
                 future.cancel()
                 self._died(chunk)
+        for address in self._held.keys() - alive:
+            self._died(Chunk(self._held.pop(address)))
         self._look_for_workers(alive)
         for address in sorted(alive - {chunk.worker for chunk in self._flying.values()}):
-            following = None if self._stopping else self._next(len(alive))
+            following = None if self._stopping else self._next(address, len(alive))
             if following is not None:
-                following.worker = address
                 with self._kept(following):
                     self._flying[self._submit(following)] = following
 
@@ -196,12 +208,26 @@ class _Work:
         elif now_s - self._seen_s > PATIENCE_S / 10:
             self._of.say("waiting for workers")
 
-    def _next(self, workers: int) -> Chunk | None:
-        if self._again:
-            return self._again.popleft()
-        size = self._pace.size(len(self._todo), workers)
-        chunk = tuple(self._todo.popleft() for _ in range(min(size, len(self._todo))))
-        return Chunk(chunk) if chunk else None
+    def _next(self, address: str, workers: int) -> Chunk | None:
+        """Return what a worker is to do next.
+
+        What workers died of is sent to one that holds nothing: it ends first what it has.
+        """
+        held = self._held.pop(address, ())
+        keys = frozenset(attempt.key for attempt in held)
+        if self._again and not held:
+            chunk = self._again.popleft()
+            chunk.worker = address
+            return chunk
+        new: tuple[PlannedAttempt, ...] = ()
+        if not self._again:
+            flying = sum(len(chunk.attempts) for chunk in self._flying.values())
+            by_all = len(held) + flying + sum(map(len, self._held.values()))
+            size = self._pace.size(len(self._todo), workers, len(held), by_all)
+            new = tuple(self._todo.popleft() for _ in range(min(size, len(self._todo))))
+        is_last = bool(self._again) or not self._todo
+        chunk = Chunk((*held, *new), 0, keys, is_last, address)
+        return chunk if chunk.attempts else None
 
     def _submit(self, chunk: Chunk) -> Future:
         client = self._of.workers.client
@@ -213,22 +239,22 @@ class _Work:
             return client.submit(
                 worker.make_attempts,
                 self._sent,
-                self._jobs(chunk),
+                self._jobs([one for one in chunk.attempts if one.key not in chunk.held]),
                 self._token,
+                chunk.held,
+                None if chunk.is_last else self._pace.shortest_s,
                 workers=[chunk.worker],
                 pure=False,
             )
 
-    def _jobs(self, chunk: Chunk) -> list[Job]:
-        """Return the jobs of a chunk; attempts on one image share it."""
+    def _jobs(self, attempts: Sequence[PlannedAttempt]) -> list[Job]:
+        """Return the jobs of attempts; those on one image share it."""
         of = self._of
-        jobs = make_jobs(
-            of.session, of.subject, chunk.attempts, of.settings, self._part.predictions
-        )
+        jobs = make_jobs(of.session, of.subject, attempts, of.settings, self._part.predictions)
         images: dict[int, NDArray[np.uint8]] = {}
         return [
             replace(job, image=images.setdefault(attempt.image_index, job.image))
-            for attempt, job in zip(chunk.attempts, jobs, strict=True)
+            for attempt, job in zip(attempts, jobs, strict=True)
         ]
 
     def _receive(self, ends: list[End]) -> None:
@@ -260,9 +286,16 @@ class _Work:
         with self._kept(chunk):
             is_alive = chunk.worker in self._of.workers.addresses()
         if is_alive or reason == SCHEDULER_GONE:
-            self._again.append(chunk)
+            self._take_back(chunk)
         else:
             self._died(chunk)
+
+    def _take_back(self, chunk: Chunk) -> None:
+        """Let a chunk of which nobody died be sent once more, as if it had never been."""
+        if chunk.deaths or len(chunk.attempts) == 1:  # it may be one that is under suspicion
+            self._again.append(Chunk(chunk.attempts, chunk.deaths))
+        else:
+            self._todo.extendleft(reversed(chunk.attempts))
 
     @contextmanager
     def _kept(self, chunk: Chunk) -> Iterator[None]:
@@ -270,23 +303,40 @@ class _Work:
         try:
             yield
         except GONE:
-            self._again.append(chunk)
+            self._take_back(chunk)
             raise
 
     def _taken(self, chunk: Chunk, answer: worker.Answer) -> Iterator[End]:
-        self._pace.take(len(answer.outcomes), answer.seconds)
+        self._pace.take(
+            len(answer.outcomes),
+            len(chunk.attempts),
+            answer.seconds,
+            answer.slots,
+            answer.bound_s,
+        )
         self.asked += answer.asked
         self._of.used[answer.made.evaluator] = answer.made.precision
         for note in answer.notes:
             self._of.say(note)
-        jobs = {job.key: job for job in self._jobs(chunk)}
+        ended = {key for key, _ in answer.outcomes}
+        done = self._jobs([attempt for attempt in chunk.attempts if attempt.key in ended])
+        jobs = {job.key: job for job in done}
         for key, outcome in answer.outcomes:
-            yield replace(outcome, job=jobs.pop(key)), answer.made
-        if jobs and not self._stopping:
-            raise PixguardError(f"a worker left {len(jobs)} attempts out", "`resume=True`")
+            yield replace(outcome, job=jobs[key]), answer.made
+        left = [attempt for attempt in chunk.attempts if attempt.key not in ended]
+        if self._stopping:
+            return
+        held = tuple(attempt for attempt in left if attempt.key in answer.in_flight)
+        # A worker that was started anew, or lost its answer, knows of none that it held.
+        lost = [one for one in left if one not in held and one.key in chunk.held]
+        self._todo.extendleft(reversed(lost))
+        if (held and chunk.is_last) or len(held) + len(lost) < len(left):
+            raise PixguardError(f"a worker left {len(left)} attempts out", "`resume=True`")
+        if held:
+            self._held[chunk.worker] = held
 
     def _died(self, chunk: Chunk) -> None:
-        chunk.deaths += 1
+        chunk = Chunk(chunk.attempts, chunk.deaths + 1)
         told = f"a worker died; {len(chunk.attempts)} attempts are made again"
         if chunk.deaths < DEATHS:
             self._again.append(chunk)

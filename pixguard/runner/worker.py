@@ -3,7 +3,7 @@
 import ctypes
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ import torch
 import pixguard
 from pixguard.attacks.engine.jobs import Job, Outcome
 from pixguard.attacks.engine.packing import pack
+from pixguard.attacks.engine.scheduler import Scheduler
 from pixguard.attacks.engine.search import Search, make_search
 from pixguard.classifiers.behind import behind
 from pixguard.classifiers.classifier import Classifier
@@ -77,15 +78,19 @@ class Kit:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How attempts ended: after a stop, not all of those that were asked for.
+    """How attempts ended, and the keys of those that this worker still has in flight.
 
-    ``asked`` counts candidates; ``seconds`` are without the time that it took to get ready.
+    ``asked`` counts candidates; ``seconds`` are without the time that it took to get ready;
+    ``slots`` are attempts at a time; ``bound_s`` is what one takes at most at this speed.
     """
 
     outcomes: Sequence[tuple[str, Outcome]]
+    in_flight: frozenset[str]
     made: Made
     asked: int
     seconds: float
+    slots: int
+    bound_s: float
     notes: Sequence[str]
 
 
@@ -106,19 +111,39 @@ class _Bench:
     evaluator: Evaluator
     session: Session
     slots: int
+    notes: list[str]
+    token: str = ""
+    scheduler: Scheduler | None = None
+    in_flight: frozenset[str] = frozenset()
 
 
 _BENCH: list[_Bench] = []
 _STOPPED: set[str] = set()
 
 
-@dataclass(frozen=True, slots=True)
-class _Stop:
-    token: str
+class _Feed:
+    """Gives out the jobs of a chunk, and ends the run where they no longer fill every slot.
+
+    What is in flight then goes on with the next chunk: a batch with empty slots is wasted work.
+    The last chunk runs to its end.
+    """
+
+    def __init__(self, jobs: Sequence[Job], token: str, shortest_s: float | None) -> None:
+        self._jobs, self._token, self._shortest_s = iter(jobs), token, shortest_s
+        self._begun_s, self._is_empty = time.perf_counter(), False
+
+    def __iter__(self) -> Iterator[Job]:
+        yield from self._jobs
+        self._is_empty = True
 
     @property
     def requested(self) -> bool:
-        return self.token in _STOPPED
+        """See :class:`pixguard.progress.StopSignal`."""
+        if self._token in _STOPPED:
+            return True
+        if self._shortest_s is None or not self._is_empty:
+            return False
+        return time.perf_counter() - self._begun_s >= self._shortest_s
 
 
 def stop(token: str) -> None:
@@ -126,47 +151,77 @@ def stop(token: str) -> None:
     _STOPPED.add(token)
 
 
-def make_attempts(kit: Kit, jobs: Sequence[Job], token: str) -> Answer | Trouble:
-    """Make attempts; ``token`` is by what :func:`stop` means them.
+def make_attempts(
+    kit: Kit,
+    jobs: Sequence[Job],
+    token: str,
+    held: frozenset[str] = frozenset(),
+    shortest_s: float | None = None,
+) -> Answer | Trouble:
+    """Make attempts, and go on with those that the last call with this token left in flight.
+
+    Args:
+        kit: what they need.
+        jobs: new ones.
+        token: by what :func:`stop` means them.
+        held: the keys of those that are in flight here, as who orders this believes; where that is
+            not so they are given up, and the answer does not name them.
+        shortest_s: return with some in flight when the jobs no longer fill the batches, but not
+            sooner; None: when all have ended.
 
     There is trouble where this worker has another pixguard or torch than who sent the kit, where
     the classifier cannot be opened here or raises, and where memory does not do.
     """
     try:
-        return _make_attempts(kit, jobs, token)
+        return _make_attempts(kit, jobs, token, held, shortest_s)
     except PixguardError as error:
         return Trouble(error)
     except Exception as error:
         return Trouble(PixguardError(f"{type(error).__name__}: {error}"))
 
 
-def _make_attempts(kit: Kit, jobs: Sequence[Job], token: str) -> Answer:
-    notes: list[str] = []
-    bench = _unpacked(kit, notes.append)
-    scheduler = make_scheduler(
-        bench.session.device,
-        bench.classifier,
-        kit.attacked.task,
-        kit.settings,
-        bench.search,
-        bench.evaluator,
-        max(1, min(len(jobs), bench.slots)),
-        notes.append,
-    )
+def _make_attempts(
+    kit: Kit,
+    jobs: Sequence[Job],
+    token: str,
+    held: frozenset[str] = frozenset(),
+    shortest_s: float | None = None,
+) -> Answer:
+    bench = _unpacked(kit)
+    if bench.scheduler is None or (bench.token, bench.in_flight) != (token, held):
+        bench.in_flight = frozenset()
+        bench.scheduler = make_scheduler(
+            bench.session.device,
+            bench.classifier,
+            kit.attacked.task,
+            kit.settings,
+            bench.search,
+            bench.evaluator,
+            bench.slots if shortest_s is not None else max(1, min(len(jobs), bench.slots)),
+            bench.notes.append,
+        )
+    bench.token = ""  # until this has ended well
     asked, started, outcomes = 0, time.perf_counter(), list[tuple[str, Outcome]]()
+    feed = _Feed(jobs, token, shortest_s)
 
     def look(so_far: int) -> None:
         nonlocal asked
         asked = so_far
 
     with memory_hint(bench.evaluator):
-        for outcome in scheduler.run(jobs, _Stop(token), look):
+        for outcome in bench.scheduler.run(feed, feed, look):
             outcomes.append((outcome.job.key, replace(outcome, job=NOTHING)))
+    ended = {key for key, _ in outcomes}
+    bench.token = token
+    bench.in_flight = frozenset({*bench.in_flight, *(job.key for job in jobs)} - ended)
     made = Made(bench.evaluator.name, bench.evaluator.precision)
-    return Answer(outcomes, made, asked, time.perf_counter() - started, notes)
+    seconds = time.perf_counter() - started
+    notes, bench.notes[:] = list(bench.notes), []
+    bound_s = bench.search.most_queries(*kit.shape) * seconds / asked if asked else 0.0
+    return Answer(outcomes, bench.in_flight, made, asked, seconds, bench.slots, bound_s, notes)
 
 
-def _unpacked(kit: Kit, say: Callable[[str], None]) -> _Bench:
+def _unpacked(kit: Kit) -> _Bench:
     """Return the classifier and what evaluates its candidates: the last kit's stays unpacked."""
     if kit.versions != versions():
         theirs, ours = ("pixguard {} with torch {}".format(*v) for v in (versions(), kit.versions))
@@ -190,10 +245,11 @@ def _unpacked(kit: Kit, say: Callable[[str], None]) -> _Bench:
             pixels=kit.settings.pixels,
             channels=kit.attacked.channels,
         )
-        evaluator = evaluator_for(classifier, kit.shape, session.device, kit.settings, search, say)
+        notes, on = list[str](), (classifier, kit.shape, session.device)
+        evaluator = evaluator_for(*on, kit.settings, search, notes.append)
         slots = pack(evaluator, search, kit.attempts, kit.attempts)
-        say(describe(evaluator))
-        _BENCH.append(_Bench(kit.key, classifier, search, evaluator, session, slots))
+        notes.append(describe(evaluator))
+        _BENCH.append(_Bench(kit.key, classifier, search, evaluator, session, slots, notes))
     return _BENCH[0]
 
 
