@@ -58,6 +58,7 @@ class Bench:
     """
 
     def __init__(self, folder: Path, attempts: int) -> None:
+        self._file = folder / "in-flight"  # no device: it is removed at the end
         self.session = Session.of(str(folder / "pixguard.db"), "cpu")
         subject = open_subject(self.session, DatasetRequest("oct"), "latest")
         self.settings = AttackSettings(repeats=-(-attempts // 24), limit=24)
@@ -77,7 +78,7 @@ class Bench:
         """Return how long the attempts take, from the first candidate to the last outcome."""
         budget = Budget(self.search, self.subject, self.plan.todo)
         started = time.perf_counter()
-        self.ends = list(crew.attempts(self.plan, Path(os.devnull), budget, lambda asked: None))
+        self.ends = list(crew.attempts(self.plan, self._file, budget, lambda asked: None))
         assert len(self.ends) == len(self.plan.todo)
         return time.perf_counter() - started
 
@@ -94,7 +95,7 @@ class Bench:
             workers.client.wait_for_workers(count)
             warm = Plan(self.record, self.plan.todo[: 2 * count], {}, self.plan.predictions)
             budget = Budget(self.search, self.subject, warm.todo)
-            list(crew.attempts(warm, Path(os.devnull), budget, lambda asked: None))
+            list(crew.attempts(warm, self._file, budget, lambda asked: None))
             ready, (address, *_) = time.perf_counter() - started, workers.addresses()
             started = time.perf_counter()
             for number in range(TRIPS):
