@@ -399,6 +399,17 @@ def test_universal_pixels_are_those_chosen_for_most_images(searched: Miniature) 
     assert "(9, 9)" not in note and "of all values" in note
 
 
+def test_pairs_at_extreme_values_are_told_with_two_pixels_alone(searched: Miniature) -> None:
+    """A falls to a pair, B to other values alone, D to nothing; E was never searched."""
+    corners = searched.attack(2, "exhaustive", parameters=CORNERS.replace("{", '{"by": "bounds", '))
+    run(searched, corners, {A: (1, 5), B: (0, 100), D: (0, 100)})
+    run(searched, searched.attack(2, "corner", parameters="{}"), {B: (1, 9), E: (1, 9)})
+    note = said(build(searched, selection=selection(pixels=2)), "Every pair")
+    assert "of 3 images" in note and "1 are fooled, 33.33 % (6.1–79.2)" in note
+    assert "and 1 of them fell there" in note
+    assert not any("Every pair" in note for note in build(searched).notes)
+
+
 def flip(change: int, confidence: float) -> Flip:
     return Flip(1, 2, (change,), change, (1,), confidence)
 

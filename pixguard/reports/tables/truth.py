@@ -97,6 +97,8 @@ def build(request: TableRequest) -> ReportTable:
             notes += _surveyed(request.fetch_all("truth_pixels", **place))
             method = f"{PIXEL_UNIVERSAL} %"
             notes += _universal(request.fetch_all("truth_maps", method=method, **place))
+        if request.wanted_pixels == 2:
+            notes += _pairs(request.fetch_all("truth_corners", **parameters))
         notes += request.elsewhere(evidence.fully_searched, study)
     rows = [Row(cells, in_paper=False) for cells in _rows(request, study, measured)]
     if any(row.cells[HEAD - 1].value == BOUND for row in rows):
@@ -254,6 +256,23 @@ def _surveyed(rows: Sequence[RowValues]) -> Iterator[str]:
         + f". Vulnerable pixels an image, mean (ANVP): {'at least ' if left else ''}"
         f"{(extreme + between) / images:.4g}. {robust} of these images are proven robust, {missed} "
         "are vulnerable between extremes only, where a search of corners finds nothing."
+    )
+
+
+def _pairs(rows: Sequence[RowValues]) -> Iterator[str]:
+    """Yield what searches of all pairs of extreme values say."""
+    (row,) = rows
+    searched, fooled, beyond = (int(row[name]) for name in ("searched", "fooled", "beyond"))
+    interval = wilson_interval(fooled, searched)
+    if interval is None:
+        return
+    low, high = interval
+    there = f", and {beyond} of them fell there" if beyond else ""
+    yield (
+        f"Every pair of black and white pixels of {searched} images was tried or ruled out "
+        f"(--attack exhaustive --pixels 2): {fooled} are fooled, {100 * fooled / searched:.2f} % "
+        f"({100 * low:.1f}–{100 * high:.1f}). The others withstand all pairs at extreme values; of "
+        f"values between, nothing is proven{there}."
     )
 
 
