@@ -150,6 +150,7 @@ def _choose(
     if not kept.keys() >= set(wanted):
         changes: list[Change] = []
         fooled: list[list[bool]] = [[] for _ in wanted]
+        most = 0
         for number in range(count):
             chunks = in_chunks(
                 session,
@@ -159,9 +160,10 @@ def _choose(
                 kept="the surveys are committed",
             )
             found = chooser.next((index for (index,), _ in chunks), changes)
-            if found is None:
-                break
+            if found is None or found[1] <= most:
+                break  # one more fools no more of them
             changes.append(found[0])
+            most = found[1]
             for row, wrong in zip(fooled, chooser.judged(wanted, changes), strict=True):
                 row.append(wrong)
         dataset = subject.dataset

@@ -146,7 +146,7 @@ def _counts(known: Sequence[KnownImage]) -> Iterator[str]:
     yield (
         "*Proven*: no colour of the pixel, of all 256 values a channel, flips the decision: all "
         "were evaluated, or ruled out by bounds with a margin for rounding in float32 (branch and "
-        "bound with affine arithmetic; docs/attacks.md of pixguard, Truth by proof). A flip was "
+        "bound with affine arithmetic; docs/truth.md of pixguard). A flip was "
         "judged alone in float32, from the image's bytes. *Open*: neither. An image with a flip is "
         "vulnerable, one of which all pixels are proven is robust."
     )
