@@ -13,6 +13,7 @@ from torch import Tensor
 from pixguard.attacks.engine.incumbents import Incumbents
 from pixguard.attacks.engine.sampling import corner_colours, positions_of
 from pixguard.attacks.engine.search import Arena, Candidates, Search
+from pixguard.attacks.pairs import PairSearch
 from pixguard.attacks.proving import ProvingSearch
 from pixguard.attacks.registry import AttackEntry
 from pixguard.errors import UsageError
@@ -57,8 +58,10 @@ class ExhaustiveSearch(Search):
         self.candidates_per_step = LEVELS * channels if self.space == "corners" else STEP
 
     @classmethod
-    def variant(cls, options: Any) -> type[Search]:
-        """Return the search by proof, where that is asked for."""
+    def variant(cls, options: Any, pixels: int) -> type[Search]:
+        """Return the search by proof, where that is asked for, or that over pairs."""
+        if pixels == 2:
+            return PairSearch
         if options.by == "candidates":
             return cls
         if options.space == "corners":

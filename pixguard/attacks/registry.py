@@ -73,9 +73,9 @@ class DifferentialEvolutionOptions(Settings):
     AttackEntry(
         "exhaustive",
         "pixguard.attacks.exhaustive:ExhaustiveSearch",
-        "Every candidate of one pixel: the truth about the space that it covers.",
+        "Every candidate of one pixel, or every black and white pair: the truth of that space.",
         complete=True,
-        most_pixels=1,
+        most_pixels=2,
     )
 )
 @dataclass(frozen=True, slots=True)
@@ -85,12 +85,13 @@ class ExhaustiveOptions(Settings):
     space: Literal["all-values", "corners"] | None = setting(
         None,
         "All values (grayscale only), or extreme colours and their refinement. Default: the "
-        "first in grayscale, the second in colour.",
+        "first in grayscale, the second in colour. Of two pixels, in grayscale, all pairs of "
+        "extreme values.",
     )
     by: Literal["candidates", "bounds"] = setting(
         "candidates",
         "Evaluate every candidate, or prove by bounds that whole ranges of values flip nothing: "
-        "also in colour, all values.",
+        "also in colour, all values. Of two pixels, rule pairs out by bounds.",
     )
     most_bounds: int = setting(
         300_000,

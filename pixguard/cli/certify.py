@@ -49,6 +49,14 @@ class SurveyedImages(Settings):
         low=1,
         unit="bounds",
     )
+    universal: int = setting(
+        1,
+        "Choose that many pixels, one after the other, that together fool most of these images. "
+        "From the second on, and in colour, images are looked at anew.",
+        low=1,
+        high=9,
+        unit="pixels",
+    )
     model: str = setting(
         "latest",
         "Classifier: an id, a name, an architecture, or latest (the newest).",
@@ -112,5 +120,5 @@ def pixels(
         from pixguard.runner.surveying import survey_pixels
 
         subject = open_subject(session, data, images.model)
-        result = survey_pixels(session, subject, images.limit, images.most_bounds)
+        result = survey_pixels(session, subject, images.limit, images.most_bounds, images.universal)
     print_result(result, output.json)

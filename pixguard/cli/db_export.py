@@ -1,6 +1,8 @@
 """``pixguard db export`` and ``pixguard db query``: results for other programs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pixguard.cli.common import CommandGroup, open_session, print_result
@@ -9,6 +11,7 @@ from pixguard.cli.groups import DeviceOptions, OutputOptions
 from pixguard.cli.options import command
 from pixguard.cli.report_options import FormatOptions
 from pixguard.config.settings import Settings, required, setting
+from pixguard.errors import UsageError
 from pixguard.runner.export.kinds import ImageFormat, TableFormat
 
 
@@ -16,7 +19,12 @@ from pixguard.runner.export.kinds import ImageFormat, TableFormat
 class ExportOptions(Settings):
     """What goes where."""
 
-    folder: Path = required("Folder to write; it must not be there yet.", argument=True)
+    what: list[str] = required(
+        "Folder to write; it must not be there yet. After the word truth: what is known of every "
+        "one-pixel change, for others to score their attacks by.",
+        argument=True,
+        metavar="[truth] FOLDER",
+    )
     format: TableFormat = setting("parquet", "Of the tables. parquet needs pixguard[parquet].")
     images: ImageFormat | None = setting(
         None, "Also the clean, attacked and restored images: exact arrays, or a file each."
@@ -34,21 +42,41 @@ class QueryOptions(Settings):
     sql: str = required("One SELECT, in SQLite's SQL (or the server's).", argument=True)
 
 
+def chosen(words: Sequence[str]) -> tuple[bool, Path]:
+    """Return whether the truth is wanted, and the folder.
+
+    Raises:
+        UsageError: there are other words before it.
+    """
+    *before, folder = words
+    if before not in ([], ["truth"]):
+        raise UsageError(
+            f"what is exported is everything or the truth, not {before[0]!r}",
+            "pixguard db export FOLDER; or pixguard db export truth FOLDER",
+        )
+    return bool(before), Path(folder)
+
+
 @command
 def export(what: ExportOptions, run: DeviceOptions, output: OutputOptions) -> None:
-    """Write attempts, pixels, restorations, scores, detections and certificates as plain files."""
+    """Write attempts, pixels, restorations, scores, detections and certificates as plain files.
+
+    Or, as `truth FOLDER`: verdicts on all changes of one pixel, the classifiers, and a program that
+    scores an attack by them.
+    """
+    truth, folder = chosen(what.what)
+    if truth and what.hf:
+        raise UsageError(
+            "an export of the truth has the card of --hf in any case, and its images in files",
+            "leave --hf out",
+        )
     moved = data_dirs(what.data_dir or [])
     with open_session(output.database, run.device) as session:
+        from pixguard.runner.export.truth import export_truth
         from pixguard.runner.export.writing import export_database
 
-        result = export_database(
-            session,
-            what.folder,
-            form=what.format,
-            images=what.images,
-            embedded=what.hf,
-            data_dirs=moved,
-        )
+        write = export_truth if truth else partial(export_database, embedded=what.hf)
+        result = write(session, folder, form=what.format, images=what.images, data_dirs=moved)
     print_result(result, output.json)
 
 

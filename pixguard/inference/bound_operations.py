@@ -27,12 +27,12 @@ Values = Mapping[fx.Node, Any]
 Call = Callable[[Values], Any]
 
 
-_POSITIVE = {
+POSITIVE = {
     "flatten", "view", "reshape", "squeeze", "unsqueeze", "cat", "concat", "mean", "contiguous",
     "permute", "transpose", "adaptive_avg_pool2d", "avg_pool2d", "dropout", "dropout2d", "clone",
     "roll", "flip",
 }  # fmt: skip
-_POSITIVE_MODULES = (
+POSITIVE_MODULES = (
     nn.Flatten, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Identity, nn.Dropout, nn.Dropout2d,
     nn.AlphaDropout,
 )  # fmt: skip
@@ -160,8 +160,8 @@ def relaxed(
         slopes = tuple(F.linear(s, module.weight) for s in first.slopes)
         return Affine(alone(first.centre), slopes, F.linear(first.radius, module.weight.abs()))
     if isinstance(module, nn.BatchNorm2d | Normalize):
-        return first.scaled(_scale(module, first.centre)).moved(alone(first.centre))
-    if isinstance(module, _POSITIVE_MODULES) or (module is None and name in _POSITIVE):
+        return first.scaled(scale_of(module, first.centre)).moved(alone(first.centre))
+    if isinstance(module, POSITIVE_MODULES) or (module is None and name in POSITIVE):
         parts = [with_part(part) for part in range(len(first.parts))]
         return Affine(parts[0], tuple(parts[1:-1]), parts[-1])
     if name == "relu":
@@ -173,7 +173,12 @@ def relaxed(
     raise UnboundedError(f"no bound is known for {name or node.target}")
 
 
-def _scale(module: nn.Module, like: Tensor) -> Tensor:
+def scale_of(module: nn.Module, like: Tensor) -> Tensor:
+    """Return by what a normalisation multiplies each channel (C, 1, 1), of the type of ``like``.
+
+    Raises:
+        UnboundedError: it mixes the images of a batch.
+    """
     if isinstance(module, nn.BatchNorm2d):
         if module.running_var is None:
             raise UnboundedError("a normalisation by the batch mixes its images")

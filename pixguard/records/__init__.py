@@ -20,7 +20,6 @@ from pixguard.records.attacks import (
 )
 from pixguard.records.datasets import ClassInfo, DatasetContent, DatasetInfo, ImageRecord
 from pixguard.records.defences import (
-    PIXEL_SURVEY,
     CertificateRecord,
     DenoisingRecord,
     DetectionRecord,
@@ -48,15 +47,30 @@ from pixguard.records.models import (
     ModelRecord,
     PredictionRecord,
 )
+from pixguard.records.truth import (
+    LARGEST_CHANGE,
+    PIXEL_MAP,
+    PIXEL_SURVEY,
+    PIXEL_UNIVERSAL,
+    AnyCertificate,
+    Flip,
+    FooledPixel,
+    PixelMap,
+    UniversalPixels,
+)
 
 __all__ = [
+    "LARGEST_CHANGE",
     "NATIVE",
     "NATIVE_SIZE",
     "NO_FINDING_ORDINAL",
+    "PIXEL_MAP",
     "PIXEL_SURVEY",
+    "PIXEL_UNIVERSAL",
     "POLYPHASE_VOTE",
     "TRAINING_KEY",
     "UNDECIDED",
+    "AnyCertificate",
     "AttackRecord",
     "AttemptRecord",
     "CertificateRecord",
@@ -67,10 +81,13 @@ __all__ = [
     "DetectionRecord",
     "EpochRecord",
     "FailureRecord",
+    "Flip",
+    "FooledPixel",
     "ImageRecord",
     "LabelSet",
     "ModelKind",
     "ModelRecord",
+    "PixelMap",
     "PixelRecord",
     "PlanRecord",
     "PlannedAttempt",
@@ -80,6 +97,7 @@ __all__ = [
     "Split",
     "SplitScheme",
     "Task",
+    "UniversalPixels",
     "ValueKind",
     "decode_label_set",
     "digest",

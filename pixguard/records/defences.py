@@ -6,8 +6,6 @@ from typing import Literal
 from pixguard.records.labels import LabelSet
 
 ValueKind = Literal["finite", "inf", "nan"]
-PIXEL_SURVEY = "pixel-survey"
-"""How the method of a survey of all pixels begins; its budget of bounds follows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Writes down what every pixel of images can do: proven, fooled or open."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,23 +10,32 @@ from numpy.typing import NDArray
 
 from pixguard.attacks.engine.margin_bounds import MarginBounds
 from pixguard.attacks.engine.objectives import choose_objective
-from pixguard.attacks.engine.proof import LEVELS
 from pixguard.attacks.engine.survey import Survey, Surveyor
-from pixguard.classifiers.evaluation import judge
-from pixguard.datasets.base import Images
 from pixguard.errors import UsageError
+from pixguard.inference.base import Evaluator
 from pixguard.inference.choice import choose_evaluator
-from pixguard.records import PIXEL_SURVEY, CertificateRecord, LabelSet
+from pixguard.records import (
+    PIXEL_MAP,
+    PIXEL_SURVEY,
+    PIXEL_UNIVERSAL,
+    CertificateRecord,
+    LabelSet,
+    PixelMap,
+    UniversalPixels,
+)
 from pixguard.runner.chunks import cut, in_chunks, mixed
 from pixguard.runner.judging import judge_test_images
+from pixguard.runner.mapping import pixel_map
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
-from pixguard.store.certificates import certificates
+from pixguard.runner.universal import Change, Universal
+from pixguard.store.certificates import certificates, of_surveys
+from pixguard.store.writer import Writer
 from pixguard.words import shell_word
 
 
 def survey_pixels(
-    session: Session, subject: Subject, limit: int | None, most_bounds: int
+    session: Session, subject: Subject, limit: int | None, most_bounds: int, universal: int
 ) -> dict[str, Any]:
     """Survey correctly classified test images that the database holds no survey of yet.
 
@@ -36,6 +45,7 @@ def survey_pixels(
         limit: at most that many images, drawn without a look at them or their classes; a larger
             limit contains a smaller one. None: all.
         most_bounds: an image, in colour; an image that another budget left open is surveyed anew.
+        universal: how many pixels to choose that, together, fool most of these images.
 
     Returns:
         What ``pixguard certify pixels --json`` prints, over all images that were asked for.
@@ -50,9 +60,10 @@ def survey_pixels(
             "a survey is of images of one size, and these have sizes of their own",
             "leave `attack_at=native` out",
         )
-    method, found = f"{PIXEL_SURVEY} {most_bounds}", dict[int, CertificateRecord]()
-    flips, seen, counts = Flips(info.size), list[int](), {"bounds": 0, "evaluations": 0}
-    with session.writer({"limit": limit, "most_bounds": most_bounds}, seed=0) as writer:
+    method, map_method = f"{PIXEL_SURVEY} {most_bounds}", f"{PIXEL_MAP} {most_bounds}"
+    counts = {"bounds": 0, "evaluations": 0}
+    config = {"limit": limit, "most_bounds": most_bounds, "universal": universal}
+    with session.writer(config, seed=0) as writer:
         subject = subject.registered(writer)
         predictions = judge_test_images(session, writer, subject, session.again(0))
         right = [i for i, p in predictions.items() if p.predicted == dataset.label_set(i)]
@@ -62,10 +73,12 @@ def survey_pixels(
                 f"pixguard train --dataset {shell_word(info.name)} --fresh-seed",
             )
         wanted = mixed(right)[:limit]
-        kept = certificates(writer.engine, subject.model.id, method)
-        found = {i: kept[i] for i in wanted if i in kept}
-        todo = [i for i in wanted if i not in found]
-        surveyor = _surveyor(session, subject, most_bounds)
+        model_id = subject.model.id
+        found = certificates(writer.engine, model_id, method)
+        maps = of_surveys(writer.engine, model_id, map_method, PixelMap)
+        # A survey of a version that kept no maps is made again.
+        todo = [i for i in wanted if i not in found or i not in maps]
+        surveyor, evaluator = _surveyor(session, subject, most_bounds)
         for (index,), note in in_chunks(
             session,
             "surveying pixels",
@@ -77,19 +90,21 @@ def survey_pixels(
             (image,) = dataset.images([index])
             clean = predictions[index].predicted
             survey = _survey(surveyor, session, subject, image, clean)
-            record = CertificateRecord(index, method, clean, *_verdict(survey))
+            maps[index] = pixel_map(
+                surveyor, survey, image, index=index, method=map_method, clean=clean
+            )
+            found[index] = CertificateRecord(index, method, clean, *_verdict(survey))
             ids = writer.images(subject.dataset_id, dataset.records([index]))
-            writer.certificate(record, model_id=subject.model.id, image_id=ids[index])
-            found[index] = record
+            for record in (found[index], maps[index]):
+                writer.certificate(record, model_id=model_id, image_id=ids[index])
             counts["bounds"] += survey.bounds
             counts["evaluations"] += survey.evaluations
-            if survey.flips is not None:
-                flips.take(survey.flips)
-                seen.append(index)
             fooled = int(survey.fooled.sum())
             note(f"{fooled} pixels fooled, {int(survey.open.sum())} open in the last one")
-        universal = _universal(session, subject, flips, seen)
+        chooser = Universal(subject, surveyor, evaluator, maps)
+        chosen = _choose(session, writer, subject, chooser, wanted, universal)
     votes = np.array([found[i].votes for i in wanted])
+    least = [change for i in wanted if (change := maps[i].least_change) is not None]
     return {
         "run": writer.run_id,
         "dataset": info.name,
@@ -110,34 +125,69 @@ def survey_pixels(
             )
         },
         "mean_vulnerable_pixels": round(float(votes[:, 1:3].sum(1).mean()), 3),
-        **({"universal": universal} if universal else {}),
+        "median_least_change": float(np.median(least)) if least else None,
+        "universal": chosen,
         "seconds": round(time.monotonic() - started, 1),
     }
 
 
-class Flips:
-    """How many images each value of each pixel flips, in grayscale."""
+def _choose(
+    session: Session,
+    writer: Writer,
+    subject: Subject,
+    chooser: Universal,
+    wanted: Sequence[int],
+    count: int,
+) -> list[dict[str, Any]]:
+    """Choose pixels that fool most images, keep them, and return what each adds.
 
-    def __init__(self, side: int) -> None:
-        self._side = side
-        self._counts = np.zeros((side * side, LEVELS), dtype=np.int64)
+    What the database holds of the same number for as many images is not done again.
+    """
+    method = f"{PIXEL_UNIVERSAL} {count} of {len(wanted)}"
+    kept: Mapping[int, UniversalPixels] = of_surveys(
+        writer.engine, subject.model.id, method, UniversalPixels
+    )
+    if not kept.keys() >= set(wanted):
+        changes: list[Change] = []
+        fooled: list[list[bool]] = [[] for _ in wanted]
+        most = 0
+        for number in range(count):
+            chunks = in_chunks(
+                session,
+                f"choosing universal pixel {number + 1} of {count}",
+                cut(wanted, 1),
+                len(wanted),
+                kept="the surveys are committed",
+            )
+            found = chooser.next((index for (index,), _ in chunks), changes)
+            if found is None or found[1] <= most:
+                break  # one more fools no more of them
+            changes.append(found[0])
+            most = found[1]
+            for row, wrong in zip(fooled, chooser.judged(wanted, changes), strict=True):
+                row.append(wrong)
+        dataset = subject.dataset
+        ids = writer.images(subject.dataset_id, dataset.records(wanted))
+        kept = {
+            i: UniversalPixels(i, method, dataset.label_set(i), tuple(changes), tuple(row))
+            for i, row in zip(wanted, fooled, strict=True)
+        }
+        for i, record in kept.items():
+            writer.certificate(record, model_id=subject.model.id, image_id=ids[i])
+    rows = [kept[i] for i in wanted]
+    return [
+        {
+            "row": row,
+            "col": col,
+            "value": colour[0] if len(colour) == 1 else list(colour),
+            "fooled": sum(one.fooled[n] for one in rows),
+            "images": len(rows),
+        }
+        for n, (row, col, colour) in enumerate(rows[0].pixels)
+    ]
 
-    def take(self, flips: NDArray[np.int64]) -> None:
-        """Take all that flip one image, int64 (n, 2): place and value."""
-        self._counts[flips[:, 0], flips[:, 1]] += 1
 
-    def best(self) -> tuple[int, int, int]:
-        """Return row, column and value of what flips most images; of equals the first."""
-        place, value = divmod(int(self._counts.argmax()), LEVELS)
-        return place // self._side, place % self._side, value
-
-    @property
-    def any(self) -> bool:
-        """Whether anything flips."""
-        return bool(self._counts.any())
-
-
-def _surveyor(session: Session, subject: Subject, most_bounds: int) -> Surveyor:
+def _surveyor(session: Session, subject: Subject, most_bounds: int) -> tuple[Surveyor, Evaluator]:
     info, classifier = subject.dataset.info, subject.classifier
     sides = (info.size, info.size)
     say = session.display.say
@@ -147,7 +197,7 @@ def _surveyor(session: Session, subject: Subject, most_bounds: int) -> Surveyor:
     evaluator.allocate(1, *sides, 1)
     objective = choose_objective(info.task, targeted=False)
     bounds = MarginBounds(classifier, objective, say)
-    return Surveyor(classifier, evaluator, objective, bounds, most_bounds)
+    return Surveyor(classifier, evaluator, objective, bounds, most_bounds), evaluator
 
 
 def _survey(
@@ -171,26 +221,3 @@ def _verdict(survey: Survey) -> tuple[tuple[int, ...], int]:
     between, left = int(survey.fooled.sum()) - extreme, int(survey.open.sum())
     proven = survey.fooled.size - extreme - between - left
     return (proven, extreme, between, left), int(proven == survey.fooled.size)
-
-
-def _universal(
-    session: Session, subject: Subject, flips: Flips, seen: Sequence[int]
-) -> dict[str, Any]:
-    """Return the pixel and value that flip most of the images surveyed in this run, judged again.
-
-    Empty where nothing flips, and in colour, where not all flips are looked for.
-    """
-    if not flips.any:
-        return {}
-    row, col, value = flips.best()
-
-    def changed(image: Images) -> Images:
-        image = image.copy()
-        image[row, col] = value
-        return image
-
-    images = [changed(image) for image in subject.dataset.images(seen)]
-    decisions = judge(subject.classifier, images, device=session.device)
-    truths = map(subject.dataset.label_set, seen)
-    fooled = sum(d.label_set != truth for d, truth in zip(decisions, truths, strict=True))
-    return {"row": row, "col": col, "value": value, "fooled": fooled, "images": len(seen)}

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, insert, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from pixguard.records import (
+    AnyCertificate,
     AttemptRecord,
-    CertificateRecord,
     DenoisingRecord,
     DetectionRecord,
     PixelRecord,
@@ -96,7 +96,7 @@ class Buffer:
         ]
         self.denoisings.append((values, scores))
 
-    def add_certificate(self, record: CertificateRecord, **references: int) -> None:
+    def add_certificate(self, record: AnyCertificate, **references: int) -> None:
         """Add a certificate, with its foreign keys by column name."""
         self.certificates.append(
             {**certificate_values(record), **references, "run_id": self.run_id}

@@ -1,11 +1,14 @@
 """Reads certificates back."""
 
 import json
+from typing import TypeVar
 
 from sqlalchemy import Engine, select
 
-from pixguard.records import CertificateRecord, decode_label_set
+from pixguard.records import CertificateRecord, PixelMap, UniversalPixels, decode_label_set
 from pixguard.store.tables import Certificate, Image
+
+T = TypeVar("T", PixelMap, UniversalPixels)
 
 
 def certificates(engine: Engine, model_id: int, method: str) -> dict[int, CertificateRecord]:
@@ -25,4 +28,23 @@ def certificates(engine: Engine, model_id: int, method: str) -> dict[int, Certif
                 radius=row.radius,
             )
             for row in connection.execute(query)
+        }
+
+
+def of_surveys(engine: Engine, model_id: int, method: str, kind: type[T]) -> dict[int, T]:
+    """Return dataset index -> what a survey has kept of the image, of one kind and method."""
+    query = (
+        select(Certificate.votes, Certificate.predicted, Image.dataset_index)
+        .join(Image, Image.id == Certificate.image_id)
+        .where(Certificate.model_id == model_id, Certificate.method == method)
+    )
+    with engine.connect() as connection:
+        return {
+            index: kind.read(
+                json.loads(votes),
+                image_index=index,
+                method=method,
+                predicted=decode_label_set(predicted),
+            )
+            for votes, predicted, index in connection.execute(query)
         }

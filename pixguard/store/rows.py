@@ -13,6 +13,7 @@ from typing import Any, cast
 from sqlalchemy import Row
 
 from pixguard.records import (
+    AnyCertificate,
     AttemptRecord,
     CertificateRecord,
     ClassInfo,
@@ -235,12 +236,17 @@ def restoration_values(record: RestorationRecord) -> Values:
     }
 
 
-def certificate_values(record: CertificateRecord) -> Values:
+def certificate_values(record: AnyCertificate) -> Values:
     """Return the row of a certificate, less its foreign keys."""
+    votes: Any = (
+        [int(count) for count in record.votes]
+        if isinstance(record, CertificateRecord)
+        else record.content()
+    )
     return {
         "method": record.method,
         "predicted": encode_label_set(record.predicted),
-        "votes": to_json([int(count) for count in record.votes]),
+        "votes": to_json(votes),
         "radius": int(record.radius),
     }
 

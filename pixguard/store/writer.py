@@ -11,9 +11,9 @@ from sqlalchemy import Engine
 
 from pixguard.errors import PixguardError
 from pixguard.records import (
+    AnyCertificate,
     AttackRecord,
     AttemptRecord,
-    CertificateRecord,
     DatasetContent,
     DatasetInfo,
     DenoisingRecord,
@@ -287,7 +287,7 @@ class Writer:
         self._buffer.add_denoising(record, metric_ids, image_id=image_id, denoiser_id=denoiser_id)
         self.flush_if_due()
 
-    def certificate(self, record: CertificateRecord, *, model_id: int, image_id: int) -> None:
+    def certificate(self, record: AnyCertificate, *, model_id: int, image_id: int) -> None:
         """Store a certificate, unless the model has one of this method for the image."""
         self._buffer.add_certificate(record, model_id=model_id, image_id=image_id)
         self.flush_if_due()

@@ -12,7 +12,7 @@ from pixguard.attacks import Exhaustive
 from pixguard.attacks.engine import proof
 from pixguard.attacks.engine.margin_bounds import MarginBounds
 from pixguard.attacks.engine.objectives import misclassify
-from pixguard.attacks.engine.survey import Surveyor
+from pixguard.attacks.engine.survey import Survey, Surveyor
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.small_cnn import SmallCNN
 from pixguard.errors import UsageError
@@ -154,3 +154,98 @@ def test_bounds_are_for_all_values():
     with pytest.raises(UsageError, match="not its corners"):
         named("exhaustive", 3, by="bounds", space="corners")
     assert named("exhaustive", 3, by="bounds").record.parameters["space"] == "all-values"
+
+
+def survey_of(model: Classifier, given: Tensor, most: int = 10**6) -> Survey:
+    evaluator = DenseEvaluator(model, 64)
+    evaluator.allocate(1, SIDE, SIDE, 1)
+    surveyor = Surveyor(
+        model, evaluator, misclassify, MarginBounds(model, misclassify, print), most
+    )
+    label = decided(model, given)
+    clean = torch.nn.functional.one_hot(label, model.label_count).bool()
+    return surveyor(given[0].permute(1, 2, 0).numpy(), clean, label)
+
+
+def test_in_grayscale_every_flip_is_known_and_so_is_the_least():
+    given = images(1, 1, 2)
+    model = network(given, 2, 0.0005)
+    found = survey_of(model, given)
+    values = torch.arange(256).repeat(SIDE * SIDE)
+    places = torch.arange(SIDE * SIDE).repeat_interleave(256)
+    changed = given.expand(len(values), -1, -1, -1).clone()
+    changed[torch.arange(len(values)), 0, places // SIDE, places % SIDE] = values.byte()
+    hits = decided(model, changed) != decided(model, given)
+    assert 0 < hits.sum() < len(hits)
+    expected = torch.stack([places[hits], values[hits]], 1).tolist()
+    assert sorted(found.flips.tolist()) == expected
+    own = given.flatten()[places[hits]].long()
+    assert found.harmless == int((values[hits] - own).abs().min()) - 1
+    with torch.no_grad():
+        after = model(changed[hits] / 255).double().softmax(1).amax(1)
+    order = np.lexsort(found.flips.T[::-1])
+    assert found.confidences[order] == pytest.approx(after.numpy(), abs=1e-5)
+
+
+class Steep(nn.Module):
+    """Class 1 as soon as the channels of one pixel have left a colour by enough, in a weighted sum.
+
+    The least change, by the channel that changes most, is known: |w| times it reaches the limit.
+    """
+
+    def __init__(self, own: Tensor, weight: tuple[float, ...], limit: float) -> None:
+        super().__init__()
+        self.pick = nn.Conv2d(3, 1, 1, bias=False)
+        self.pick.weight.data = torch.tensor(weight).view(1, -1, 1, 1)
+        self.limit = limit
+        self.own = nn.Parameter((own.float() * torch.tensor(weight)[:, None, None]).sum(0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        moved = torch.nn.functional.max_pool2d(self.pick(x * 255) - self.own, SIDE).flatten(1)
+        return torch.cat([moved * 0, moved - self.limit], 1)
+
+
+def test_in_colour_the_least_change_is_found_and_smaller_ones_are_proven_harmless():
+    given = images(3, 1) // 4 + 96  # far from both ends
+    model = Steep(given[0], (1.0, -0.5, 0.25), 35.5)
+    found = survey_of(
+        Classifier(model, "multi-class", 2, (0.0,) * 3, (1.0,) * 3).eval(), given, 10**5
+    )
+    assert found.fooled.all()
+    # With a sum of weights of 1.75, 20 levels come to 35, and 21 to 36.75.
+    assert found.harmless == 20
+    own = given[0].permute(1, 2, 0).reshape(-1, 3).numpy().astype(int)
+    changes = np.abs(found.flips[:, 1:] - own[found.flips[:, 0]]).max(1)
+    assert changes.min() == 21
+    # Without a budget nothing below the least known flip is proven.
+    given_none = survey_of(
+        Classifier(model, "multi-class", 2, (0.0,) * 3, (1.0,) * 3).eval(), given, 10
+    )
+    assert given_none.harmless <= 20
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_called_harmless_in_colour_is(seed):
+    given = images(3, 1, seed)
+    model = network(given, seed, 0.0005)
+    found = survey_of(model, given, 20_000)
+    stream = torch.Generator().manual_seed(seed)
+    count = 20_000
+    places = torch.randint(SIDE * SIDE, (count,), generator=stream)
+    sign = torch.randint(0, 2, (count, 3), generator=stream) * 2 - 1
+    size = torch.randint(0, found.harmless + 1, (count, 1), generator=stream)
+    own = given[0].flatten(1).T[places].long()
+    changed = given.expand(count, -1, -1, -1).clone()
+    changed[torch.arange(count), :, places // SIDE, places % SIDE] = (
+        (own + sign * size).clamp(0, 255).byte()
+    )
+    assert (decided(model, changed) == decided(model, given)).all()
+    if found.fooled.any():
+        least = (
+            np.abs(
+                found.flips[:, 1:] - given[0].flatten(1).T.numpy().astype(int)[found.flips[:, 0]]
+            )
+            .max(1)
+            .min()
+        )
+        assert found.harmless < least

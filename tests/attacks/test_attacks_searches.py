@@ -322,7 +322,7 @@ def test_exhaustive_computes_only_a_step_of_a_large_space():
 
 @pytest.mark.parametrize(
     ("space", "channels", "pixels", "message"),
-    [(None, 1, 2, "1 pixel at most"), ("all-values", 3, 1, "16.7 million")],
+    [(None, 1, 3, "2 pixels at most"), ("all-values", 3, 1, "16.7 million")],
 )
 def test_exhaustive_refuses_what_it_cannot_cover(space, channels, pixels, message):
     with pytest.raises(UsageError, match=message):

@@ -1,5 +1,6 @@
 """``pixguard certify`` as a user types it, on images small enough to try everything on."""
 
+import itertools
 import json
 import os
 import shutil
@@ -12,11 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner
 
+from pixguard.classifiers.classifier import Classifier
 from pixguard.cli.app import app
 from pixguard.config import VoteSettings
+from pixguard.datasets.base import ImageDataset
 from pixguard.errors import DataError
 from support import pixguard_command, run, run_json
 
@@ -116,6 +120,74 @@ def test_proof_agrees_with_brute_force_and_a_survey_goes_on_where_it_stopped(slo
     told = run("report --table truth").stdout
     assert "Every pixel of 2 images was surveyed" in " ".join(told.split())
     assert "known" in told and "by=bounds" in told
+
+
+@pytest.fixture(scope="module")
+def after_survey(
+    request: pytest.FixtureRequest, slopes: str, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A database with a small network, and six surveyed images of one channel, or of three."""
+    folder = tmp_path_factory.mktemp("survey")
+    channels = request.param
+    for words in (
+        f"train {slopes} --channels {channels} --model small-cnn --epochs 1 --limit 100 "
+        "--learning-rate 0.02",
+        "certify pixels --dataset slopes --limit 12 --universal 2 --most-bounds 400",
+    ):
+        result = CliRunner().invoke(app, f"{words} --db {folder / 'pixguard.db'}".split())
+        assert result.exit_code == 0, result.output
+    return folder
+
+
+@pytest.mark.parametrize("after_survey", ["gray", "rgb"], indirect=True)
+def test_no_two_pixels_fool_more_images_when_chosen_one_after_the_other(
+    after_survey: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(after_survey, tmp_path, dirs_exist_ok=True)
+    told = run_json("certify pixels --dataset slopes --limit 12 --universal 2 --most-bounds 400")
+    assert told["made"] == 0 and len(told["universal"]) == 2
+    dataset, classifier = opened()
+    indices = [
+        index
+        for (index,) in select(
+            "SELECT DISTINCT i.dataset_index FROM certificate c JOIN image i ON i.id = c.image_id"
+        )
+    ]
+    images = torch.from_numpy(dataset.images(indices)).permute(0, 3, 1, 2)
+    truths = torch.tensor([dataset.label_set(int(str(index)))[0] for index in indices])
+    channels = images.shape[1]
+    levels = range(256) if channels == 1 else (0, 255)
+    colours = torch.tensor(list(itertools.product(levels, repeat=channels))).byte()
+    if channels == 3:  # bit by bit, as corners are numbered
+        colours = colours.flip(1)
+    taken: list[int] = []
+    for universal in told["universal"]:
+        counts = torch.zeros(64, len(colours), dtype=torch.int64)
+        for image, truth in zip(images, truths, strict=True):
+            for place in set(range(64)) - set(taken):
+                changed = image.expand(len(colours), -1, -1, -1).clone()
+                changed[:, :, place // 8, place % 8] = colours
+                with torch.no_grad():
+                    counts[place] += classifier(changed / 255).argmax(1) != truth
+        place, value = divmod(int(counts.argmax()), len(colours))
+        assert (universal["row"], universal["col"]) == divmod(place, 8)
+        assert np.ravel(universal["value"]).tolist() == colours[value].tolist()
+        assert universal["fooled"] == int(counts.max()) > 0
+        images = images.clone()
+        images[:, :, place // 8, place % 8] = colours[value]
+        taken.append(place)
+
+
+def opened() -> tuple[ImageDataset, Classifier]:
+    """Return the images and the classifier of the database in the working folder."""
+    from pixguard.cli.common import open_session
+    from pixguard.config import DatasetRequest
+    from pixguard.runner.subject import open_subject
+
+    request = DatasetRequest("slopes")
+    with open_session("pixguard.db", "cpu", request) as session:
+        subject = open_subject(session, request, "latest")
+    return subject.dataset, subject.classifier
 
 
 def test_the_vote_is_a_classifier_like_others(trained: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from pixguard.records import Flip, FooledPixel, PixelMap
 from pixguard.reports.build import build_table, list_tables
 from pixguard.reports.report_table import Cell, ReportTable
 from pixguard.reports.selection import selection
@@ -372,3 +373,68 @@ def test_phantoms_are_named_and_real_images_come_first(searched: Miniature) -> N
         assert words in caption
     assert caption.endswith("phantom data: synthetic, not the paper's")
     assert figures(table)[0][2:6] == [1, 1, 1, 0]
+
+
+def certify(db: Miniature, image: int, method: str, content: object, radius: int = 0) -> None:
+    db.add(
+        t.Certificate,
+        model_id=CLASSIFIER,
+        image_id=image,
+        run_id=1,
+        method=method,
+        predicted="0",
+        votes=json.dumps(content),
+        radius=radius,
+    )
+
+
+def test_universal_pixels_are_those_chosen_for_most_images(searched: Miniature) -> None:
+    certify(searched, A, "pixel-survey 9", [100, 0, 0, 0])
+    for image, fooled in ((A, [0, 0]), (B, [1, 1]), (C, [0, 1])):
+        content = {"fooled": fooled, "pixels": [[3, 4, [255]], [5, 6, [0]]]}
+        certify(searched, image, "pixel-universal 2 of 3", content)
+    certify(searched, A, "pixel-universal 1 of 1", {"fooled": [1], "pixels": [[9, 9, [9]]]})
+    note = said(build(searched), "Universal")
+    assert "(3, 4) set to 255: 1 of 3; with (5, 6) set to 0: 2 of 3" in note
+    assert "(9, 9)" not in note and "of all values" in note
+
+
+def test_pairs_at_extreme_values_are_told_with_two_pixels_alone(searched: Miniature) -> None:
+    """A falls to a pair, B to other values alone, D to nothing; E was never searched."""
+    corners = searched.attack(2, "exhaustive", parameters=CORNERS.replace("{", '{"by": "bounds", '))
+    run(searched, corners, {A: (1, 5), B: (0, 100), D: (0, 100)})
+    run(searched, searched.attack(2, "corner", parameters="{}"), {B: (1, 9), E: (1, 9)})
+    note = said(build(searched, selection=selection(pixels=2)), "Every pair")
+    assert "of 3 images" in note and "1 are fooled, 33.33 % (6.1–79.2)" in note
+    assert "and 1 of them fell there" in note
+    assert not any("Every pair" in note for note in build(searched).notes)
+
+
+def flip(change: int, confidence: float) -> Flip:
+    return Flip(1, 2, (change,), change, (1,), confidence)
+
+
+def test_least_flips_by_hand(searched: Miniature) -> None:
+    """A flips by 20 levels, B by 40, D is robust; of C a budget left more open than another."""
+    spec = table_spec("least-flips")
+    empty = build_table(searched.engine, spec)
+    assert "certify pixels" in str(empty.commands)
+    pair = (flip(20, 0.6), flip(90, 0.9))
+    certify(searched, A, "pixel-survey 9", [100, 0, 0, 0])
+    maps = {
+        A: PixelMap(0, "", (0,), (FooledPixel(pair[0], False),), (), pair, 19),
+        B: PixelMap(0, "", (0,), (FooledPixel(flip(40, 0.7), True),), (), (flip(40, 0.7),), 25),
+        D: PixelMap(0, "", (0,)),
+        C: PixelMap(0, "", (0,), open=((0, 0),), harmless=50),
+    }
+    for image, known in maps.items():
+        certify(searched, image, "pixel-map 9", known.content(), known.radius)
+    worse = PixelMap(0, "", (0,), open=((0, 0), (0, 1)), harmless=0)
+    certify(searched, C, "pixel-map 1", worse.content())
+    table = build_table(searched.engine, spec)
+    by_class, total = ([c.value for c in row.cells] for row in table.rows)
+    assert by_class[0] == "Normal" and by_class[1:] == total[1:]
+    # B's least change lies between 26 and 40 levels, C's above 50.
+    assert total[1:] == [4, 2, 25.0, 50.0, 50.0, 30.0, 22.0, 65.0, 80.0]
+    notes = [c.note for c in table.rows[-1].cells[3:6]]
+    assert notes == ["at most 50.00", "at most 75.00", "at most 75.00"]

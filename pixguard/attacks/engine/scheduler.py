@@ -19,8 +19,8 @@ from pixguard.attacks.engine.margin_bounds import MarginBounds
 from pixguard.attacks.engine.margin_gradients import NO_ROOM, MarginGradients
 from pixguard.attacks.engine.memory import Memory, candidate_keys
 from pixguard.attacks.engine.objectives import Objective
+from pixguard.attacks.engine.pair_bounds import PairMargins
 from pixguard.attacks.engine.philox import key_words
-from pixguard.attacks.engine.proof import Bounder
 from pixguard.attacks.engine.search import Arena, Candidates, Search, all_pixels_changed
 from pixguard.attacks.engine.snapshot import EMPTY, Snapshot
 from pixguard.classifiers.classifier import Classifier
@@ -176,11 +176,14 @@ class Scheduler:
         )
         bounds = MarginBounds(self._classifier, self._objective, self._say)
 
-        def bounded(slot: int) -> Bounder | None:
-            image = self._bytes[slot].cpu().numpy()
-            return bounds(image, self._clean[slot], int(self._focus[slot]))
+        pairs = PairMargins(self._classifier, self._objective, self._say)
 
-        self._search.allocate(Arena(self._bytes, gradients, bounded))
+        def of(slot: int) -> tuple[NDArray[np.uint8], Tensor, int]:
+            return self._bytes[slot].cpu().numpy(), self._clean[slot], int(self._focus[slot])
+
+        self._search.allocate(
+            Arena(self._bytes, gradients, lambda s: bounds(*of(s)), lambda s: pairs(*of(s)))
+        )
         if not self._saved.fits(self._search.state()):
             self._saved = EMPTY
 

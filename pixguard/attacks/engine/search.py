@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from pixguard.attacks.engine.pair_bounds import PairBounder
 from pixguard.attacks.engine.proof import Bounder
 from pixguard.attacks.engine.sampling import check_room
 from pixguard.attacks.registry import ATTACKS, AttackEntry
@@ -34,11 +35,13 @@ class Arena:
             gradient float32 (n, C, H, W).
         bounds: for searches by proof. Maps a slot to what bounds that margin for boxes of colours
             (:data:`pixguard.attacks.engine.proof.Bounder`); None where nothing can.
+        pairs: likewise, to what rules out pairs of pixels.
     """
 
     images: Tensor
     gradient: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
     bounds: Callable[[int], Bounder | None] = lambda slot: None
+    pairs: Callable[[int], PairBounder | None] = lambda slot: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ class Search(ABC):
     def __init__(self, entry: AttackEntry, options: Any, pixels: int, channels: int) -> None:
         if entry.most_pixels is not None and pixels > entry.most_pixels:
             raise UsageError(
-                f"{entry.name} search changes {entry.most_pixels} pixel at most, not {pixels}",
+                f"{entry.name} search changes {entry.most_pixels} pixels at most, not {pixels}",
                 "the attack corner takes any number",
             )
         self.entry = entry
@@ -117,8 +120,8 @@ class Search(ABC):
         return self.entry.revisits
 
     @classmethod
-    def variant(cls, options: Any) -> "type[Search]":
-        """Return the class that carries these options out."""
+    def variant(cls, options: Any, pixels: int) -> "type[Search]":
+        """Return the class that carries these options out, for a number of pixels."""
         return cls
 
     @property
@@ -207,5 +210,5 @@ def make_search(
     """
     entry = ATTACKS[attack]
     settled: Any = entry.settled(options)
-    chosen: type[Search] = entry.load().variant(settled)
+    chosen: type[Search] = entry.load().variant(settled, pixels)
     return chosen(entry, settled, pixels, channels)

@@ -7,11 +7,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pixguard.attacks.engine.least_change import LeastChange, Tried
 from pixguard.attacks.engine.margin_bounds import MarginBounds
 from pixguard.attacks.engine.objectives import Objective
 from pixguard.attacks.engine.proof import LEVELS, Proof
 from pixguard.attacks.engine.sampling import positions_of
-from pixguard.classifiers.classifier import Classifier
+from pixguard.classifiers.classifier import Classifier, Decision
 from pixguard.classifiers.evaluation import canonical_logits
 from pixguard.inference.base import Evaluator
 from pixguard.inference.images import with_pixels
@@ -19,17 +20,23 @@ from pixguard.models.inputs import to_unit_range
 
 STEP = 98
 """Candidates evaluated at a time."""
+LEAST_SHARE = 10
+"""The least change is looked for with the budget of bounds divided by that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What is known of each pixel of an image; all bool (H * W,).
+    """What is known of each pixel of an image; verdicts are bool (H * W,).
 
     Attributes:
         fooled: some colour flips the decision, as judged alone in float32.
         at_extremes: some extreme colour does.
         open: neither a flip was found nor a proof that there is none.
-        flips: int64 (n, 2), the place and value of all that flip, as evaluated; None in colour.
+        flips: int64 (n, 1 + C), place and colour of candidates that flip, as evaluated: in
+            grayscale all that there are.
+        confidences: float64 (n,), the classifier's in what it takes each of these for.
+        decisions: bool (n, L), what it takes them for.
+        harmless: no change of one pixel by at most that many levels flips: proven.
         bounds: boxes that were bounded.
         evaluations: candidates that were evaluated.
     """
@@ -37,7 +44,10 @@ class Survey:
     fooled: NDArray[np.bool_]
     at_extremes: NDArray[np.bool_]
     open: NDArray[np.bool_]
-    flips: NDArray[np.int64] | None
+    flips: NDArray[np.int64]
+    confidences: NDArray[np.float64]
+    decisions: NDArray[np.bool_]
+    harmless: int
     bounds: int
     evaluations: int
 
@@ -70,6 +80,8 @@ class Surveyor:
         clean: Tensor,
         focus: Tensor,
         but: Tensor | None = None,
+        *,
+        least: bool = True,
     ) -> Survey:
         """Return what each pixel of an image (H, W, C) can do.
 
@@ -78,51 +90,110 @@ class Surveyor:
             clean: bool (1, L), its decision.
             focus: int64 (1,), the class that the objective is about.
             but: int64 (n,), places that are left out, as neither fooled nor open.
+            least: look for the least change, too, where not every flip is seen anyway.
         """
-        device, (height, width, channels) = clean.device, image.shape
+        height, width, channels = image.shape
         places = height * width
-        unit = to_unit_range(image[None], device)
-        self._evaluator.load(0, unit[0])
+        trials = _Trials(self, image, clean, focus)
         bound = self._bounds(image, clean[0], int(focus))
-        proof = Proof(places, channels, bound, self._most, device)
+        proof = Proof(places, channels, bound, self._most, clean.device)
         if but is not None:
             proof.drop(but)
-        own = torch.from_numpy(np.ascontiguousarray(image)).to(device).view(places, channels)
-        fooled = torch.zeros(places, dtype=torch.bool, device=device)
-        at_extremes, flips, asked = fooled.clone(), list[Tensor](), 0
         while True:
             where, colours = proof.ask(STEP)
             if not len(where):
                 break
-            asked += len(where)
-            owners = torch.zeros_like(where)
-            positions = positions_of(where, width)[:, None]
-            logits = self._evaluator.logits(owners, positions, colours[:, None])
-            given = clean.expand(len(where), -1), focus.expand(len(where))
-            _, hits = self._objective.judge(self._classifier, logits, *given)
-            hits &= (colours != own[where]).any(1)
-            proof.tell(where, self._objective.margin(self._classifier, logits, *given))
-            extreme = ((colours == 0) | (colours == LEVELS - 1)).all(1)
-            for hit in hits.nonzero().flatten().tolist():
-                known = at_extremes if extreme[hit] else fooled
-                if known[where[hit]]:
-                    continue
-                part = with_pixels(unit, owners[:1], positions[hit, None], colours[hit, None, None])
-                alone = canonical_logits(self._classifier, part)
-                _, agreed = self._objective.judge(self._classifier, alone, clean, focus)
-                fooled[where[hit]] |= agreed[0]
-                at_extremes[where[hit]] |= agreed[0] & extreme[hit]
-            if channels == 1:
-                flips.append(torch.stack([where[hits], colours[hits, 0].long()], 1))
-            else:
-                proof.drop(where[hits & fooled[where]])
-        left = torch.zeros_like(fooled)
+            tried = trials.judge(where, colours)
+            proof.tell(where, tried.margins)
+            if channels > 1:
+                proof.drop(where[tried.hits & trials.fooled[where]])
+        left = torch.zeros_like(trials.fooled)
         left[proof.left] = True
+        made = proof.bounds
+        if channels > 1 and least:
+            search = LeastChange(trials.own, trials.judge, bound, self._most // LEAST_SHARE)
+            harmless = search(trials.fooled, left, trials.least())
+            made += search.bounds
+        if channels == 1:
+            harmless = trials.least() - 1
+        elif not least:
+            harmless = 0 if bool((trials.fooled | left).any()) else LEVELS - 1
+        flips, confidences, decisions = trials.flips()
         return Survey(
-            fooled.cpu().numpy(),
-            at_extremes.cpu().numpy(),
-            (left & ~fooled).cpu().numpy(),
-            torch.cat(flips).cpu().numpy() if flips else None,
-            proof.bounds,
-            asked,
+            trials.fooled.cpu().numpy(),
+            trials.at_extremes.cpu().numpy(),
+            (left & ~trials.fooled).cpu().numpy(),
+            flips.cpu().numpy(),
+            confidences.cpu().numpy(),
+            decisions.cpu().numpy(),
+            harmless,
+            made,
+            trials.evaluations,
         )
+
+    def alone(self, image: NDArray[np.uint8], place: int, colour: NDArray[np.int64]) -> Decision:
+        """Return what the classifier, given it alone in float32, decides on a changed image."""
+        changed = image.copy()
+        changed.reshape(-1, image.shape[2])[place] = colour
+        device = self._classifier.mean.device
+        logits = canonical_logits(self._classifier, to_unit_range(changed[None], device))
+        return self._classifier.decide(logits)[0]
+
+
+class _Trials:
+    """What was evaluated of one image, and what of it flips."""
+
+    def __init__(
+        self, surveyor: Surveyor, image: NDArray[np.uint8], clean: Tensor, focus: Tensor
+    ) -> None:
+        self._by = surveyor
+        self._clean, self._focus, self._width = clean, focus, image.shape[1]
+        self._unit = to_unit_range(image[None], clean.device)
+        surveyor._evaluator.load(0, self._unit[0])
+        channels = image.shape[2]
+        self.own = torch.from_numpy(np.ascontiguousarray(image)).to(clean.device)
+        self.own = self.own.view(-1, channels)
+        self.fooled = torch.zeros(len(self.own), dtype=torch.bool, device=clean.device)
+        self.at_extremes, self.evaluations = self.fooled.clone(), 0
+        none = torch.zeros(0, 1 + channels, dtype=torch.int64, device=clean.device)
+        self._flips: list[tuple[Tensor, Tensor, Tensor]] = [
+            (none, none[:, 0].double(), clean[:0]),
+        ]
+
+    def judge(self, places: Tensor, colours: Tensor) -> Tried:
+        """Evaluate candidates: places (n,), colours uint8 (n, C)."""
+        classifier, objective = self._by._classifier, self._by._objective
+        self.evaluations += len(places)
+        owners = torch.zeros_like(places)
+        positions = positions_of(places, self._width)[:, None]
+        logits = self._by._evaluator.logits(owners, positions, colours[:, None])
+        given = self._clean.expand(len(places), -1), self._focus.expand(len(places))
+        hits = objective.judge(classifier, logits, *given)[1] & (colours != self.own[places]).any(1)
+        extreme = ((colours == 0) | (colours == LEVELS - 1)).all(1)
+        for hit in hits.nonzero().flatten().tolist():
+            known = self.at_extremes if extreme[hit] else self.fooled
+            if known[places[hit]]:
+                continue
+            part = with_pixels(
+                self._unit, owners[:1], positions[hit, None], colours[hit, None, None]
+            )
+            alone = canonical_logits(classifier, part)
+            agreed = objective.judge(classifier, alone, self._clean, self._focus)[1][0]
+            self.fooled[places[hit]] |= agreed
+            self.at_extremes[places[hit]] |= agreed & extreme[hit]
+        found = logits[hits]
+        decisions = classifier.indicators(found)
+        flips = torch.cat([places[hits, None], colours[hits].long()], 1)
+        self._flips.append((flips, classifier.confidence(found, decisions), decisions))
+        return Tried(hits, objective.margin(classifier, logits, *given))
+
+    def flips(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what flips: places and colours (n, 1 + C), confidences, decisions (n, L)."""
+        flips, confidences, decisions = (torch.cat(p) for p in zip(*self._flips, strict=True))
+        return flips, confidences, decisions
+
+    def least(self) -> int:
+        """Return the least change, of the channel that changes most, that flips; 256: none does."""
+        flips = torch.cat([flips for flips, _, _ in self._flips])
+        changes = (flips[:, 1:] - self.own[flips[:, 0]].long()).abs().amax(1)
+        return min(changes.tolist(), default=LEVELS)

@@ -27,6 +27,7 @@ FAMILIES = Registry(
             "recovery",
             "paired",
             "truth",
+            "least_flips",
             "attacks",
             "seeds",
             "adaptive",

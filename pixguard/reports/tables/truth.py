@@ -1,9 +1,11 @@
 """Table ``truth``: which images one pixel can fool at all, and which of them each attack finds."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from pixguard.records import PIXEL_UNIVERSAL
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.studies import EXHAUSTIVE, PAPER_ATTACK, Study, choose, matching
@@ -93,6 +95,10 @@ def build(request: TableRequest) -> ReportTable:
         }:
             place = {key: parameters[key] for key in ("classifier_id", "dataset_id")}
             notes += _surveyed(request.fetch_all("truth_pixels", **place))
+            method = f"{PIXEL_UNIVERSAL} %"
+            notes += _universal(request.fetch_all("truth_maps", method=method, **place))
+        if request.wanted_pixels == 2:
+            notes += _pairs(request.fetch_all("truth_corners", **parameters))
         notes += request.elsewhere(evidence.fully_searched, study)
     rows = [Row(cells, in_paper=False) for cells in _rows(request, study, measured)]
     if any(row.cells[HEAD - 1].value == BOUND for row in rows):
@@ -250,6 +256,46 @@ def _surveyed(rows: Sequence[RowValues]) -> Iterator[str]:
         + f". Vulnerable pixels an image, mean (ANVP): {'at least ' if left else ''}"
         f"{(extreme + between) / images:.4g}. {robust} of these images are proven robust, {missed} "
         "are vulnerable between extremes only, where a search of corners finds nothing."
+    )
+
+
+def _pairs(rows: Sequence[RowValues]) -> Iterator[str]:
+    """Yield what searches of all pairs of extreme values say."""
+    (row,) = rows
+    searched, fooled, beyond = (int(row[name]) for name in ("searched", "fooled", "beyond"))
+    interval = wilson_interval(fooled, searched)
+    if interval is None:
+        return
+    low, high = interval
+    there = f", and {beyond} of them fell there" if beyond else ""
+    yield (
+        f"Every pair of black and white pixels of {searched} images was tried or ruled out "
+        f"(--attack exhaustive --pixels 2): {fooled} are fooled, {100 * fooled / searched:.2f} % "
+        f"({100 * low:.1f}–{100 * high:.1f}). The others withstand all pairs at extreme values; of "
+        f"values between, nothing is proven{there}."
+    )
+
+
+def _universal(rows: Sequence[RowValues]) -> Iterator[str]:
+    """Yield which pixels were chosen to fool most images: for most images, and most pixels."""
+    chosen = defaultdict(list)
+    for row in rows:
+        chosen[row["method"]].append(json.loads(row["votes"]))
+    if not chosen:
+        return
+    own = max(chosen.values(), key=lambda own: (len(own), len(own[0]["pixels"])))
+    steps = [
+        f"({row}, {col}) set to {', '.join(map(str, colour))}: "
+        f"{sum(one['fooled'][number] for one in own)} of {len(own)}"
+        for number, (row, col, colour) in enumerate(own[0]["pixels"])
+    ]
+    if not steps:
+        yield f"Universal pixels: nothing fools any of {len(own)} surveyed images."
+        return
+    values = "values" if len(own[0]["pixels"][0][2]) == 1 else "extreme colours"
+    yield (
+        f"Universal pixels, and how many images are fooled: {'; with '.join(steps)}. Each fools "
+        f"most of these images, together with those before it, of all {values} of all pixels."
     )
 
 

@@ -80,6 +80,11 @@ def _text(
             "attempt without a success has its best candidate."
         )
     yield ""
+    yield from about_images(infos)
+
+
+def about_images(infos: Sequence[DatasetInfo]) -> Iterator[str]:
+    """Yield which datasets the images are of, with licence and source."""
     yield "## Images"
     for info in infos:
         yield ""

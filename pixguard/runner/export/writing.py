@@ -1,8 +1,8 @@
 """Writes a database as a folder of plain files: whole, or not at all."""
 
 import os
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,26 +49,39 @@ def export_database(
         PixguardError: it cannot be written, or images are not there.
         InterruptedRunError: a stop was requested; nothing is left.
     """
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise UsageError(f"{folder} exists already", f"name a new folder: {folder}-2")
     if embedded and (form == "csv" or images == "npz"):
         raise UsageError(
             "`hf=True` puts everything into Parquet, images as PNG",
             "`hf=True` without `format=csv`, and with `images=png` or none",
         )
+    with reading(session.database) as engine, new_folder(folder, form) as new:
+        rows, last_id = _write_tables(session, engine, new, form)
+        attempts = 0
+        if images is not None:
+            kind = "embedded" if embedded else images
+            write = partial(write_images, session, engine, data_dirs=data_dirs, last_id=last_id)
+            attempts = _write_images(write, new, kind, rows)
+        infos = [stored.info for stored in reader.datasets(engine)]
+        text = card(infos, rows, form, images, embedded=embedded)
+        (new / "README.md").write_text(text, encoding="utf-8")
+    return {"folder": str(folder), "format": form, "rows": rows, "attempts_with_images": attempts}
+
+
+@contextmanager
+def new_folder(folder: Path, form: TableFormat) -> Iterator[Path]:
+    """Yield an empty folder that becomes ``folder`` once all in it is on the disk.
+
+    Raises:
+        UsageError: there is something at the folder, or Parquet cannot be written.
+        PixguardError: it cannot be written.
+    """
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise UsageError(f"{folder} exists already", f"name a new folder: {folder}-2")
     if form == "parquet":
         require_parquet()
     try:
-        with reading(session.database) as engine, temporary_folder(folder) as new:
-            rows, last_id = _write_tables(session, engine, new, form)
-            attempts = 0
-            if images is not None:
-                kind = "embedded" if embedded else images
-                write = partial(write_images, session, engine, data_dirs=data_dirs, last_id=last_id)
-                attempts = _write_images(write, new, kind, rows)
-            infos = [stored.info for stored in reader.datasets(engine)]
-            text = card(infos, rows, form, images, embedded=embedded)
-            (new / "README.md").write_text(text, encoding="utf-8")
+        with temporary_folder(folder) as new:
+            yield new
             _sync(new)
             replace_folder(new, folder)
     except OSError as error:
@@ -76,7 +89,6 @@ def export_database(
             f"cannot write {folder}: {error.strerror or error}",
             f"df -h {shell_word(folder.absolute().parent)}; or name another folder",
         ) from error
-    return {"folder": str(folder), "format": form, "rows": rows, "attempts_with_images": attempts}
 
 
 def _write_tables(

@@ -8,6 +8,6 @@ SELECT
     SUM(CASE WHEN c.predicted = i.label_set THEN 1 ELSE 0 END) AS correct
 FROM certificate c
 JOIN image i ON i.id = c.image_id
-WHERE c.model_id = :classifier_id AND i.split = 'test'
+WHERE c.model_id = :classifier_id AND i.split = 'test' AND c.method NOT LIKE 'pixel-%'
 GROUP BY c.method, c.radius
 ORDER BY c.method, c.radius

@@ -40,7 +40,7 @@ SELECT
     CASE WHEN d.id <> m.dataset_id OR EXISTS (SELECT 1 FROM prediction p WHERE p.model_id = m.id)
         THEN 1 ELSE 0 END AS has_rows,
     CASE WHEN EXISTS (SELECT 1 FROM certificate c
-        WHERE c.model_id = m.id AND c.method NOT LIKE 'pixel-survey%')
+        WHERE c.model_id = m.id AND c.method NOT LIKE 'pixel-%')
         THEN 1 ELSE 0 END AS has_certificates,
     CASE WHEN EXISTS (SELECT 1 FROM certificate c
         WHERE c.model_id = m.id AND c.method LIKE 'pixel-survey%')

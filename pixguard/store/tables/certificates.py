@@ -11,7 +11,13 @@ class Certificate(Base):
 
     ``predicted`` is a label set's code, ``votes`` a JSON list by class ordinal; of a survey
     (``method`` pixel-survey and its budget) how many pixels are proven, fooled at an extreme,
-    fooled only between extremes, and open.
+    fooled only between extremes, and open. What a survey found of each pixel is a JSON object
+    (``method`` pixel-map and the budget): ``fooled`` has lists of row, col, colour, change in
+    levels, the label set that it gives, confidence, whether an extreme colour flips too, and in
+    grayscale the ranges of values that flip; ``open`` rows and columns; ``front`` the flips that no
+    other beats in change and confidence; ``harmless`` the change up to which nothing flips.
+    Pixels that were chosen to fool many images (``method`` pixel-universal, their number, and that
+    of the images) are one, too: ``pixels``, and ``fooled``, with the first, with the first two.
     """
 
     __tablename__ = "certificate"
