@@ -13,6 +13,7 @@ from pixguard.cli import (
     data,
     db,
     db_export,
+    db_keeping,
     db_merge,
     denoise,
     denoise_plans,
@@ -77,6 +78,8 @@ app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
 db_export.add_to(db.app)
 db.app.command()(db_merge.merge)
+db.app.command()(db_keeping.tag)
+db.app.command()(db_keeping.delete)
 app.add_typer(db.app, name="db")
 app.command()(run)
 app.command()(status)

@@ -10,6 +10,7 @@ from pixguard.cli.common import new_app, open_session, print_result
 from pixguard.cli.groups import ClassifierOptions, LongOptions, OutputOptions, RunOptions
 from pixguard.cli.options import Own, command, own_options
 from pixguard.config import DatasetRequest, DenoiserSettings, Settings, TrainingRequest, setting
+from pixguard.config.attack import shard_setting
 from pixguard.defences.denoisers.registry import DENOISERS
 
 app = new_app("Train denoisers, and restore successfully attacked images with them.")
@@ -30,6 +31,7 @@ class RestoringOptions(Settings):
         None, "Only attempts that changed that many pixels.", short="-p", low=1, unit="pixels"
     )
     patch_select: bool = setting(False, "Restore only patches that a denoiser changes much.")
+    shard: str | None = shard_setting()
 
 
 @app.command()
@@ -75,5 +77,6 @@ def apply(
             restoring.denoiser or [],
             restoring.pixels,
             patch_select=restoring.patch_select,
+            shard=restoring.shard,
         )
     print_result(result, output.json)

@@ -10,6 +10,7 @@ from pixguard.cli.common import new_app, open_session, print_result
 from pixguard.cli.groups import LongOptions, OutputOptions, RunOptions
 from pixguard.cli.options import Own, command, own_options
 from pixguard.config import DatasetRequest, DetectorSettings, Settings, TrainingRequest, setting
+from pixguard.config.attack import shard_setting
 from pixguard.defences.detectors.registry import DETECTORS
 
 app = new_app("Detect images unlike those of one class: rare findings, and attacked images.")
@@ -32,6 +33,7 @@ class ScoredImages(Settings):
         short="-m",
         names="classifier",
     )
+    shard: str | None = shard_setting()
 
 
 @app.command()
@@ -66,5 +68,5 @@ def apply(
     with open_session(output.database, run.device, data) as session:
         from pixguard.runner.detecting import apply as score
 
-        result = score(session, data, scored.detector or [], scored.model)
+        result = score(session, data, scored.detector or [], scored.model, scored.shard)
     print_result(result, output.json)

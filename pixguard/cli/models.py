@@ -158,7 +158,10 @@ def thresholds(choice: ThresholdChoice, run: DeviceOptions, output: OutputOption
 @app.command()
 @command
 def remove(choice: ModelChoice, output: OutputOptions) -> None:
-    """Remove a model that has no results, such as one that was added by mistake."""
+    """Remove a model that has no results, such as one that was added by mistake.
+
+    One that has results is deleted with them by `pixguard db delete model ID`.
+    """
     with open_session(output.database, "cpu") as session:
         from pixguard.runner.removing import remove
 
@@ -204,6 +207,7 @@ def _describe(model: "StoredModel", info: DatasetInfo) -> dict[str, Any]:
 
 def _flat(model: "StoredModel") -> dict[str, Any]:
     values = dataclasses.asdict(model)
+    values["tags"] = sorted(values["tags"])
     return {"id": values.pop("id"), **values.pop("record"), **values}
 
 
@@ -230,6 +234,7 @@ def _line(model: "StoredModel", info: DatasetInfo, score: "CleanScore | None") -
         "name": record.name,
         "architecture": None if record.name == record.architecture else record.architecture,
         "thresholds": record.hyperparameters.get("thresholds_by"),
+        "tags": ", ".join(sorted(model.tags)) or None,
         "dataset": model.dataset_name,
         "source": info.source,
         "size": info.size_name,

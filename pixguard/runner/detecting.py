@@ -11,13 +11,14 @@ from pixguard.config import DatasetRequest
 from pixguard.datasets.base import ImageDataset
 from pixguard.defences.detectors.scoring import score_images
 from pixguard.errors import UsageError
-from pixguard.records import DetectionRecord
+from pixguard.records import DetectionRecord, digest
 from pixguard.registry import suggestion
 from pixguard.runner.applying import Application, Source
 from pixguard.runner.detectors import find_detectors, load_detector, normal_class
 from pixguard.runner.images import indices_of_class
 from pixguard.runner.session import Session
 from pixguard.runner.subject import describe, open_registered
+from pixguard.shards import Shard
 from pixguard.store import outcomes, reader
 from pixguard.store.detections import StoredDetection, detections
 from pixguard.store.engine import reading
@@ -35,6 +36,7 @@ def apply(
     request: DatasetRequest,
     selectors: Sequence[str],
     classifier: str,
+    shard: str | None = None,
 ) -> dict[str, Any]:
     """Score images with each detector, and store what it says.
 
@@ -47,6 +49,8 @@ def apply(
         request: the dataset.
         selectors: as :func:`~pixguard.runner.detectors.find_detectors` takes them.
         classifier: an id, an architecture, or latest: the newest that was attacked, if any.
+        shard: the part of the images and of the attempts that is scored, such as ``3/16``; None:
+            all.
 
     Returns:
         What ``pixguard detect apply --json`` prints.
@@ -67,9 +71,11 @@ def apply(
     session.display.say(f"dataset {describe(dataset.info)}; {len(chosen)} detectors")
     config = {"detectors": [m.id for m in chosen], "classifier": attacked and attacked.id}
     with session.writer(config, seed=0) as writer:
-        fooling = []
+        fooling, part = list[StoredAttempt](), None if shard is None else Shard.parse(shard)
         if attacked:
-            fooling = outcomes.successes(writer.engine, attacked.id, dataset_id=attacked.dataset_id)
+            fooling = outcomes.successes(
+                writer.engine, attacked.id, dataset_id=attacked.dataset_id, shard=part
+            )
         if attacked is None:
             session.display.say("no classifier was attacked: only clean images are scored")
         results = [
@@ -77,7 +83,7 @@ def apply(
                 "id": stored.id,
                 "name": stored.record.architecture,
                 "normal_class": normal_class(stored),
-                **_Detection(session, writer, dataset, stored).run_on(fooling),
+                **_Detection(session, writer, dataset, stored, part).run_on(fooling),
             }
             for stored in chosen
         ]
@@ -127,8 +133,14 @@ class _Detection(Application):
     kept = "the finished detections are committed"
 
     def __init__(
-        self, session: Session, writer: Writer, dataset: ImageDataset, stored: StoredModel
+        self,
+        session: Session,
+        writer: Writer,
+        dataset: ImageDataset,
+        stored: StoredModel,
+        part: Shard | None,
     ) -> None:
+        self._part = part
         self._found = detections(writer.engine, stored.id)
         super().__init__(session, writer, dataset, self._found)
         self._stored, self._normal = stored, normal_class(stored)
@@ -149,6 +161,8 @@ class _Detection(Application):
             *map(int, indices_of_class(self.dataset, "val", self._normal)),
             *map(int, self.dataset.indices("test")),
         ]
+        if self._part is not None:
+            indices = [index for index in indices if self._part.holds(digest(index))]
         ids = self.writer.images(self._stored.dataset_id, self.dataset.records(indices))
         return [AttackedImage(ids[index], index, "") for index in indices]
 

@@ -1,15 +1,18 @@
-"""Removes a model that nothing was done with: added by mistake, or without finite answers."""
+"""Removes models without results, and runs, models and datasets with all that rests on them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
+
+from sqlalchemy import Engine
 
 from pixguard.classifiers.evaluation import NotFiniteError
 from pixguard.errors import UsageError
 from pixguard.runner.session import Session
-from pixguard.store import reader
+from pixguard.store import deleting, reader
 from pixguard.store.engine import reading
 from pixguard.store.reader import StoredModel
+from pixguard.store.tagging import SUPERSEDED
 from pixguard.store.writer import Writer
 
 
@@ -34,7 +37,8 @@ def remove(session: Session, selector: str) -> dict[str, Any]:
             raise UsageError(
                 f"model {stored.id} ({stored.record.architecture}) has results, and they stay: "
                 f"rows in {counts}",
-                "name the model that you mean, `model=ID`; or use a fresh database, `database=...`",
+                f"pixguard db tag model {stored.id} {SUPERSEDED}; or, with its results: "
+                f"pixguard db delete model {stored.id}",
             )
         _remove_weights(session, writer, stored)
     return {
@@ -60,6 +64,45 @@ def removed_without_answers(
         if not writer.remove_model(stored.id):
             _remove_weights(session, writer, stored)
         raise
+
+
+Deletable = Literal["run", "model", "dataset"]
+
+
+def found_to_delete(engine: Engine, kind: Deletable, row_id: int) -> dict[str, int]:
+    """Return how many rows would go with a run, a model or a dataset, itself among them, by table.
+
+    Raises:
+        UsageError: there is none of that id.
+    """
+    with engine.connect() as connection:
+        counts = deleting.counts(connection, deleting.doomed(kind, row_id))
+    if not counts:
+        where = {"run": "db info", "model": "models list", "dataset": "data list"}[kind]
+        raise UsageError(f"there is no {kind} {row_id} in this database", f"pixguard {where}")
+    return counts
+
+
+def delete(session: Session, kind: Deletable, row_id: int) -> dict[str, Any]:
+    """Delete a run, a model or a dataset with all that rests on it, in one transaction.
+
+    Files of weights that no other model has go when that is committed.
+
+    Returns:
+        What ``pixguard db delete --json`` prints.
+
+    Raises:
+        UsageError: there is none of that id.
+    """
+    with session.writer({"deleted": {kind: row_id}}, 0) as writer:
+        counts = found_to_delete(writer.engine, kind, row_id)
+        with writer.engine.begin() as connection:
+            found = deleting.doomed(kind, row_id)
+            files = deleting.weights(connection, found)
+            deleting.delete_rows(connection, found)
+        for file in files:
+            (session.weights / file).unlink(missing_ok=True)
+    return {"deleted": kind, "id": row_id, "rows": counts, "weights": len(files)}
 
 
 def _remove_weights(session: Session, writer: Writer, stored: StoredModel) -> None:

@@ -16,6 +16,7 @@ from pixguard.runner.images import CHUNK
 from pixguard.runner.patch_selection import with_patch_select
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
+from pixguard.shards import Shard
 from pixguard.store import outcomes, reader
 from pixguard.store.reader import StoredModel
 from pixguard.store.writer import Writer
@@ -43,6 +44,7 @@ def apply(
     pixels: int | None,
     *,
     patch_select: bool = False,
+    shard: str | None = None,
 ) -> dict[str, Any]:
     """Restore with each denoiser, and let the classifier judge what comes out.
 
@@ -50,7 +52,9 @@ def apply(
     back, and once each the clean images of all attempts, which tell how often the denoiser itself
     breaks a right decision. What the database holds already is left out, so a run that was
     interrupted goes on. With ``patch_select`` each denoiser but the identity stands under a patch
-    selection, which is a denoiser of its own name.
+    selection, which is a denoiser of its own name. With ``shard``, such as ``3/16``, what is
+    restored are the attempts of that part of a plan: of an incomplete plan too, because other
+    machines make the rest.
 
     Returns:
         What ``pixguard denoise apply --json`` prints.
@@ -64,8 +68,9 @@ def apply(
         subject = subject.registered(writer)
         require_attempts(writer.engine, subject)
         of_subject = (writer.engine, subject.model.id, pixels)
-        attacked = outcomes.successes(*of_subject, dataset_id=subject.dataset_id)
-        clean = outcomes.attacked_images(*of_subject, dataset_id=subject.dataset_id)
+        part = None if shard is None else Shard.parse(shard)
+        attacked = outcomes.successes(*of_subject, dataset_id=subject.dataset_id, shard=part)
+        clean = outcomes.attacked_images(*of_subject, dataset_id=subject.dataset_id, shard=part)
         if not attacked:
             session.display.say("no attempt succeeded: only clean images are restored")
         results = []

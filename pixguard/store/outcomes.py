@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Select, column, func, select, table
 
 from pixguard.records import LabelSet, PixelRecord, decode_label_set
+from pixguard.shards import Shard
 from pixguard.store.rows import pixel_record
 from pixguard.store.tables import Attack, Attempt, Image, Pixel, Restoration, Score
 
@@ -75,6 +76,7 @@ def successes(
     pixels: int | None = None,
     attack_name: str | None = None,
     dataset_id: int | None = None,
+    shard: Shard | None = None,
 ) -> list[StoredAttempt]:
     """Return the successful attempts on an undefended classifier, in the order of their ids.
 
@@ -86,13 +88,15 @@ def successes(
         pixels: number of pixels of the attack; None for any.
         attack_name: name of the attack; None for any.
         dataset_id: only images of this dataset; None for any.
+        shard: those of this part, whatever is missing of the others; None: of all.
     """
     conditions = [
         Attempt.model_id == model_id,
         Attempt.success == 1,
         Attempt.through_model_id.is_(None),
-        Attempt.id.not_in(OUT_OF_ORDER),
     ]
+    if shard is None:
+        conditions.append(Attempt.id.not_in(OUT_OF_ORDER))
     if pixels is not None:
         conditions.append(Attack.pixels == pixels)
     if attack_name is not None:
@@ -133,11 +137,16 @@ def successes(
                 pixels=tuple(changed[row.id]),
             )
             for row in connection.execute(query)
+            if shard is None or shard.holds(row.attempt_key)
         ]
 
 
 def attacked_images(
-    engine: Engine, model_id: int, pixels: int | None = None, dataset_id: int | None = None
+    engine: Engine,
+    model_id: int,
+    pixels: int | None = None,
+    dataset_id: int | None = None,
+    shard: Shard | None = None,
 ) -> list[AttackedImage]:
     """Return the images of all attempts on an undefended classifier, each once, by their ids.
 
@@ -146,27 +155,29 @@ def attacked_images(
         model_id: the classifier.
         pixels: number of pixels of the attack; None for any.
         dataset_id: only images of this dataset; None for any.
+        shard: the images of this part's attempts; None: of all.
     """
-    attempted = (
-        select(Attempt.image_id)
-        .join(Attack, Attack.id == Attempt.attack_id)
-        .where(
-            Attempt.model_id == model_id,
-            Attempt.through_model_id.is_(None),
-            Attempt.id.not_in(OUT_OF_ORDER),
-        )
-    )
+    conditions = [Attempt.model_id == model_id, Attempt.through_model_id.is_(None)]
+    if shard is None:
+        conditions.append(Attempt.id.not_in(OUT_OF_ORDER))
     if pixels is not None:
-        attempted = attempted.where(Attack.pixels == pixels)
+        conditions.append(Attack.pixels == pixels)
+    if dataset_id is not None:
+        conditions.append(Image.dataset_id == dataset_id)
     query = (
-        select(Image.id, Image.dataset_index, Image.label_set)
-        .where(Image.id.in_(attempted))
+        select(Attempt.attempt_key, Image.id, Image.dataset_index, Image.label_set)
+        .join(Attack, Attack.id == Attempt.attack_id)
+        .join(Image, Image.id == Attempt.image_id)
+        .where(*conditions)
         .order_by(Image.id)
     )
-    if dataset_id is not None:
-        query = query.where(Image.dataset_id == dataset_id)
     with engine.connect() as connection:
-        return [AttackedImage(*row) for row in connection.execute(query)]
+        found = {
+            AttackedImage(image, index, label): None
+            for key, image, index, label in connection.execute(query)
+            if shard is None or shard.holds(key)
+        }
+    return list(found)
 
 
 def restoration_keys(

@@ -20,6 +20,7 @@ from pixguard.registry import near
 from pixguard.store import registry
 from pixguard.store.rows import dataset_info, model_record
 from pixguard.store.tables import Attempt, Dataset, DatasetClass, Image, Model, Prediction
+from pixguard.store.tagging import SUPERSEDED, words_of
 
 LATEST = "latest"
 _LIST = "pixguard models list"
@@ -42,10 +43,16 @@ class StoredModel:
     dataset_id: int
     dataset_name: str
     created_ms: int
+    tags: frozenset[str] = frozenset()
 
     def is_called(self, selector: str) -> bool:
-        """Whether it is one of those that a selector may mean."""
-        return selector in (LATEST, str(self.id), self.record.name, self.record.architecture)
+        """Whether it is one of those that a selector may mean.
+
+        A superseded one is meant by its id and its own name alone.
+        """
+        if selector in (str(self.id), self.record.name):
+            return True
+        return SUPERSEDED not in self.tags and selector in (LATEST, self.record.architecture)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +118,17 @@ def models(
         # Not by id alone: an old model that was merged lately has a high one.
         .order_by(Model.created_ms, Model.id)
     )
+    tags = words_of(engine, "model")
     with engine.connect() as connection:
         return [
-            StoredModel(row.id, model_record(row), row.dataset_id, row.dataset_name, row.created_ms)
+            StoredModel(
+                row.id,
+                model_record(row),
+                row.dataset_id,
+                row.dataset_name,
+                row.created_ms,
+                tags.get(row.id, frozenset()),
+            )
             for row in connection.execute(query)
         ]
 

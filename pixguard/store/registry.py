@@ -6,7 +6,7 @@ Every function runs inside the caller's transaction.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Insert, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Insert, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pixguard.errors import DataError, PixguardError
@@ -20,7 +20,7 @@ from pixguard.records import (
     PredictionRecord,
     digest,
 )
-from pixguard.store import tables
+from pixguard.store import deleting, tables
 from pixguard.store.rows import (
     Values,
     class_values,
@@ -186,20 +186,11 @@ def remove_model(connection: Connection, model: int) -> dict[str, int]:
     Returns:
         How many rows of which tables are results of it; empty where it was removed.
     """
-    own = [Base.metadata.tables[t.__tablename__] for t in (TrainingEpoch, Prediction)]
-    results: dict[str, int] = {}
-    for table in Base.metadata.sorted_tables:
-        to_model = [
-            c for c in table.c if any(f.column is Model.__table__.c.id for f in c.foreign_keys)
-        ]
-        if table not in own and to_model:
-            rows = or_(*(column == model for column in to_model))
-            count = connection.scalar(select(func.count()).select_from(table).where(rows))
-            results |= {table.name: count} if count else {}
+    found = deleting.doomed("model", model)
+    own = {t.__tablename__ for t in (Model, TrainingEpoch, Prediction)}
+    results = {t: n for t, n in deleting.counts(connection, found).items() if t not in own}
     if not results:
-        for table in own:
-            connection.execute(delete(table).where(table.c.model_id == model))
-        connection.execute(delete(Model).where(Model.id == model))
+        deleting.delete_rows(connection, found)
     return results
 
 

@@ -36,9 +36,20 @@ def rows(database: str) -> list[list[tuple[object, ...]]]:
         "SELECT planned, finished_ms IS NULL, settings FROM plan",
         "SELECT radius, predicted, votes, dataset_index FROM certificate c "
         "JOIN image i ON i.id = c.image_id ORDER BY dataset_index",
+        "SELECT restoration_key, predicted, recovered FROM restoration ORDER BY 1",
+        "SELECT restoration_key, name, ROUND(value, 4) FROM score s JOIN metric m ON m.id = metric_id "
+        "JOIN restoration r ON r.id = restoration_id ORDER BY 1, 2",
+        "SELECT detection_key, flagged FROM detection ORDER BY 1",
     )
     with sqlite3.connect(database) as connection:
         return [connection.execute(query).fetchall() for query in queries]
+
+
+def follow(*where: str) -> None:
+    """Do what follows an attack."""
+    pixguard("denoise", "apply", "--dataset", "oct", "--model", "1", *where)
+    pixguard("score", "--dataset", "oct", "--model", "1", *where[-2:])
+    pixguard("detect", "apply", "--dataset", "oct", "--model", "1", *where)
 
 
 @pytest.mark.usefixtures("in_an_empty_folder")
@@ -46,6 +57,9 @@ def test_shards_and_a_merge_make_the_rows_of_one_run() -> None:
     phantoms = ("--dataset", "oct", "--source", "phantom", "--images", "120", "--epochs", "2")
     pixguard("train", *phantoms, "--model", "small-cnn", "--db", "base.db")
     pixguard("certify", "train", *phantoms, "--db", "base.db")
+    few = ("--limit", "20", "--epochs", "1", "--db", "base.db")
+    pixguard("denoise", "train", "--dataset", "oct", "--model", "autoencoder", *few)
+    pixguard("detect", "train", "--dataset", "oct", *few)
     for name in ("one", "two", "whole"):
         shutil.copy("base.db", f"{name}.db")
         shutil.copytree("base-files", f"{name}-files")
@@ -56,8 +70,11 @@ def test_shards_and_a_merge_make_the_rows_of_one_run() -> None:
         again = pixguard(*ATTACK, *shard, "--resume")
         assert again["made"] == 0, "its part is done"
         pixguard("certify", "apply", "--dataset", "oct", *shard)
+        follow(*shard)
     whole = pixguard(*ATTACK, "--db", "whole.db")
     pixguard("certify", "apply", "--dataset", "oct", "--db", "whole.db")
+    follow("--db", "whole.db")
+    assert all(rows("whole.db"))
     assert made == whole["made"] == whole["planned"]
     assert rows("one.db") != rows("whole.db")
     pixguard("db", "merge", "two.db", "one.db", "--db", "base.db")

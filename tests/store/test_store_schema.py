@@ -18,7 +18,7 @@ from postgresql import SQLITE_ONLY
 
 pytestmark = SQLITE_ONLY
 
-HEAD = "0008"
+HEAD = "0009"
 
 
 def _sql(path: Path) -> dict[str, str]:

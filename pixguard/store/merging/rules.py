@@ -31,6 +31,7 @@ RULES = (
     Rule(tables.Environment, ("fingerprint",)),
     Rule(tables.Run, ("uuid",)),
     Rule(tables.Failure, ("run_id", "attempt_key", "at_ms", "error_type", "message")),
+    Rule(tables.Tag, ("kind", "key", "word")),
     Rule(tables.Dataset, _DATASET, ("manifest_sha256", "task", "channels")),
     Rule(tables.DatasetClass, ("dataset_id", "ordinal"), ("code", "name")),
     Rule(tables.DatasetContent, ("dataset_id",), _CONTENT),

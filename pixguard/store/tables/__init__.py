@@ -11,7 +11,7 @@ from pixguard.store.tables.certificates import Certificate
 from pixguard.store.tables.detections import Detection
 from pixguard.store.tables.plans import Plan, PlannedAttempt
 from pixguard.store.tables.restorations import Denoising, DenoisingScore, Metric, Restoration, Score
-from pixguard.store.tables.runs import Environment, Failure, Run
+from pixguard.store.tables.runs import Environment, Failure, Run, Tag
 from pixguard.store.tables.subjects import (
     Dataset,
     DatasetClass,
@@ -49,5 +49,6 @@ __all__ = [
     "Restoration",
     "Run",
     "Score",
+    "Tag",
     "TrainingEpoch",
 ]

@@ -1,5 +1,6 @@
 """Where and how results were made."""
 
+from sqlalchemy import UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pixguard.store.tables.base import Base, reference, strict
@@ -57,4 +58,22 @@ class Failure(Base):
     attempt_key: Mapped[str] = mapped_column(index=True)
     error_type: Mapped[str]
     message: Mapped[str]
+    at_ms: Mapped[int]
+
+
+class Tag(Base):
+    """A word that a user gave a run or a model, and a note on it.
+
+    ``kind`` is run or model; ``key`` is the run's ``uuid`` or the model's ``weights_sha256``, which
+    are the same in every database. The word ``superseded`` takes a model out of what ``latest`` and
+    the name of an architecture mean; its results stay.
+    """
+
+    __tablename__ = "tag"
+    __table_args__ = strict(UniqueConstraint("kind", "key", "word"))
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    key: Mapped[str]
+    word: Mapped[str]
+    note: Mapped[str]
     at_ms: Mapped[int]
