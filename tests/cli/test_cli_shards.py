@@ -37,7 +37,8 @@ def rows(database: str) -> list[list[tuple[object, ...]]]:
         "SELECT radius, predicted, votes, dataset_index FROM certificate c "
         "JOIN image i ON i.id = c.image_id ORDER BY dataset_index",
         "SELECT restoration_key, predicted, recovered FROM restoration ORDER BY 1",
-        "SELECT restoration_key, name, ROUND(value, 4) FROM score s JOIN metric m ON m.id = metric_id "
+        "SELECT restoration_key, name, ROUND(value, 4) FROM score s "
+        "JOIN metric m ON m.id = metric_id "
         "JOIN restoration r ON r.id = restoration_id ORDER BY 1, 2",
         "SELECT detection_key, flagged FROM detection ORDER BY 1",
     )
