@@ -37,7 +37,7 @@ class DeleteOptions(Settings):
 
     kind: Literal["run", "model", "dataset"] = required("What: run, model, dataset.", argument=True)
     row: int = required("Its id.", argument=True, low=1)
-    yes: bool = setting(False, "Do not ask.", short="-y")
+    yes: bool = setting(False, "Do not ask.", short="-y", in_file=False)
     dry_run: bool = setting(False, "Say what would go, and delete nothing.")
 
 

@@ -36,16 +36,11 @@ def test_a_configuration_file_sets_values_and_nothing_else() -> None:
     assert set().union(*refused.values()) == {
         *("db", "log_file", "out", "html", "folder"),  # where something is written
         *("others", "scheduler", "shard"),  # what comes from and goes to other machines
-        *(
-            "builder",
-            "arguments",
-            "weights",
-            "file",
-            "name",
-            "trust",
-        ),  # what runs; what is called so
+        *("builder", "arguments", "weights", "file", "trust"),  # what runs
+        *("name", "words", "note"),  # what is called so
         *("model", "word", "source", "experiment", "pid", "sql"),  # typed by position
-        *("compare", "detach"),  # of one call
+        *("what", "kind", "row"),
+        *("compare", "detach", "yes"),  # of one call
     }
     assert all("db" in refused[name] for name in COMMANDS if "--db" in FLAGS[name])
     assert refused["attack"] == {"db", "log_file", "detach", "shard", "scheduler"}
