@@ -185,12 +185,12 @@ def test_settings_of_the_search_reach_it(trained: Path) -> None:
     assert max(q for (q,) in select("SELECT queries FROM attempt")) <= 40
 
 
-def test_exhaustive_search_of_two_pixels_is_refused_before_anything_is_written(
+def test_exhaustive_search_of_three_pixels_is_refused_before_anything_is_written(
     trained: Path,
 ) -> None:
     runs = select("SELECT COUNT(*) FROM run")
-    refused = run("attack --dataset oct --attack exhaustive --pixels 2", code=2)
-    assert "1 pixel at most" in refused.output
+    refused = run("attack --dataset oct --attack exhaustive --pixels 3", code=2)
+    assert "2 pixels at most" in refused.output
     assert select("SELECT COUNT(*) FROM run") == runs
 
 

@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
 from pixguard.cli.app import app
+from pixguard.records import PIXEL_MAP, PIXEL_SURVEY, PIXEL_UNIVERSAL, PixelMap
 from pixguard.reports.build import build_table
 from pixguard.reports.formats import FORMATS
 from pixguard.reports.render import render, render_sql
@@ -38,6 +39,7 @@ WORDS = {
     "label-sets": "success rate",
     "severity": "mean cost",
     "pixels": "r4 c4",
+    "least-flips": "harmless",
 }
 """What stands in a table that names no attack."""
 
@@ -66,6 +68,15 @@ def mini_phantom(mini: Miniature) -> Miniature:
     vote = mini.model("classifier", "polyphase-vote", derma, parameters=parameters)
     promise = {"method": "polyphase-vote", "predicted": "4", "votes": "[4]", "radius": 2}
     mini.add(t.Certificate, model_id=vote, image_id=image, run_id=1, **promise)
+    survey = PixelMap(0, f"{PIXEL_MAP} 300000", (4,), open=((0, 1),), harmless=3)
+    kept = {
+        survey.method: survey.content(),
+        f"{PIXEL_SURVEY} 300000": [783, 0, 0, 1],
+        f"{PIXEL_UNIVERSAL} 1 of 1": {"pixels": [[1, 2, [0, 0, 0]]], "fooled": [0]},
+    }
+    for method, votes in kept.items():
+        found = {"method": method, "predicted": "4", "votes": json.dumps(votes), "radius": 0}
+        mini.add(t.Certificate, model_id=phantom, image_id=image, run_id=1, **found)
     return mini
 
 

@@ -44,7 +44,7 @@ def build(request: TableRequest) -> ReportTable:
     title = request.title_about(*([study] if study else []))
     maps = {} if study is None else _maps(request, study)
     if study is None or not maps:
-        name = request.dataset or (study.dataset if study else None) or request.default_dataset
+        name = request.dataset or (study.dataset if study else None) or request.default_dataset()
         command = f"pixguard certify pixels --dataset {shell_word(name)} --limit 25"
         cells = (Cell(ALL), *(Cell(None, not_run=command) for _ in COLUMNS[1:]))
         return request.table(COLUMNS, [Row(cells, in_paper=False)], [], NOTES, title)
