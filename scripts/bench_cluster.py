@@ -120,7 +120,7 @@ class Bench:
         """Return the bytes of what is sent: once a worker, and there and back an attempt."""
         session, subject, plan = self.session, self.subject, self.plan
         jobs = list(make_jobs(session, subject, plan.todo[:24], self.settings, plan.predictions))
-        crew = self._dispatch(None)  # type: ignore[arg-type]
+        crew = self._dispatch(None)  # type: ignore[arg-type] # nothing is sent: a kit needs no workers
         back = [end for end, _ in self.ends[:24]]
         return {
             "kit_bytes": len(pickle.dumps(crew.kit(plan))),
@@ -133,7 +133,7 @@ class Bench:
         ends, started = self.ends, time.perf_counter()
 
         class Replayed:
-            used: dict[str, str] = {"delta": "float32"}  # noqa: RUF012
+            used: dict[str, str] = {"delta": "float32"}  # noqa: RUF012 (one is made, once)
 
             def attempts(self, part: Plan, file: Path, budget: Budget, tell: Callable) -> Iterator:
                 nonlocal started

@@ -2,8 +2,11 @@
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 from pixguard.cli.app import app
@@ -45,3 +48,15 @@ class StopAfter(Silent):
     def requested(self) -> bool:  # type: ignore[override]
         self.looks -= 1
         return self.looks < 0
+
+
+def write_slopes(folder: Path) -> None:
+    """Write 400 noisy 8 x 8 images, a third each: brighter to the right, below, or flat."""
+    stream = np.random.default_rng(0)
+    for number in range(400):
+        ramp = np.broadcast_to(np.arange(8) * 12.0, (8, 8))
+        name = ("right", "below", "flat")[number % 3]
+        clean = {"right": ramp, "below": ramp.T, "flat": np.full((8, 8), 42.0)}[name]
+        image = np.clip(80 + clean + stream.normal(0, 35, (8, 8)), 0, 255).astype(np.uint8)
+        (folder / name).mkdir(exist_ok=True, parents=True)
+        Image.fromarray(image).save(folder / name / f"{number}.png")

@@ -90,12 +90,12 @@ def delete(wanted: DeleteOptions, output: OutputOptions) -> None:
     It is counted, and asked about, first. Results may rest on a model long after it was replaced:
     `pixguard db tag model ID superseded` keeps them.
     """
-    from pixguard.runner import removing
+    from pixguard.store import deleting
     from pixguard.store.engine import reading
 
     what = f"{wanted.kind} {wanted.row}"
     with reading(output.database) as engine:
-        counts = removing.found_to_delete(engine, wanted.kind, wanted.row)
+        counts = deleting.what_rests_on(engine, wanted.kind, wanted.row)
     told = ", ".join(f"{count:,} {table}" for table, count in counts.items())
     if wanted.dry_run:
         if output.json:
@@ -111,5 +111,7 @@ def delete(wanted: DeleteOptions, output: OutputOptions) -> None:
             )
         typer.confirm(f"Delete {what}, with rows in {told}?", abort=True, err=True)
     with open_session(output.database, "cpu") as session:
+        from pixguard.runner import removing
+
         result = removing.delete(session, wanted.kind, wanted.row)
     print_result(result, output.json)

@@ -234,15 +234,18 @@ class _Work:
         if self._sent is None or self._sent.status != "finished":
             name = f"kit-{self._kit.key}"
             self._sent = client.scatter({name: self._kit}, broadcast=True)[name]
+        order = worker.Order(
+            self._jobs([one for one in chunk.attempts if one.key not in chunk.held]),
+            self._token,
+            chunk.held,
+            None if chunk.is_last else self._pace.shortest_s,
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # images are large, and known to be
             return client.submit(
                 worker.make_attempts,
                 self._sent,
-                self._jobs([one for one in chunk.attempts if one.key not in chunk.held]),
-                self._token,
-                chunk.held,
-                None if chunk.is_last else self._pace.shortest_s,
+                order,
                 workers=[chunk.worker],
                 pure=False,
             )

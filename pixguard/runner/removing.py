@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
-
-from sqlalchemy import Engine
+from typing import Any
 
 from pixguard.classifiers.evaluation import NotFiniteError
 from pixguard.errors import UsageError
@@ -66,24 +64,7 @@ def removed_without_answers(
         raise
 
 
-Deletable = Literal["run", "model", "dataset"]
-
-
-def found_to_delete(engine: Engine, kind: Deletable, row_id: int) -> dict[str, int]:
-    """Return how many rows would go with a run, a model or a dataset, itself among them, by table.
-
-    Raises:
-        UsageError: there is none of that id.
-    """
-    with engine.connect() as connection:
-        counts = deleting.counts(connection, deleting.doomed(kind, row_id))
-    if not counts:
-        where = {"run": "db info", "model": "models list", "dataset": "data list"}[kind]
-        raise UsageError(f"there is no {kind} {row_id} in this database", f"pixguard {where}")
-    return counts
-
-
-def delete(session: Session, kind: Deletable, row_id: int) -> dict[str, Any]:
+def delete(session: Session, kind: deleting.Deletable, row_id: int) -> dict[str, Any]:
     """Delete a run, a model or a dataset with all that rests on it, in one transaction.
 
     Files of weights that no other model has go when that is committed.
@@ -95,7 +76,7 @@ def delete(session: Session, kind: Deletable, row_id: int) -> dict[str, Any]:
         UsageError: there is none of that id.
     """
     with session.writer({"deleted": {kind: row_id}}, 0) as writer:
-        counts = found_to_delete(writer.engine, kind, row_id)
+        counts = deleting.what_rests_on(writer.engine, kind, row_id)
         with writer.engine.begin() as connection:
             found = deleting.doomed(kind, row_id)
             files = deleting.weights(connection, found)

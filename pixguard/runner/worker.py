@@ -77,6 +77,25 @@ class Kit:
 
 
 @dataclass(frozen=True, slots=True)
+class Order:
+    """Attempts to make.
+
+    Attributes:
+        jobs: new ones.
+        token: by what :func:`stop` means them.
+        held: the keys of those that are in flight here, as who orders this believes; where that is
+            not so they are given up, and the answer does not name them.
+        shortest_s: return with some in flight when the jobs no longer fill the batches, but not
+            sooner; None: when all have ended.
+    """
+
+    jobs: Sequence[Job]
+    token: str
+    held: frozenset[str]
+    shortest_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """How attempts ended, and the keys of those that this worker still has in flight.
 
@@ -128,22 +147,21 @@ class _Feed:
     The last chunk runs to its end.
     """
 
-    def __init__(self, jobs: Sequence[Job], token: str, shortest_s: float | None) -> None:
-        self._jobs, self._token, self._shortest_s = iter(jobs), token, shortest_s
-        self._begun_s, self._is_empty = time.perf_counter(), False
+    def __init__(self, order: Order) -> None:
+        self._order, self._begun_s, self._is_empty = order, time.perf_counter(), False
 
     def __iter__(self) -> Iterator[Job]:
-        yield from self._jobs
+        yield from self._order.jobs
         self._is_empty = True
 
     @property
     def requested(self) -> bool:
         """See :class:`pixguard.progress.StopSignal`."""
-        if self._token in _STOPPED:
+        if self._order.token in _STOPPED:
             return True
-        if self._shortest_s is None or not self._is_empty:
+        if self._order.shortest_s is None or not self._is_empty:
             return False
-        return time.perf_counter() - self._begun_s >= self._shortest_s
+        return time.perf_counter() - self._begun_s >= self._order.shortest_s
 
 
 def stop(token: str) -> None:
@@ -151,44 +169,23 @@ def stop(token: str) -> None:
     _STOPPED.add(token)
 
 
-def make_attempts(
-    kit: Kit,
-    jobs: Sequence[Job],
-    token: str,
-    held: frozenset[str] = frozenset(),
-    shortest_s: float | None = None,
-) -> Answer | Trouble:
-    """Make attempts, and go on with those that the last call with this token left in flight.
-
-    Args:
-        kit: what they need.
-        jobs: new ones.
-        token: by what :func:`stop` means them.
-        held: the keys of those that are in flight here, as who orders this believes; where that is
-            not so they are given up, and the answer does not name them.
-        shortest_s: return with some in flight when the jobs no longer fill the batches, but not
-            sooner; None: when all have ended.
+def make_attempts(kit: Kit, order: Order) -> Answer | Trouble:
+    """Make attempts, and go on with those that the last order with this token left in flight.
 
     There is trouble where this worker has another pixguard or torch than who sent the kit, where
     the classifier cannot be opened here or raises, and where memory does not do.
     """
     try:
-        return _make_attempts(kit, jobs, token, held, shortest_s)
+        return _make_attempts(kit, order)
     except PixguardError as error:
         return Trouble(error)
     except Exception as error:
         return Trouble(PixguardError(f"{type(error).__name__}: {error}"))
 
 
-def _make_attempts(
-    kit: Kit,
-    jobs: Sequence[Job],
-    token: str,
-    held: frozenset[str] = frozenset(),
-    shortest_s: float | None = None,
-) -> Answer:
-    bench = _unpacked(kit)
-    if bench.scheduler is None or (bench.token, bench.in_flight) != (token, held):
+def _make_attempts(kit: Kit, order: Order) -> Answer:
+    bench, jobs = _unpacked(kit), order.jobs
+    if bench.scheduler is None or (bench.token, bench.in_flight) != (order.token, order.held):
         bench.in_flight = frozenset()
         bench.scheduler = make_scheduler(
             bench.session.device,
@@ -197,12 +194,12 @@ def _make_attempts(
             kit.settings,
             bench.search,
             bench.evaluator,
-            bench.slots if shortest_s is not None else max(1, min(len(jobs), bench.slots)),
+            bench.slots if order.shortest_s is not None else max(1, min(len(jobs), bench.slots)),
             bench.notes.append,
         )
     bench.token = ""  # until this has ended well
     asked, started, outcomes = 0, time.perf_counter(), list[tuple[str, Outcome]]()
-    feed = _Feed(jobs, token, shortest_s)
+    feed = _Feed(order)
 
     def look(so_far: int) -> None:
         nonlocal asked
@@ -212,7 +209,7 @@ def _make_attempts(
         for outcome in bench.scheduler.run(feed, feed, look):
             outcomes.append((outcome.job.key, replace(outcome, job=NOTHING)))
     ended = {key for key, _ in outcomes}
-    bench.token = token
+    bench.token = order.token
     bench.in_flight = frozenset({*bench.in_flight, *(job.key for job in jobs)} - ended)
     made = Made(bench.evaluator.name, bench.evaluator.precision)
     seconds = time.perf_counter() - started

@@ -1,10 +1,12 @@
 """Deletes rows with all that rests on them, by the schema's references: no table is forgotten."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Engine,
     Table,
     delete,
     exists,
@@ -14,11 +16,28 @@ from sqlalchemy import (
     update,
 )
 
+from pixguard.errors import UsageError
 from pixguard.store.tables import Attempt, Base, Model, Plan, PlannedAttempt, Run, Tag
 
+Deletable = Literal["run", "model", "dataset"]
 _TABLES = Base.metadata.tables
 Doomed = Mapping[Table, ColumnElement[bool]]
 """Which rows of each table go, in an order in which every table comes after what it refers to."""
+
+
+def what_rests_on(engine: Engine, kind: Deletable, row_id: int) -> dict[str, int]:
+    """Return how many rows would go with a run, a model or a dataset, itself among them, by table.
+
+    Raises:
+        UsageError: there is none of that id.
+    """
+    with engine.connect() as connection:
+        rows = counts(connection, doomed(kind, row_id))
+    if not rows:
+        where = {"run": "db info", "model": "models list", "dataset": "db query"}[kind]
+        what = ' "SELECT id, name FROM dataset"' if kind == "dataset" else ""
+        raise UsageError(f"there is no {kind} {row_id} in this database", f"pixguard {where}{what}")
+    return rows
 
 
 def doomed(name: str, row_id: int) -> Doomed:

@@ -27,10 +27,10 @@ POISON = """
 import os
 from pixguard.runner import worker
 
-def dying(kit, jobs, *others):
-    if any(job.key == os.environ["PIXGUARD_POISON"] for job in jobs):
+def dying(kit, order):
+    if any(job.key == os.environ["PIXGUARD_POISON"] for job in order.jobs):
         os._exit(11)
-    return worker.unharmed(kit, jobs, *others)
+    return worker.unharmed(kit, order)
 
 if not hasattr(worker, "unharmed"):  # dask loads this twice
     worker.unharmed, worker._make_attempts = worker._make_attempts, dying

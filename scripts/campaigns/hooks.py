@@ -35,7 +35,7 @@ def served(folder: Path, *, port: int, size: int, md5: str) -> None:
     url = f"http://127.0.0.1:{port}/octmnist.npz"
     facts = dataclasses.replace(medmnist_info()["octmnist"], url={size: url}, md5={size: md5})
     info = {**medmnist_info(), "octmnist": facts}
-    download.medmnist_info = lambda: info  # type: ignore[attr-defined]
+    download.medmnist_info = lambda: info  # type: ignore[attr-defined] # imported there
     os.environ["PIXGUARD_DATA"] = str(folder / "data")
     os.environ["no_proxy"] = "127.0.0.1"
 
@@ -70,7 +70,9 @@ def dying(
         if seen == event and next(numbers) == number:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    nothing: Callable[[str], None] = lambda event: None  # noqa: E731
+    def nothing(seen: str) -> None:
+        pass
+
     _watch(nothing, die) if after else _watch(die, nothing)
     if setup is not None:
         setup(folder)
@@ -123,7 +125,7 @@ def failing(
             raise RuntimeError("the model raised")
         return logits * float("nan") if kind == "nan" else logits
 
-    Classifier.forward = broken  # type: ignore[method-assign]
+    Classifier.forward = broken  # type: ignore[method-assign] # of this process alone
 
 
 def backwards(folder: Path) -> None:
@@ -148,7 +150,7 @@ def reversed_order(folder: Path) -> None:
     def backward(self: Any, jobs: Any, *others: Any) -> Any:
         return run(self, list(jobs)[::-1], *others)
 
-    Scheduler.run = backward  # type: ignore[method-assign]
+    Scheduler.run = backward  # type: ignore[method-assign] # of this process alone
 
 
 def strict_umask(folder: Path) -> None:

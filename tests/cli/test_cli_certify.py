@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from typer.testing import CliRunner
 
 from pixguard.classifiers.classifier import Classifier
@@ -22,7 +21,7 @@ from pixguard.cli.app import app
 from pixguard.config import VoteSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.errors import DataError
-from support import pixguard_command, run, run_json
+from support import pixguard_command, run, run_json, write_slopes
 
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
@@ -34,14 +33,7 @@ TRAIN = "certify train --stride 2 --learning-rate 0.02 --batch-size 64"
 def slopes(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Options that open 400 noisy 8 x 8 images, a third each: brighter to one side, or not."""
     folder = tmp_path_factory.mktemp("slopes")
-    stream = np.random.default_rng(0)
-    for number in range(400):
-        ramp = np.broadcast_to(np.arange(8) * 12.0, (8, 8))
-        name = ("right", "below", "flat")[number % 3]
-        clean = {"right": ramp, "below": ramp.T, "flat": np.full((8, 8), 42.0)}[name]
-        image = np.clip(80 + clean + stream.normal(0, 35, (8, 8)), 0, 255).astype(np.uint8)
-        (folder / name).mkdir(exist_ok=True)
-        Image.fromarray(image).save(folder / name / f"{number}.png")
+    write_slopes(folder)
     return SLOPES.format(images=folder)
 
 

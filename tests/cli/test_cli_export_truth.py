@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from typer.testing import CliRunner
 
 from pixguard.cli.app import app
 from pixguard.records import PixelMap
-from support import run, run_json
+from support import run, run_json, write_slopes
 
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
@@ -27,14 +26,7 @@ pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 def after_survey(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with a small network, eight surveyed images, and one searched in full (gray)."""
     folder = tmp_path_factory.mktemp("truth")
-    stream = np.random.default_rng(0)
-    for number in range(400):
-        ramp = np.broadcast_to(np.arange(8) * 12.0, (8, 8))
-        name = ("right", "below", "flat")[number % 3]
-        clean = {"right": ramp, "below": ramp.T, "flat": np.full((8, 8), 42.0)}[name]
-        image = np.clip(80 + clean + stream.normal(0, 35, (8, 8)), 0, 255).astype(np.uint8)
-        (folder / "images" / name).mkdir(exist_ok=True, parents=True)
-        Image.fromarray(image).save(folder / "images" / name / f"{number}.png")
+    write_slopes(folder / "images")
     data = f"--dataset slopes --source folder --data-dir {folder / 'images'} --size 8"
     channels = request.param
     words = [

@@ -82,20 +82,22 @@ class Client:
     def scatter(self, data: dict[str, object], broadcast: bool) -> dict[str, object]:
         return {name: SimpleNamespace(status="finished") for name in data}
 
-    def submit(self, function, kit, jobs, token, held, shortest_s, *, workers, pure) -> Future:
+    def submit(self, function, kit, order, *, workers, pure) -> Future:
         assert function is worker.make_attempts and workers[0] in self.workers and not pure
         (address,) = workers
         busy = [future.address for future in self.pending if not future.done()]
         assert address not in busy, "one chunk a worker"
         here = self.in_flight.get(address, frozenset())
-        if self.draw.random() < 0.03 or held != here:  # it forgets, or nobody wants what it has
+        if (
+            self.draw.random() < 0.03 or order.held != here
+        ):  # it forgets, or nobody wants what it has
             here = frozenset()
-        self.carried += bool(held)
-        mine = [*sorted(here), *(job.key for job in jobs)]
-        ends = mine if shortest_s is None else mine[: -(-len(mine) // 2)]
+        self.carried += bool(order.held)
+        mine = [*sorted(here), *(job.key for job in order.jobs)]
+        ends = mine if order.shortest_s is None else mine[: -(-len(mine) // 2)]
         self.in_flight[address] = frozenset(mine) - frozenset(ends)
         self.pending.append(Future(address, ends, self.in_flight[address]))
-        self.most = max(self.most, len(jobs))
+        self.most = max(self.most, len(order.jobs))
         return self.pending[-1]
 
     def run(self, function, token, on_error) -> None:

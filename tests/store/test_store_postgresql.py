@@ -30,8 +30,9 @@ PASSWORD = postgresql.PASSWORD
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    """An empty database of the server."""
+def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty database of the server; its files lie in the working folder, which is its own."""
+    monkeypatch.chdir(tmp_path)
     return postgresql.server().url("u" + re.sub(r"\W", "", str(tmp_path))[-40:])
 
 

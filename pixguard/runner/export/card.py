@@ -27,14 +27,19 @@ def _header(rows: Mapping[str, int]) -> Iterator[str]:
     yield "---"
     yield "license: other"
     yield f"pretty_name: {json.dumps('Results of pixguard')}"
+    yield from tables_of(rows, "parquet", "attempts")
+    yield "---"
+
+
+def tables_of(rows: Mapping[str, int], form: str, default: str) -> Iterator[str]:
+    """Yield the YAML of tables that have rows: of none there is nothing to load."""
     yield "configs:"
     for name, count in rows.items():
-        if count:  # of no row there is nothing to load
+        if count:
             yield f"- config_name: {name}"
-            yield f"  data_files: {name}.parquet"
-            if name == "attempts":
+            yield f"  data_files: {name}.{form}"
+            if name == default:
                 yield "  default: true"
-    yield "---"
 
 
 def _text(

@@ -16,7 +16,6 @@ from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import canonical_logits
 from pixguard.classifiers.opening import open_classifier
 from pixguard.config import DatasetRequest
-from pixguard.datasets.base import Images
 from pixguard.errors import UsageError
 from pixguard.runner.chunks import cut, in_chunks
 from pixguard.runner.export.files import table_rows
@@ -193,9 +192,10 @@ def _write_images(
 ) -> int:
     """Write the clean images; return how many."""
     wanted: dict[int, set[int]] = defaultdict(set)
+    trained_on = {model.id: model.dataset_id for model in reader.models(engine)}
     for image in known:
-        wanted[reader.model(engine, image.classifier_id).dataset_id].add(image.index)
-    arrays: dict[str, Images] = {}
+        wanted[trained_on[image.classifier_id]].add(image.index)
+    arrays: dict[str, Any] = {}  # numpy takes options by name, too
     for dataset_id, own in wanted.items():
         info = reader.dataset(engine, dataset_id).info
         place = data_dirs.get(info.name, data_dirs.get(None))
@@ -214,5 +214,5 @@ def _write_images(
             for index, picture in zip(indices, pictures, strict=True):
                 (place / f"{index}.png").write_bytes(png(picture))
     if form == "npz":
-        np.savez_compressed(folder / "images.npz", **arrays)  # type: ignore[arg-type]
+        np.savez_compressed(folder / "images.npz", **arrays)
     return sum(map(len, arrays.values()))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pixguard import __version__
 from pixguard.records import DatasetInfo
-from pixguard.runner.export.card import about_images
+from pixguard.runner.export.card import about_images, tables_of
 from pixguard.runner.export.kinds import ImageFormat, TableFormat
 from pixguard.store.exports import exports
 from pixguard.store.truths import ABOUT, ROBUST, UNKNOWN, VULNERABLE, KnownImage
@@ -110,13 +110,7 @@ def _header(
     yield f"pretty_name: {json.dumps('The truth about one-pixel attacks')}"
     yield "task_categories: [image-classification]"
     yield "tags: [adversarial-robustness, one-pixel-attack, medical]"
-    yield "configs:"
-    for name, count in rows.items():
-        if count:  # of no row there is nothing to load
-            yield f"- config_name: {name}"
-            yield f"  data_files: {name}.{form}"
-            if name == "images":
-                yield "  default: true"
+    yield from tables_of(rows, form, "images")
     yield "---"
 
 
