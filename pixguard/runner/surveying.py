@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pixguard.attacks.engine.margin_bounds import MarginBounds
 from pixguard.attacks.engine.objectives import choose_objective
 from pixguard.attacks.engine.survey import Survey, Surveyor
+from pixguard.config import AttackSettings
 from pixguard.errors import UsageError
 from pixguard.inference.base import Evaluator
 from pixguard.inference.choice import choose_evaluator
@@ -23,9 +24,10 @@ from pixguard.records import (
     PixelMap,
     UniversalPixels,
 )
-from pixguard.runner.chunks import cut, in_chunks, mixed
+from pixguard.runner.chunks import cut, in_chunks
 from pixguard.runner.judging import judge_test_images
 from pixguard.runner.mapping import pixel_map
+from pixguard.runner.plan import select_images
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.runner.universal import Change, Universal
@@ -42,8 +44,8 @@ def survey_pixels(
     Args:
         session: where, and who watches.
         subject: a classifier of images of one size.
-        limit: at most that many images, drawn without a look at them or their classes; a larger
-            limit contains a smaller one. None: all.
+        limit: at most that many images: those of an attack with the same limit and seed 0. None:
+            all.
         most_bounds: an image, in colour; an image that another budget left open is surveyed anew.
         universal: how many pixels to choose that, together, fool most of these images.
 
@@ -66,13 +68,12 @@ def survey_pixels(
     with session.writer(config, seed=0) as writer:
         subject = subject.registered(writer)
         predictions = judge_test_images(session, writer, subject, session.again(0))
-        right = [i for i, p in predictions.items() if p.predicted == dataset.label_set(i)]
-        if not right:
+        wanted = select_images(dataset, predictions, AttackSettings(limit=limit, per_class=0))
+        if not wanted:
             raise UsageError(
                 f"classifier {subject.model.id} gets every test image of {info.name!r} wrong",
                 f"pixguard train --dataset {shell_word(info.name)} --fresh-seed",
             )
-        wanted = mixed(right)[:limit]
         model_id = subject.model.id
         found = certificates(writer.engine, model_id, method)
         maps = of_surveys(writer.engine, model_id, map_method, PixelMap)

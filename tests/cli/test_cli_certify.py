@@ -109,6 +109,11 @@ def test_proof_agrees_with_brute_force_and_a_survey_goes_on_where_it_stopped(slo
     assert survey["made"] == survey["images"] == 1 and survey["open %"] == 0
     again = run_json("certify pixels --dataset slopes --limit 2")
     assert (again["found"], again["made"]) == (1, 1)
+    images = [
+        select(f"SELECT DISTINCT image_id FROM {table} ORDER BY image_id")
+        for table in ("attempt", "certificate")
+    ]
+    assert images[0] == images[1]  # so that surveys are the truth of what attacks were tried on
     told = run("report --table truth").stdout
     assert "Every pixel of 2 images was surveyed" in " ".join(told.split())
     assert "known" in told and "by=bounds" in told

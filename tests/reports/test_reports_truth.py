@@ -13,11 +13,12 @@ import json
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from pixguard.records import Flip, FooledPixel, PixelMap
 from pixguard.reports.build import build_table, list_tables
 from pixguard.reports.report_table import Cell, ReportTable
-from pixguard.reports.selection import selection
+from pixguard.reports.selection import Selection, selection
 from pixguard.reports.specs import table_spec
 from pixguard.store import tables as t
 from reports.reports_miniature import Miniature
@@ -100,6 +101,24 @@ def said(table: ReportTable, words: str) -> str:
     return note
 
 
+def certify(db: Miniature, image: int, method: str, content: object, radius: int = 0) -> None:
+    db.add(
+        t.Certificate,
+        model_id=CLASSIFIER,
+        image_id=image,
+        run_id=1,
+        method=method,
+        predicted="0",
+        votes=json.dumps(content),
+        radius=radius,
+    )
+
+
+def survey(db: Miniature, image: int, votes: list[int], budget: int = 9) -> None:
+    """Add a survey: pixels proven, fooled at an extreme, fooled only between, open."""
+    certify(db, image, f"pixel-survey {budget}", votes, int(votes[0] == sum(votes)))
+
+
 EXPECTED = [
     # attack, seed, images, vulnerable, found, missed, found %, median queries of the successes
     # and of all, mean distinct, mean seconds
@@ -156,20 +175,49 @@ def test_surveys_of_pixels_are_told_and_the_fullest_of_an_image_counts(searched:
         (B, 10, [98, 0, 1, 1]),
         (D, 10, [100, 0, 0, 0]),
     ):
-        searched.add(
-            t.Certificate,
-            model_id=CLASSIFIER,
-            image_id=image,
-            run_id=1,
-            method=f"pixel-survey {budget}",
-            predicted="0",
-            votes=json.dumps(votes),
-            radius=int(votes[0] == 100),
-        )
+        survey(searched, image, votes, budget)
     note = said(build(searched), "surveyed")
     assert "3 images" in note and "79.3 % proven, 16.7 % fooled at an extreme" in note
     assert "3.67 % fooled only between extremes, 0.333 % open" in note
     assert "(ANVP): at least 20.33. 1 of these images are proven robust, 1 are vulnerable" in note
+
+
+def test_a_survey_is_the_truth_of_its_image(searched: Miniature) -> None:
+    survey(searched, E, [100, 0, 0, 0])  # as its search said
+    survey(searched, F, [90, 0, 0, 10])  # open: no verdict
+    assert figures(build(searched)) == EXPECTED
+    survey(searched, F, [89, 0, 1, 10], budget=10)  # fooled, whatever is open
+    *others, random = figures(build(searched))
+    assert random[2:6] == [1, 1, 0, 1]
+    assert column(build(searched), "truth")[-1].value == "known"
+    # Differential evolution has fooled F with 100 queries; the rest never saw it.
+    assert others[2][2:6] == [5, 4, 3, 1]
+    assert [row for place, row in enumerate(others) if place != 2] == [
+        row for place, row in enumerate(EXPECTED[:-1]) if place != 2
+    ]
+    assert "Truth is known for 6 of 6 images; 4 are vulnerable" in said(build(searched), "Truth is")
+
+
+@pytest.mark.parametrize("votes", [[100, 0, 0, 0], [0, 0, 0, 100]])
+def test_a_survey_that_proves_what_an_attack_refutes_is_a_contradiction(
+    searched: Miniature, votes: list[int]
+) -> None:
+    survey(searched, F, votes)
+    told = [note for note in build(searched).notes if "CONTRADICTION" in note]
+    assert len(told) == (votes[0] == 100)
+
+
+def test_surveys_tell_nothing_of_another_definition_or_number_of_pixels(empty: Miniature) -> None:
+    start(empty)
+    survey(empty, A, [100, 0, 0, 0])
+    for pixels, success in ((1, "argmax"), (2, "label-set"), (1, "label-set")):
+        parameters = json.dumps({"success": success, "queries": 9})
+        run(empty, empty.attack(pixels, "random", parameters=parameters), {A: (0, 9)})
+        table = build(empty, selection=Selection(pixels=pixels))
+        is_known = any("Truth is known" in note for note in table.notes)
+        assert is_known == ((pixels, success) == (1, "label-set")), (pixels, success)
+        with empty.engine.begin() as connection:
+            connection.execute(text("DELETE FROM attempt"))
 
 
 def test_an_image_that_a_proof_left_open_is_no_robust_one(searched: Miniature) -> None:
@@ -321,8 +369,6 @@ def test_attacks_that_were_not_run_have_rows(empty: Miniature) -> None:
 
 def test_the_list_does_not_need_a_command(searched: Miniature) -> None:
     # In colour truth stays unknown: the union of the attacks is all that there is.
-    from sqlalchemy import text
-
     with searched.engine.begin() as connection:
         connection.execute(text("DELETE FROM attempt WHERE attack_id = 1"))
     (listed,) = [r for r in list_tables(searched.engine).rows if r.cells[0].value == "truth"]
@@ -373,19 +419,6 @@ def test_phantoms_are_named_and_real_images_come_first(searched: Miniature) -> N
         assert words in caption
     assert caption.endswith("phantom data: synthetic, not the paper's")
     assert figures(table)[0][2:6] == [1, 1, 1, 0]
-
-
-def certify(db: Miniature, image: int, method: str, content: object, radius: int = 0) -> None:
-    db.add(
-        t.Certificate,
-        model_id=CLASSIFIER,
-        image_id=image,
-        run_id=1,
-        method=method,
-        predicted="0",
-        votes=json.dumps(content),
-        radius=radius,
-    )
 
 
 def test_universal_pixels_are_those_chosen_for_most_images(searched: Miniature) -> None:

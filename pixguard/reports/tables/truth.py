@@ -42,9 +42,9 @@ COMPARED = (EXHAUSTIVE, PAPER_ATTACK, "corner", "random")
 KNOWN, BOUND = "known", "lower bound"
 NOTES = (
     "truth known: a complete exhaustive search, which tries every value of every pixel, or rules "
-    "it out by a bound (space=all-values), saw the images. images: those that both it and the "
-    "attack were run on. vulnerable: of these, fooled in any attempt; found: by this attack. "
-    + INTERVAL_NOTE,
+    "it out by a bound (space=all-values), or a survey of all pixels (pixguard certify pixels) saw "
+    "the images. images: those that both it and the attack were run on. vulnerable: of these, "
+    "fooled in any attempt; found: by this attack. " + INTERVAL_NOTE,
     "found % within: with at most that many queries, of the vulnerable; median queries: over the "
     "attempts that succeeded, and over all; seconds: an attempt's share. In a search by bounds "
     "queries counts candidates and bounds, distinct queries the candidates.",
@@ -204,9 +204,9 @@ def _findings(totals: dict[str, int], pixels: int) -> Iterator[str]:
         )
     if totals["contradicted"]:
         yield (
-            f"CONTRADICTION: a complete search calls {totals['contradicted']} of these images "
-            "robust, and another attempt fooled the classifier on them. A search or a success is "
-            "wrong, or they were made in different precisions: do not rely on this table."
+            f"CONTRADICTION: a complete search or survey calls {totals['contradicted']} of these "
+            "images robust, and another attempt fooled the classifier on them. One of them errs, "
+            "or they were made in different precisions: do not rely on this table."
         )
     if totals["rounded"]:
         yield (

@@ -2,10 +2,11 @@
 -- Parameters: classifier_id, dataset_id, pixels, success (a pattern that an attack's parameters
 -- match, because several definitions of success can stand in one database).
 -- What counts: non-targeted attempts on the bare classifier, the first repeat of each.
--- An image is known when a complete exhaustive search (all values of every pixel) saw it, and
--- vulnerable when any attempt on it succeeded. Figures are over the known images that an attack
--- was tried on; with none, over all that it was tried on, and then vulnerable is a lower bound
--- (is_truth is 0). refuted counts successes on images that a complete search called robust.
+-- An image is known when a complete exhaustive search (all values of every pixel) saw it, or a
+-- survey of all its pixels that found a flip or left none open; and vulnerable when that survey or
+-- any attempt on it succeeded. Figures are over the known images that an attack was tried on; with
+-- none, over all that it was tried on, and then vulnerable is a lower bound (is_truth is 0). refuted
+-- counts successes on images that were called robust.
 WITH tried AS (
     SELECT
         t.attack_id,
@@ -25,6 +26,23 @@ WITH tried AS (
     JOIN image i ON i.id = t.image_id
     WHERE t.model_id = :classifier_id AND i.dataset_id = :dataset_id AND a.pixels = :pixels
       AND REPLACE(a.parameters, ' ', '') LIKE :success
+    UNION ALL
+    -- votes: a JSON list, how many pixels are proven, fooled at an extreme, only between, and open.
+    SELECT
+        NULL,
+        NULL,
+        c.image_id,
+        CASE WHEN REPLACE(c.votes, ' ', '') LIKE '[%,0,0,%]' THEN 0 ELSE 1 END,
+        NULL,
+        NULL,
+        NULL,
+        1
+    FROM certificate c
+    JOIN image i ON i.id = c.image_id
+    WHERE c.model_id = :classifier_id AND i.dataset_id = :dataset_id
+      AND c.method LIKE 'pixel-survey%' AND :pixels = 1
+      AND :success IN ('%', '%"success":"label-set"%')
+      AND (REPLACE(c.votes, ' ', '') LIKE '%,0]' OR REPLACE(c.votes, ' ', '') NOT LIKE '[%,0,0,%]')
 ),
 judged AS (
     -- By window, not by a join of the images to themselves, for which SQLite makes no index.

@@ -1,8 +1,8 @@
 -- Table truth: over images, how many are known to be vulnerable or robust.
 -- Parameters and what counts: as in truth.sql.
--- searched: seen by a complete exhaustive search; contradicted: that search failed, and another
--- attempt succeeded; beyond: vulnerable by a success, though never searched in full;
--- rounded: searched in another precision than float32.
+-- searched: seen by a complete exhaustive search or a survey that came to a verdict; contradicted:
+-- that found nothing, and another attempt succeeded; beyond: vulnerable by a success, though never
+-- searched in full; rounded: searched in another precision than float32.
 WITH tried AS (
     SELECT
         t.image_id,
@@ -18,6 +18,19 @@ WITH tried AS (
     JOIN image i ON i.id = t.image_id
     WHERE t.model_id = :classifier_id AND i.dataset_id = :dataset_id AND a.pixels = :pixels
       AND REPLACE(a.parameters, ' ', '') LIKE :success
+    UNION ALL
+    -- votes: a JSON list, how many pixels are proven, fooled at an extreme, only between, and open.
+    SELECT
+        c.image_id,
+        CASE WHEN REPLACE(c.votes, ' ', '') LIKE '[%,0,0,%]' THEN 0 ELSE 1 END,
+        'float32',
+        1
+    FROM certificate c
+    JOIN image i ON i.id = c.image_id
+    WHERE c.model_id = :classifier_id AND i.dataset_id = :dataset_id
+      AND c.method LIKE 'pixel-survey%' AND :pixels = 1
+      AND :success IN ('%', '%"success":"label-set"%')
+      AND (REPLACE(c.votes, ' ', '') LIKE '%,0]' OR REPLACE(c.votes, ' ', '') NOT LIKE '[%,0,0,%]')
 ),
 by_image AS (
     SELECT
