@@ -90,7 +90,7 @@ class Bench:
     def by(self, count: int) -> tuple[float, float]:
         """Return the seconds that workers take, and those to start them and to make them ready."""
         started = time.perf_counter()
-        with cluster.started(count, torch.device("cpu"), lambda _: None) as workers:
+        with cluster.started(count, [torch.device("cpu")], lambda _: None) as workers:
             crew = self._dispatch(workers)
             workers.client.wait_for_workers(count)
             warm = Plan(self.record, self.plan.todo[: 2 * count], {}, self.plan.predictions)

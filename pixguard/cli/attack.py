@@ -46,7 +46,7 @@ def attack(
 ) -> None:
     """Attack correctly classified test images; by default as the paper does."""
     settings = replace(settings, options=own_options(ctx, ATTACKS, settings.attack, own))
-    with open_session(output.database, run.device, data) as session:
+    with open_session(output.database, run.device, data, shares=True) as session:
         from pixguard.runner import attacking
         from pixguard.runner.subject import open_subject
 

@@ -113,12 +113,13 @@ def exit_with_failures(failed: int, again: str) -> None:
 
 @contextmanager
 def open_session(
-    database: str, device: str, data: DatasetRequest | None = None
+    database: str, device: str, data: DatasetRequest | None = None, *, shares: bool = False
 ) -> Iterator["Session"]:
     """Yield a session that shows progress on stderr and stops gracefully on Ctrl-C.
 
     A model of the user's own may print; stdout is for results, which come after the session.
-    What can be told of ``data`` and the database before torch is loaded is told before.
+    ``shares``: the work can be shared among several devices. What can be told of ``data`` and the
+    database before torch is loaded is told before.
     """
     if data is not None:
         _look_first(database, data)
@@ -132,7 +133,7 @@ def open_session(
         from pixguard.runner.session import Session
 
         with graceful_stop(display.say) as stop:
-            yield Session.of(database, device, display, stop, command)
+            yield Session.of(database, device, display, stop, command, shares)
 
 
 def _look_first(database: str, data: DatasetRequest) -> None:

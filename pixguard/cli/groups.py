@@ -35,7 +35,9 @@ class DeviceOptions(Settings):
 
     panel: ClassVar[str] = "Run"
 
-    device: str = setting("auto", "auto, cpu, cuda, cuda:1, ...", in_file=True)
+    device: str = setting(
+        "auto", "auto, cpu, cuda, cuda:1, ...; for an attack also several: cuda:0,1", in_file=True
+    )
 
 
 @dataclass(frozen=True)

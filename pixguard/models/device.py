@@ -31,6 +31,22 @@ def pick_device(name: str | None = None) -> torch.device:
     return device
 
 
+def pick_devices(name: str | None = None) -> tuple[torch.device, ...]:
+    """Return the devices of a name; several GPUs are ``cuda:0,1``.
+
+    Raises:
+        UsageError: as for one; or one is named twice.
+    """
+    first, *others = (name or "auto").split(",")
+    if not others:
+        return (pick_device(name),)
+    names = [first, *(other if ":" in other else f"cuda:{other}" for other in others)]
+    devices = tuple(map(pick_device, names))
+    if len(set(devices)) < len(devices) or any(one.index is None for one in devices):
+        raise UsageError(f"{name!r} does not name several GPUs", "such as `device=cuda:0,1`")
+    return devices
+
+
 def trains_in_bfloat16(device: torch.device) -> bool:
     """Return whether a device multiplies bfloat16 in hardware, faster than float32.
 

@@ -137,11 +137,15 @@ def hired(
 ) -> Iterator[Crew | None]:
     """Yield the workers that are wanted, while they are; None where none are, or none are needed.
 
+    Each of several devices has one, if nothing else is said.
+
     Raises:
         UsageError: dask is not installed.
         PixguardError: there is no such scheduler.
     """
-    if (wanted.workers is None and wanted.scheduler is None) or not plan.todo:
+    devices = session.devices or (session.device,)
+    count = wanted.workers or (len(devices) if len(devices) > 1 else 0)
+    if (not count and wanted.scheduler is None) or not plan.todo:
         yield None
         return
     try:
@@ -155,8 +159,7 @@ def hired(
         with cluster.found(wanted.scheduler) as workers:
             yield Dispatch(session, subject, settings, own, workers, "auto", say)
     else:
-        count = min(wanted.workers or 1, len(plan.todo))
-        with cluster.started(count, session.device, say) as workers:
+        with cluster.started(min(count, len(plan.todo)), devices, say) as workers:
             yield Dispatch(session, subject, settings, own, workers, session.device.type, say)
 
 

@@ -7,7 +7,7 @@ import logging
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -118,7 +118,9 @@ def found(address: str) -> Iterator[Workers]:
 
 
 @contextmanager
-def started(count: int, device: torch.device, say: Callable[[str], None]) -> Iterator[Workers]:
+def started(
+    count: int, devices: Sequence[torch.device], say: Callable[[str], None]
+) -> Iterator[Workers]:
     """Yield that many workers on this machine, each with its GPU or its share of the threads.
 
     They end with this process, and are started anew when they die. Connections between them are
@@ -142,7 +144,7 @@ def started(count: int, device: torch.device, say: Callable[[str], None]) -> Ite
         }
         specs = {
             number: {"cls": Nanny, "options": {**shared, "env": environment}}
-            for number, environment in enumerate(environments(count, device))
+            for number, environment in enumerate(environments(count, devices))
         }
         own = {"dashboard": False, "security": security, "host": "127.0.0.1", "port": 0}
         cluster = stack.enter_context(
@@ -159,16 +161,18 @@ def started(count: int, device: torch.device, say: Callable[[str], None]) -> Ite
         yield workers
 
 
-def environments(count: int, device: torch.device) -> list[dict[str, str]]:
-    """Return the variables of each worker: which GPU it sees, how many threads it takes."""
+def environments(count: int, devices: Sequence[torch.device]) -> list[dict[str, str]]:
+    """Return the variables of each worker: which GPU it sees, how many threads it takes.
+
+    Of ``cuda`` without a number they take all GPUs in turn, else those that are named.
+    """
     threads = max(1, torch.get_num_threads() // count)
     shared = {**dict.fromkeys(THREADS, str(threads)), **UNWATCHED}
-    if device.type != "cuda":
+    if devices[0].type != "cuda":
         return [{**shared, "CUDA_VISIBLE_DEVICES": ""}] * count
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     gpus = visible.split(",") if visible else list(map(str, range(torch.cuda.device_count())))
-    if device.index is not None:
-        gpus = [gpus[device.index]]
+    gpus = [gpus[one.index] for one in devices if one.index is not None] or gpus
     return [{**shared, "CUDA_VISIBLE_DEVICES": gpus[n % len(gpus)]} for n in range(count)]
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from pixguard.errors import InterruptedRunError
-from pixguard.models.device import pick_device
+from pixguard.errors import InterruptedRunError, UsageError
+from pixguard.models.device import pick_devices
 from pixguard.progress import SILENT, Display, StopSignal
 from pixguard.provenance import environment
 from pixguard.store.location import CHECKPOINTS, IN_FLIGHT, WEIGHTS, files_folder, locate
@@ -24,7 +24,8 @@ from pixguard.words import command_line
 class Session:
     """One command at work. ``files`` holds weights and checkpoints; ``command`` is as typed.
 
-    ``presence`` tells others what it does; None: nobody asks.
+    ``presence`` tells others what it does; None: nobody asks. ``devices`` are all that the work may
+    be shared among: more than ``device``, or none.
     """
 
     database: str
@@ -34,6 +35,7 @@ class Session:
     stop: StopSignal
     command: str
     presence: Presence | None = None
+    devices: tuple[torch.device, ...] = ()
 
     @classmethod
     def of(
@@ -43,15 +45,21 @@ class Session:
         display: Display = SILENT,
         stop: StopSignal = SILENT,
         command: str = "",
+        shares: bool = False,
     ) -> "Session":
-        """Return a session on a database, its files beside it.
+        """Return a session on a database, its files beside it; ``shares``: among several devices.
 
         Raises:
-            UsageError: there is no such device.
+            UsageError: there is no such device, or there are several for work that is not shared.
         """
         files, presence = files_folder(database), Presence(database, command)
-        shown = presence.watching(display)
-        return cls(database, files, pick_device(device), shown, stop, command, presence)
+        shown, devices = presence.watching(display), pick_devices(device)
+        if len(devices) > 1 and not shares:
+            raise UsageError(
+                f"{device!r} are several devices, and only an attack is shared among them",
+                f"`device={devices[0]}`",
+            )
+        return cls(database, files, devices[0], shown, stop, command, presence, devices)
 
     def at_work(self) -> AbstractContextManager[None]:
         """Be seen by ``pixguard status``; whoever writes to the database is."""

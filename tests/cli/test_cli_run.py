@@ -108,6 +108,14 @@ def test_where_results_go_is_said_by_who_runs_it() -> None:
     assert "--out there/success.md" in made[-1]
 
 
+def test_attacks_alone_are_shared_among_devices() -> None:
+    made = script(write(PLAN), "--device cuda:0,1")
+    for line in made:
+        shared = line.startswith("pixguard attack ")
+        assert ("--device cuda:0,1" in line) == shared
+        assert ("--device cuda:0 " in f"{line} ") == (not shared)
+
+
 def test_what_a_step_needs_is_told() -> None:
     steps = run_json(f"run {write(PLAN)} --dry-run")["steps"]
     needs = {step["what"]: step["needs"] for step in steps}

@@ -2,10 +2,13 @@
 
 import itertools
 import random
+from collections.abc import Iterator
 from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,16 +16,19 @@ import torch
 
 from pixguard.attacks.engine.jobs import Job, Outcome
 from pixguard.classifiers.classifier import Decision
-from pixguard.config import WorkerSettings
+from pixguard.config import AttackSettings, WorkerSettings
 from pixguard.errors import PixguardError, UsageError
+from pixguard.models.device import pick_devices
+from pixguard.progress import SILENT
 from pixguard.records import AttackRecord, PlannedAttempt
 from pixguard.runner.outcomes import Lost, Made
 from pixguard.runner.plan import Plan
+from pixguard.runner.session import Session
 from support import StopAfter
 
 pytest.importorskip("distributed")
 
-from pixguard.runner import cluster, dispatch, pace, worker
+from pixguard.runner import attacking, cluster, dispatch, pace, worker
 
 IMAGE = np.zeros((2, 2, 1), dtype=np.uint8)
 
@@ -214,10 +220,48 @@ def test_each_worker_gets_a_gpu_or_its_share_of_the_threads(
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
-    for name, gpus in (("cuda", ["4", "6", "4"]), ("cuda:1", ["6"] * 3), ("cpu", [""] * 3)):
-        found = cluster.environments(3, torch.device(name))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for name, gpus in (
+        ("cuda", ["4", "6", "4"]),
+        ("cuda:1", ["6"] * 3),
+        ("cuda:1,0", ["6", "4", "6"]),
+        ("cpu", [""] * 3),
+    ):
+        found = cluster.environments(3, pick_devices(name))
         assert [one["CUDA_VISIBLE_DEVICES"] for one in found] == gpus
         assert {one[variable] for one in found for variable in cluster.THREADS} == {"2"}
+
+
+def test_each_of_several_devices_gets_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Attempts(list):
+        todo = property(lambda self: self)
+
+    made = []
+
+    @contextmanager
+    def started(count: int, devices: Any, say: Any) -> Iterator[None]:
+        made.append((count, devices))
+        yield
+
+    monkeypatch.setattr(cluster, "started", started)
+    monkeypatch.setattr(dispatch, "Dispatch", lambda *_: "crew")
+    monkeypatch.setattr(attacking.reader, "dataset", lambda *_: SimpleNamespace(info=None))
+    two = pick_devices("cpu") * 2
+    model = SimpleNamespace(model=SimpleNamespace(dataset_id=1))
+    for devices, wanted, todo, count in (
+        (two, WorkerSettings(), 9, 2),
+        (two, WorkerSettings(), 1, 1),
+        (two, WorkerSettings(workers=6), 9, 6),
+        (two[:1], WorkerSettings(workers=3), 9, 3),
+        (two[:1], WorkerSettings(), 9, 0),
+    ):
+        session = Session("", Path(), devices[0], SILENT, SILENT, "", devices=devices)
+        plan = Attempts(range(todo))
+        with attacking.hired(session, None, model, plan, AttackSettings(), wanted) as crew:  # type: ignore[arg-type]
+            assert crew == ("crew" if count else None)
+        assert made == ([(count, devices)] if count else [])
+        made.clear()
 
 
 def test_workers_are_started_or_found_not_both() -> None:

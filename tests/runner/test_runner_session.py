@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pixguard.errors import InterruptedRunError
+from pixguard.errors import InterruptedRunError, UsageError
 from pixguard.progress import Silent
 from pixguard.runner.session import Session
 
@@ -30,6 +30,16 @@ def session(command: str) -> Session:
 )
 def test_going_on_takes_resume_and_the_seed_in_use(typed: str, again: str) -> None:
     assert session(typed).again(7) == again
+
+
+def test_what_cannot_be_shared_takes_one_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(UsageError, match="only an attack is shared") as error:
+        Session.of("x.db", "cuda:1,0")
+    assert error.value.hint == "`device=cuda:1`"
+    devices = Session.of("x.db", "cuda:1,0", shares=True).devices
+    assert [device.index for device in devices] == [1, 0]
 
 
 def test_a_stop_says_what_is_kept_and_how_to_go_on() -> None:

@@ -210,7 +210,7 @@ class Expansion:
         if weights != TORCHVISION:
             file = str(self._file(table.place, weights))
             table = replace(table, options={**table.options, "pretrained": file})
-        words = self.commands.words(table, planned, self._always)
+        words = self.commands.words(table, planned, self._always(table.command))
         options = table.options if table.command not in ("train", VOTE) else {}
         told = [f"{k.replace('_', '-')} {_text(options[k])}" for k in TOLD if k in options]
         title = " ".join([about, *told])
@@ -218,10 +218,12 @@ class Expansion:
         needs = _needs(step, planned.get("model"), self.steps[first:])
         self.steps.append(replace(step, needs=tuple(needs)))
 
-    @property
-    def _always(self) -> dict[str, Any]:
-        place = self.place
-        return {"device": place.device, "db": place.database, "resume": True}
+    def _always(self, command: str) -> dict[str, Any]:
+        """Return the options of every step; attacks alone are shared among several devices."""
+        device = self.place.device
+        if device is not None and command != "attack":
+            device = device.partition(",")[0]
+        return {"device": device, "db": self.place.database, "resume": True}
 
     def _report(self, table: Table, number: int, done: frozenset[int]) -> None:
         """Add a step that writes tables, figures or the page into the folder of reports."""
@@ -247,7 +249,8 @@ class Expansion:
                 ending = FORMATS.get(str(options.setdefault("format", "md")), "txt")
                 out = self.place.out / f"{name}.{ending}"
             said = {"out": str(out)}
-        words = self.commands.words(replace(table, options=options), {}, {**said, **self._always})
+        said |= self._always("report")
+        words = self.commands.words(replace(table, options=options), {}, said)
         if any(step.writes == out for step in self.steps):
             raise UsageError(f"{table.place}: two reports would be {out}", 'name = "..."')
         step = Step(len(self.steps) + 1, "report", name, words)
