@@ -6,7 +6,7 @@
 Opens a database with a trained classifier, takes right test images in an order drawn at random, and
 surveys as many pixels of each, drawn too. Prints the shares of pixels that are proven, fooled and
 open, with bounds, evaluations and processor seconds; an image's are a pixel's times their number.
-The budget of bounds is that of `pixguard certify pixels`, in proportion. For 1 channel it compares
+The budget of bounds is an image's, in proportion. For 1 channel it compares
 with all 256 values of the same pixels, evaluated by the same evaluator.
 """
 
@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--model", default="latest")
     parser.add_argument("--images", type=int, default=50)
     parser.add_argument("--pixels", type=int, default=12, help="of each image")
+    parser.add_argument("--most-bounds", type=int, default=ExhaustiveOptions().most_bounds)
     given = parser.parse_args()
     torch.set_num_threads(1)
     request = DatasetRequest(given.dataset)
@@ -51,7 +52,7 @@ def main() -> None:
     evaluator.allocate(1, side, side, 1)
     objective = choose_objective(dataset.info.task, targeted=False)
     places, count = side * side, given.pixels
-    budget = max(1, ExhaustiveOptions().most_bounds * count // places)
+    budget = max(1, given.most_bounds * count // places)
     surveyor = Surveyor(
         classifier, evaluator, objective, MarginBounds(classifier, objective, print), budget
     )
