@@ -12,6 +12,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "scripts"))
 faults = importlib.import_module("campaigns.faults")
 kills = importlib.import_module("campaigns.kills")
 long_run = importlib.import_module("campaigns.long_run")
+lost = importlib.import_module("campaigns.lost")
 readers = importlib.import_module("campaigns.readers")
 rows = importlib.import_module("campaigns.rows")
 same = importlib.import_module("campaigns.same")
@@ -112,3 +113,9 @@ def test_a_changed_row_is_found(workshop, tmp_path):
         found = rows.differences(expected, folder / workshops.DATABASE)
         assert any(told in line for line in found), found
     changed.close()
+
+
+def test_what_a_kill_loses_is_counted_and_made_again(workshop):
+    found = lost.campaign(workshop, kills=2, generations=300, period_s=0.4, draw=random.Random(1))
+    assert len(found.lost_s) == 2 and min(found.lost_s) >= 0
+    assert not found.faults

@@ -16,6 +16,7 @@ from typing import Any
 EVENTS = ("commit", "fsync", "replace")
 """What a kill may fall upon: a commit of the database, a file on its way to the disk, its name."""
 COUNTED = "events.json"
+ASKED = "asked"
 
 
 def often(folder: Path) -> None:
@@ -25,6 +26,29 @@ def often(folder: Path) -> None:
 
     in_flight.PERIOD_S = 0.2
     writer.COMMIT_EVERY_ROWS = 4
+
+
+def asked(folder: Path, *, period_s: float) -> None:
+    """Write beside the folder, after each step, how many candidates and seconds there were.
+
+    Attempts in flight are saved every ``period_s``.
+    """
+    from pixguard.attacks.engine.scheduler import Scheduler
+    from pixguard.runner import in_flight
+
+    in_flight.PERIOD_S, run = period_s, Scheduler.run
+    file = os.open(folder.parent / ASKED, os.O_WRONLY | os.O_CREAT)
+
+    def noting(self: Any, jobs: Any, stop: Any, after_step: Any, *others: Any) -> Any:
+        begun_s = time.monotonic()
+
+        def note(asked: int) -> None:
+            os.pwrite(file, f"{asked},{time.monotonic() - begun_s:.6f},".encode(), 0)
+            after_step(asked)
+
+        return run(self, jobs, stop, note, *others)
+
+    Scheduler.run = noting  # type: ignore[method-assign] # of this process alone
 
 
 def served(folder: Path, *, port: int, size: int, md5: str) -> None:
