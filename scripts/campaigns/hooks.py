@@ -16,7 +16,7 @@ from typing import Any
 EVENTS = ("commit", "fsync", "replace")
 """What a kill may fall upon: a commit of the database, a file on its way to the disk, its name."""
 COUNTED = "events.json"
-ASKED = "asked"
+TAKEN, WIDTH = "taken", 16
 
 
 def often(folder: Path) -> None:
@@ -28,8 +28,8 @@ def often(folder: Path) -> None:
     writer.COMMIT_EVERY_ROWS = 4
 
 
-def asked(folder: Path, *, period_s: float) -> None:
-    """Write beside the folder, after each step, how many candidates and seconds there were.
+def taking(folder: Path, *, period_s: float) -> None:
+    """Write beside the folder, after each step, how many seconds steps have taken.
 
     Attempts in flight are saved every ``period_s``.
     """
@@ -37,13 +37,13 @@ def asked(folder: Path, *, period_s: float) -> None:
     from pixguard.runner import in_flight
 
     in_flight.PERIOD_S, run = period_s, Scheduler.run
-    file = os.open(folder.parent / ASKED, os.O_WRONLY | os.O_CREAT)
+    file = os.open(folder.parent / TAKEN, os.O_WRONLY | os.O_CREAT)
 
     def noting(self: Any, jobs: Any, stop: Any, after_step: Any, *others: Any) -> Any:
         begun_s = time.monotonic()
 
         def note(asked: int) -> None:
-            os.pwrite(file, f"{asked},{time.monotonic() - begun_s:.6f},".encode(), 0)
+            os.pwrite(file, f"{time.monotonic() - begun_s:{WIDTH}.6f}".encode(), 0)
             after_step(asked)
 
         return run(self, jobs, stop, note, *others)

@@ -31,9 +31,8 @@ def campaign(
 ) -> Tally:
     """Kill an attack at random moments, and count what is not there when it goes on.
 
-    Its progress are the candidates that attempts have asked for: those of committed attempts and
-    those of the ones that are saved in flight. What was asked for before a kill and is in neither
-    is lost; in seconds, at the speed of the killed process.
+    Its progress is the time that attempts have taken, each its share of a step's: the committed
+    ones and those that are saved in flight. What a killed process has taken beyond that is lost.
 
     Args:
         workshop: folders of the campaign.
@@ -45,10 +44,10 @@ def campaign(
     attack = f"{ATTACK} --population 400 --generations {generations}"
     expected = workshop.template((TRAIN, attack)) / DATABASE
     folder, tally = workshop.copy((TRAIN,), "lost"), Tally()
-    setup = partial(hooks.asked, period_s=period_s)
+    setup = partial(hooks.taking, period_s=period_s)
     again = True
     while again:
-        tell = folder.parent / hooks.ASKED
+        tell = folder.parent / hooks.TAKEN
         tell.unlink(missing_ok=True)
         before = _progress(folder)
         running = Running(f"{attack} --resume", folder, setup)
@@ -60,9 +59,7 @@ def campaign(
             running.signal(signal.SIGKILL)
         if not running.wait(3600).killed:
             break
-        asked, seconds = map(float, tell.read_text().split(",")[:2])
-        lost = before + asked - _progress(folder)
-        tally.lost_s.append(lost * seconds / asked)
+        tally.lost_s.append(before + float(tell.read_text()[: hooks.WIDTH]) - _progress(folder))
     with closing(sqlite3.connect(expected)) as database:
         query = "SELECT AVG(elapsed_ms) / 1000 FROM attempt"
         (tally.attempts_s,) = database.execute(query).fetchone()
@@ -74,19 +71,20 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _progress(folder: Path) -> int:
-    """Return the candidates of committed attempts and of those in flight."""
+def _progress(folder: Path) -> float:
+    """Return the seconds of committed attempts and of those in flight."""
     import torch
 
     from pixguard.attacks.engine.snapshot import Snapshot
     from pixguard.models.checkpoint import read_state
 
     with closing(sqlite3.connect(folder / DATABASE)) as database:
-        done = dict(database.execute("SELECT attempt_key, queries FROM attempt"))
+        done = dict(database.execute("SELECT attempt_key, elapsed_ms FROM attempt"))
     total = sum(done.values())
     for path in folder.glob("pixguard-files/in-flight/*.pt"):
         state = read_state(path, torch.device("cpu"))
         del state["made_with"]
         snapshot = Snapshot(**state)
-        total += sum(snapshot.queries(key) for key in snapshot.keys if key not in done)
-    return total
+        left = [row for key, row in snapshot.keys.items() if key not in done]
+        total += float(snapshot.costs[left, 3].sum())
+    return total / 1000

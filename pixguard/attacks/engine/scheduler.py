@@ -148,6 +148,7 @@ class Scheduler:
     def _restore(self, slot: int, row: int) -> None:
         """Let the attempt that a slot holds go on where it was when it was saved."""
         attempt = self._attempt(slot)
+        attempt.begun_s = float("-inf")  # each state is a whole: it is saved again
         steps, queries, distinct, attempt.elapsed_ms = self._saved.costs[row].tolist()
         attempt.steps, attempt.queries, attempt.distinct = int(steps), int(queries), int(distinct)
         for name, rows in self._search.state().items():
