@@ -41,7 +41,8 @@ def campaign(
         period_s: how often attempts in flight are saved.
         draw: the moments: up to four periods after the first step.
     """
-    attack = f"{ATTACK} --population 400 --generations {generations}"
+    repeats = -(-kills // 3)  # so that there is work for all of them
+    attack = f"{ATTACK} --repeats {repeats} --population 400 --generations {generations}"
     expected = workshop.template((TRAIN, attack)) / DATABASE
     folder, tally = workshop.copy((TRAIN,), "lost"), Tally()
     setup = partial(hooks.taking, period_s=period_s)
