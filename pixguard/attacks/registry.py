@@ -143,6 +143,25 @@ ATTACKS.add(
         needs_gradients=True,
     )
 )
+
+
+@ATTACKS.with_options(
+    AttackEntry(
+        "spgd",
+        "pixguard.attacks.spgd:SparsePGDSearch",
+        "Sparse-PGD: gradient descent on colours and on a mask (Zhong, Huang, Liu 2024).",
+        needs_gradients=True,
+    )
+)
+@dataclass(frozen=True, slots=True)
+class SparsePGDOptions(BudgetOptions):
+    """How to follow the gradient."""
+
+    gradient: Literal["unprojected", "projected"] = setting(
+        "unprojected", "Colours learn at all pixels, or at the chosen ones alone."
+    )
+
+
 ATTACKS.add(
     AttackEntry(
         "random",

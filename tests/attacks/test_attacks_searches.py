@@ -37,6 +37,8 @@ BUDGETED: dict[str, dict[str, str]] = {
     "grid": {"attack": "corner", "order": "grid"},
     "sparse-rs": {},
     "sigma-zero": {},
+    "spgd": {},
+    "projected": {"attack": "spgd", "gradient": "projected"},
 }
 ALL = [*BUDGETED, "exhaustive"]
 

@@ -1,0 +1,101 @@
+"""The sparse attacks beyond Sparse-RS and sigma-zero: each against its own definition."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from attacks.attacks_arena import arena, named
+from pixguard.attacks.engine.search import Arena, Search
+from pixguard.attacks.spgd import MASK_STEP, PATIENCE, STEP, direction, sigmoid_slope
+
+SIDE = 6
+
+
+def curved(images: Tensor) -> Tensor:
+    """A margin float64 (n,) that is no linear function of the image."""
+    weights = torch.linspace(-1.0, 1.0, images[0].numel()).view(images.shape[1:]).double()
+    return (images.double() * weights).sum((1, 2, 3)).tanh() + (images.double() ** 3).mean(
+        (1, 2, 3)
+    )
+
+
+def curved_gradient(slots: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
+    leaf = images.clone().requires_grad_()
+    margin = curved(leaf)
+    return margin.detach(), torch.autograd.grad(margin.sum(), leaf)[0]
+
+
+def gray(slots: int, channels: int) -> Arena:
+    stream = torch.Generator().manual_seed(5)
+    shape = (slots, SIDE, SIDE, channels)
+    images = torch.randint(20, 230, shape, generator=stream, dtype=torch.uint8)
+    return Arena(images, curved_gradient)
+
+
+def begin(search: Search, place: Arena) -> None:
+    slots = len(place.images)
+    search.allocate(place)
+    search.start(torch.arange(slots), torch.arange(2 * slots).view(slots, 2) + 3)
+
+
+# Sparse-PGD
+
+
+def test_slopes_and_directions_are_what_they_are_called():
+    logits = torch.linspace(-20.0, 20.0, 801)
+    sigmoid = logits.double().sigmoid()
+    assert torch.allclose(sigmoid_slope(logits), sigmoid * (1 - sigmoid), rtol=2e-4, atol=0)
+    vectors = torch.randn(4, 50, generator=torch.Generator().manual_seed(1)).double() * 1e-6
+    expected = vectors / vectors.norm(dim=1, keepdim=True)
+    assert torch.allclose(direction(vectors), expected, rtol=1e-5, atol=0)
+    assert (direction(torch.zeros(1, 5)) == 0).all()
+
+
+@pytest.mark.parametrize("gradient", ["unprojected", "projected"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_iteration_of_spgd_follows_autograd_through_its_mask(gradient: str, channels: int):
+    """The forward mask is hard, the backward one soft, as published; written with detach here."""
+    search = named("spgd", channels, 3, queries=9, gradient=gradient)
+    place = gray(2, channels)
+    begin(search, place)
+    first = search.ask()
+    clean = place.images.permute(0, 3, 1, 2).float() / 255
+    for _ in range(5):
+        magnitude = search._magnitude.clone().requires_grad_()
+        logits = search._logits.clone().requires_grad_()
+        soft = logits.sigmoid().view(2, 1, SIDE, SIDE)
+        chosen = search._logits.topk(3).indices
+        hard = torch.zeros(2, SIDE * SIDE).scatter_(1, chosen, 1.0).view(2, 1, SIDE, SIDE)
+        shown = (magnitude * hard).detach()
+        if gradient == "unprojected":
+            through = magnitude * soft
+        else:
+            through = magnitude * hard + magnitude.detach() * soft
+        change = shown + through - through.detach()
+        curved(clean + change).sum().backward()
+        moved = (clean + magnitude.detach() - STEP * magnitude.grad.sign()).clamp(0, 1) - clean
+        unit = logits.grad / logits.grad.norm(dim=1, keepdim=True)
+        expected = logits.detach() - MASK_STEP * SIDE * unit
+        search.tell(torch.ones(2, 1, dtype=torch.float64))
+        search._stayed[:] = 0
+        candidates = search.ask()
+        assert torch.allclose(search._magnitude, moved, atol=1e-6)
+        assert torch.allclose(search._logits, expected, atol=2e-3)
+        places = candidates.positions[:, 0, :, 0] * SIDE + candidates.positions[:, 0, :, 1]
+        assert torch.equal(places.sort().values, expected.topk(3).indices.sort().values)
+        row, col = candidates.positions[0, 0, 0]
+        level = (clean[0, :, row, col] + moved[0, :, row, col]) * 255
+        assert torch.equal(candidates.colours[0, 0, 0], level.round().to(torch.uint8))
+    assert first is not candidates
+
+
+def test_a_mask_that_stays_is_drawn_anew():
+    search = named("spgd", 1, 2, queries=40)
+    begin(search, arena(1, 30, 1))
+    seen = []
+    for _ in range(4 * (PATIENCE + 1)):
+        seen.append(tuple(map(tuple, search.ask().positions[0, 0].tolist())))
+        search.tell(torch.ones(1, 1, dtype=torch.float64))
+    runs = [seen[i : i + PATIENCE + 1] for i in range(0, len(seen), PATIENCE + 1)]
+    assert all(len(set(run)) == 1 for run in runs)
+    assert len({run[0] for run in runs}) == len(runs)
