@@ -145,6 +145,17 @@ ATTACKS.add(
 )
 
 
+ATTACKS.add(
+    AttackEntry(
+        "brusle",
+        "pixguard.attacks.brusle:BruSLeSearch",
+        "BruSLeAttack: learns which pixels matter (Vo, Abbasnejad, Ranasinghe 2024).",
+        options=BudgetOptions,
+        revisits=True,
+    )
+)
+
+
 @ATTACKS.with_options(
     AttackEntry(
         "spgd",

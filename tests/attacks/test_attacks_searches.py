@@ -38,6 +38,7 @@ BUDGETED: dict[str, dict[str, str]] = {
     "sparse-rs": {},
     "sigma-zero": {},
     "spgd": {},
+    "brusle": {},
     "projected": {"attack": "spgd", "gradient": "projected"},
 }
 ALL = [*BUDGETED, "exhaustive"]

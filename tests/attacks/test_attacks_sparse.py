@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from scipy import stats
 from torch import Tensor
 
 from attacks.attacks_arena import arena, named
+from pixguard.attacks.brusle import POPULATION, draw_weighted
 from pixguard.attacks.engine.search import Arena, Search
 from pixguard.attacks.spgd import MASK_STEP, PATIENCE, STEP, direction, sigmoid_slope
 
@@ -99,3 +101,49 @@ def test_a_mask_that_stays_is_drawn_anew():
     runs = [seen[i : i + PATIENCE + 1] for i in range(0, len(seen), PATIENCE + 1)]
     assert all(len(set(run)) == 1 for run in runs)
     assert len({run[0] for run in runs}) == len(runs)
+
+
+# BruSLeAttack
+
+
+def test_weighted_draws_are_in_the_proportion_of_what_is_left():
+    words = torch.randint(0, 1 << 32, (60_000, 2), generator=torch.Generator().manual_seed(2))
+    weights = torch.tensor([1.0, 0.0, 2.0, 5.0]).double()
+    drawn = draw_weighted(words, weights.expand(60_000, 4))
+    counts = torch.bincount(drawn[:, 0] * 4 + drawn[:, 1], minlength=16).view(4, 4)
+    share = weights / weights.sum()
+    expected = share[:, None] * share / (1 - share[:, None])
+    expected.fill_diagonal_(0.0)
+    asked = expected > 0
+    assert (counts[~asked] == 0).all()
+    assert stats.chisquare(counts[asked], expected[asked] * 60_000).pvalue > 1e-4
+
+
+@pytest.mark.parametrize(("channels", "pixels"), [(1, 1), (3, 2), (1, 20)])
+def test_brusle_counts_as_its_authors_do(channels: int, pixels: int):
+    """The counts of the published code, from what was asked for and what was answered."""
+    search = named("brusle", channels, pixels, queries=80)
+    place = gray(1, channels)
+    begin(search, place)
+    tried, needed = torch.zeros(SIDE * SIDE), torch.zeros(SIDE * SIDE)
+    fitness = torch.rand(80, generator=torch.Generator().manual_seed(8)).double() + 1
+    held, least, colour_of = set[int](), torch.inf, {}
+    for query in range(80):
+        candidates = search.ask()
+        positions = candidates.positions[0, 0]
+        places = (positions[:, 0] * SIDE + positions[:, 1]).tolist()
+        for where, colour in zip(places, candidates.colours[0, 0].tolist(), strict=True):
+            assert colour_of.setdefault(where, colour) == colour, "one synthetic image"
+        search.tell(fitness[query].view(1, 1))
+        assert len(set(places)) == pixels
+        given_up = held - set(places) if query >= POPULATION else set()
+        if query >= POPULATION:
+            assert len(given_up) == 1  # a twentieth of 20 pixels, and at least one
+            if fitness[query] >= least:
+                needed[list(given_up)] += 1
+            tried[list(given_up)] += 1
+        tried[places] += 1
+        if fitness[query] < least:
+            held, least = set(places), float(fitness[query])
+    assert torch.equal(search._tried[0].float(), tried)
+    assert torch.equal(search._needed[0].float(), needed)

@@ -13,6 +13,7 @@ ATTACKS: dict[str, dict[str, Any]] = {
     "sparse-rs": {"queries": 150},
     "sigma-zero": {"queries": 100},
     "spgd": {"queries": 150},
+    "brusle": {"queries": 150},
     "random": {"queries": 900},
 }
 """Options of the attack."""
