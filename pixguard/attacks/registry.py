@@ -155,6 +155,16 @@ ATTACKS.add(
     )
 )
 
+ATTACKS.add(
+    AttackEntry(
+        "cma-es",
+        "pixguard.attacks.cma_es:CMAESSearch",
+        "A normal distribution that learns its shape (Hansen 2016; Vargas, Kotyan 2019).",
+        options=BudgetOptions,
+        revisits=True,
+    )
+)
+
 
 @ATTACKS.with_options(
     AttackEntry(

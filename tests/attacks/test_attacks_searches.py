@@ -39,6 +39,7 @@ BUDGETED: dict[str, dict[str, str]] = {
     "sigma-zero": {},
     "spgd": {},
     "brusle": {},
+    "cma-es": {},
     "projected": {"attack": "spgd", "gradient": "projected"},
 }
 ALL = [*BUDGETED, "exhaustive"]

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from attacks.attacks_arena import arena, named
 from pixguard.attacks.brusle import POPULATION, draw_weighted
+from pixguard.attacks.cma_es import Distribution
 from pixguard.attacks.engine.search import Arena, Search
 from pixguard.attacks.spgd import MASK_STEP, PATIENCE, STEP, direction, sigmoid_slope
 
@@ -147,3 +148,41 @@ def test_brusle_counts_as_its_authors_do(channels: int, pixels: int):
             held, least = set(places), float(fitness[query])
     assert torch.equal(search._tried[0].float(), tried)
     assert torch.equal(search._needed[0].float(), needed)
+
+
+# CMA-ES
+
+
+def test_the_distribution_takes_the_shape_of_a_badly_scaled_bowl():
+    """What CMA-ES is for: 5 genes, curvatures from 1 to 10^6 along axes that are turned."""
+    stream = torch.Generator().manual_seed(3)
+    turned = torch.linalg.qr(torch.randn(5, 5, generator=stream).double())[0]
+    curvature = turned @ torch.logspace(0, 6, 5).double().diag() @ turned.T
+
+    def bowl(points: Tensor) -> Tensor:
+        return ((points @ curvature) * points).sum(1)
+
+    zeros = [torch.zeros(shape).double() for shape in ((), (4, 5), (2, 5, 5))]
+    one = Distribution(*zeros, torch.tensor(0))
+    one.begin(torch.ones(5).double())
+    covariance, best, asked = zeros[2][0], torch.inf, 0
+    while best > 1e-9 and asked < 4000:
+        points = one.sample(torch.randn(8, 5, generator=stream).double())
+        fitness = bowl(points)
+        best, asked = min(best, float(fitness.min())), asked + 8
+        one.learn(points, fitness)
+    assert asked < 3000
+    learned = torch.linalg.eigvals(curvature @ covariance).real  # all alike: the shape is known
+    assert learned.max() < 100 * learned.min()
+
+
+def test_a_flat_landscape_makes_cma_es_begin_elsewhere():
+    search = named("cma-es", 1, 1, queries=70)
+    begin(search, arena(1, 20, 1))
+    means = []
+    for _ in range(10):
+        search.ask()
+        search.tell(torch.ones(1, search.candidates_per_step).double())
+        means.append(tuple(search._vectors[0, 0].tolist()))
+    assert len(set(means)) == 10
+    assert float(search._width[0]) == 0.25

@@ -14,6 +14,7 @@ ATTACKS: dict[str, dict[str, Any]] = {
     "sigma-zero": {"queries": 100},
     "spgd": {"queries": 150},
     "brusle": {"queries": 150},
+    "cma-es": {"queries": 400},
     "random": {"queries": 900},
 }
 """Options of the attack."""
