@@ -183,6 +183,26 @@ class SparsePGDOptions(BudgetOptions):
     )
 
 
+@ATTACKS.with_options(
+    AttackEntry(
+        "jsma",
+        "pixguard.attacks.jsma:JSMASearch",
+        "The most salient pixels, greedily, at extreme colours (Papernot et al. 2016).",
+        needs_gradients=True,
+    )
+)
+@dataclass(frozen=True, slots=True)
+class JSMAOptions(Settings):
+    """How often to begin."""
+
+    starts: int = setting(
+        1,
+        "Begin with so many first pixels, one after the other; published is one.",
+        low=1,
+        unit="starts",
+    )
+
+
 ATTACKS.add(
     AttackEntry(
         "random",

@@ -186,3 +186,43 @@ def test_a_flat_landscape_makes_cma_es_begin_elsewhere():
         means.append(tuple(search._vectors[0, 0].tolist()))
     assert len(set(means)) == 10
     assert float(search._width[0]) == 0.25
+
+
+# JSMA
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_jsma_is_greedy_along_the_gradient_taken_anew(channels: int):
+    """In plain loops: try every extreme of every channel of every pixel, keep the best pixel."""
+    search = named("jsma", channels, 3, starts=2)
+    place = gray(2, channels)
+    begin(search, place)
+    clean = place.images.permute(0, 3, 1, 2).float() / 255
+    slopes = curved_gradient(torch.arange(2), clean)[1]
+
+    def gains(values: Tensor, slope: Tensor) -> Tensor:
+        return torch.maximum(slope * values, slope * (values - 1)).sum(0)
+
+    asked = []
+    for _ in range(2 * 3):
+        asked.append(search.ask())
+        search.tell(torch.ones(2, 1, dtype=torch.float64))
+    for slot in range(2):
+        order = gains(clean[slot], slopes[slot]).flatten().argsort(descending=True)
+        for begun in range(2):
+            image, taken = clean[slot].clone(), list[int]()
+            for made in range(3):
+                slope = curved_gradient(torch.tensor([0]), image[None])[1][0]
+                gain = gains(image, slope).flatten()
+                gain[taken] = -torch.inf
+                best = int(gain.argmax()) if made else int(order[begun])
+                taken.append(best)
+                row, col = divmod(best, SIDE)
+                image[:, row, col] = (slope[:, row, col] < 0).float()
+                candidates = asked[3 * begun + made]
+                places = candidates.positions[slot, 0, :, 0] * SIDE
+                places += candidates.positions[slot, 0, :, 1]
+                assert places.tolist() == taken + taken[-1:] * (2 - made)
+                colours = candidates.colours[slot, 0, : made + 1]
+                rows, cols = torch.tensor(taken) // SIDE, torch.tensor(taken) % SIDE
+                assert torch.equal(colours, (image[:, rows, cols].T * 255).to(torch.uint8))

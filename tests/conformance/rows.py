@@ -15,6 +15,7 @@ ATTACKS: dict[str, dict[str, Any]] = {
     "spgd": {"queries": 150},
     "brusle": {"queries": 150},
     "cma-es": {"queries": 400},
+    "jsma": {"starts": 8},
     "random": {"queries": 900},
 }
 """Options of the attack."""
