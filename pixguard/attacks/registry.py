@@ -8,7 +8,7 @@ conformance tests are made of that.
 from dataclasses import dataclass
 from typing import Literal
 
-from pixguard.config.settings import Settings, setting
+from pixguard.config.settings import SettingError, Settings, setting
 from pixguard.registry import Entry, Registry
 
 DIFFERENTIAL_EVOLUTION = "differential-evolution"
@@ -121,9 +121,25 @@ class BudgetOptions(Settings):
 class CornerOptions(BudgetOptions):
     """How to rank."""
 
-    order: Literal["gradient", "grid"] = setting(
-        "gradient", "Rank by one gradient (white box), or by the answers on a grid (black box)."
+    order: Literal["gradient", "grid", "transfer"] = setting(
+        "gradient",
+        "Rank by one gradient (white box), by the answers on a grid (black box), or by one "
+        "gradient of another classifier, the surrogate (black box).",
     )
+    surrogate: str | None = setting(
+        None,
+        "With --order transfer: the classifier whose gradient ranks, by id or name; recorded by "
+        "its content. It must not be the attacked one.",
+        names="classifier",
+    )
+
+    def __post_init__(self) -> None:
+        Settings.__post_init__(self)
+        if (self.order == "transfer") != (self.surrogate is not None):
+            raise SettingError(
+                "a surrogate goes with the order transfer, and that order with a surrogate",
+                "`order=transfer` and `surrogate=MODEL`, or neither",
+            )
 
 
 ATTACKS.add(

@@ -3,13 +3,15 @@
 import pytest
 import torch
 from scipy import stats
-from torch import Tensor
+from torch import Tensor, nn
 
 from attacks.attacks_arena import arena, named
+from pixguard.attacks import Corner
 from pixguard.attacks.brusle import POPULATION, draw_weighted
 from pixguard.attacks.cma_es import Distribution
-from pixguard.attacks.engine.search import Arena, Search
+from pixguard.attacks.engine.search import Arena, Search, make_search
 from pixguard.attacks.spgd import MASK_STEP, PATIENCE, STEP, direction, sigmoid_slope
+from pixguard.errors import UsageError
 
 SIDE = 6
 
@@ -226,3 +228,73 @@ def test_jsma_is_greedy_along_the_gradient_taken_anew(channels: int):
                 colours = candidates.colours[slot, 0, : made + 1]
                 rows, cols = torch.tensor(taken) // SIDE, torch.tensor(taken) % SIDE
                 assert torch.equal(colours, (image[:, rows, cols].T * 255).to(torch.uint8))
+
+
+# Corner in a surrogate's order
+
+
+def test_a_transfer_asks_in_the_order_of_the_surrogate_alone():
+    """The attacked classifier is asked for no gradient, and the order is the surrogate's own."""
+
+    def forbidden(slots: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
+        raise AssertionError("the attacked classifier's gradient")
+
+    images = gray(3, 1).images
+    transfer = named("corner", 1, 1, queries=64, order="transfer", surrogate="other")
+    inside = named("corner", 1, 1, queries=64)
+    assert not transfer.uses_gradients and inside.uses_gradients
+    begin(transfer, Arena(images, forbidden, transfer=curved_gradient))
+    begin(inside, Arena(images, curved_gradient))
+    for _ in range(2):
+        for mine, own in zip(
+            (transfer.ask().positions, transfer.ask().colours),
+            (inside.ask().positions, inside.ask().colours),
+            strict=True,
+        ):
+            assert torch.equal(mine, own)
+        for search in (transfer, inside):
+            search.tell(torch.ones(3, search.candidates_per_step).double())
+    with pytest.raises(UsageError, match="no surrogate"):
+        begin(transfer, Arena(images, forbidden))
+
+
+def test_attacks_of_corner_that_do_not_transfer_are_what_they_were():
+    """An option that came later must not make other attacks of those in old databases."""
+    parameters = make_search("corner").record.parameters
+    assert parameters == {"queries": 10_100, "order": "gradient"}
+
+
+class Weighted(nn.Module):
+    """Two classes by a weighted sum; without a gradient where it is ``blind``."""
+
+    def __init__(self, weights: Tensor, blind: bool = False, labels: int = 2) -> None:
+        super().__init__()
+        self.weights, self.blind, self.labels = nn.Parameter(weights), blind, labels
+
+    def forward(self, images: Tensor) -> Tensor:
+        score = ((images - 0.5) * self.weights).sum((1, 2, 3)) - 0.4
+        score = score.detach() if self.blind else score
+        return torch.stack([-score, score, *[score - 9] * (self.labels - 2)], 1)
+
+
+def test_the_surrogate_of_the_python_api_is_a_module_and_not_the_attacked_one():
+    stream = torch.Generator().manual_seed(6)
+    weights = torch.randn(SIDE, SIDE, generator=stream) / 30
+    weights[2, 4] = 1.0
+    near = weights + torch.randn(SIDE, SIDE, generator=stream) / 30
+    images = torch.full((3, 1, SIDE, SIDE), 128, dtype=torch.uint8)
+    images += torch.randint(0, 8, images.shape, generator=stream, dtype=torch.uint8)
+    attacked, labels = Weighted(weights, blind=True), torch.zeros(3, dtype=torch.int64)
+    surrogate = Weighted(near).train()
+    found = Corner(attacked, order="transfer", surrogate=surrogate)(images, labels)
+    assert found.success.all() and (found.queries == 1).all() and surrogate.training
+    for same in (attacked, Weighted(weights)):
+        with pytest.raises(ValueError, match="is the attacked classifier"):
+            Corner(attacked, order="transfer", surrogate=same)(images, labels)
+    with pytest.raises(ValueError, match="3 labels"):
+        Corner(attacked, order="transfer", surrogate=Weighted(near, labels=3))(images, labels)
+    with pytest.raises(TypeError, match=r"torch\.nn\.Module"):
+        Corner(attacked, order="transfer", surrogate="small-cnn")(images, labels)
+    for options in ({"order": "transfer"}, {"surrogate": surrogate}):
+        with pytest.raises(ValueError, match="goes with the order transfer"):
+            Corner(attacked, **options)
