@@ -221,6 +221,15 @@ class JSMAOptions(Settings):
 
 ATTACKS.add(
     AttackEntry(
+        "sparse-aa",
+        "pixguard.attacks.sparse_aa:SparseAASearch",
+        "Sparse-AutoAttack: Sparse-PGD projected, unprojected, then Sparse-RS.",
+        options=BudgetOptions,
+        needs_gradients=True,
+    )
+)
+ATTACKS.add(
+    AttackEntry(
         "random",
         "pixguard.attacks.random_search:RandomSearch",
         "Independent uniform candidates: the floor that every search must beat.",

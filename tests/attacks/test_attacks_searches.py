@@ -41,6 +41,7 @@ BUDGETED: dict[str, dict[str, str]] = {
     "brusle": {},
     "cma-es": {},
     "jsma": {},
+    "sparse-aa": {},
     "projected": {"attack": "spgd", "gradient": "projected"},
 }
 ALL = [*BUDGETED, "exhaustive"]

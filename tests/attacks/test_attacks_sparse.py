@@ -298,3 +298,33 @@ def test_the_surrogate_of_the_python_api_is_a_module_and_not_the_attacked_one():
     for options in ({"order": "transfer"}, {"surrogate": surrogate}):
         with pytest.raises(ValueError, match="goes with the order transfer"):
             Corner(attacked, **options)
+
+
+# Sparse-AutoAttack
+
+
+def test_the_parts_of_sparse_aa_are_those_attacks_one_after_the_other():
+    """The same requests and the same answers as of each part alone, begun when its turn comes."""
+    place = gray(2, 1)
+    whole = named("sparse-aa", 1, 2, queries=62)
+    begin(whole, place)
+    parts = [
+        named("spgd", 1, 2, queries=20, gradient="projected"),
+        named("spgd", 1, 2, queries=20),
+        named("sparse-rs", 1, 2, queries=22),
+    ]
+    answers = torch.rand(62, 2, 1, generator=torch.Generator().manual_seed(4)).double() + 1
+    asked = 0
+    for index, part in enumerate(parts):
+        part.allocate(place)
+        part.start(torch.arange(2), torch.arange(4).view(2, 2) + 3 ^ torch.tensor([0, index]))
+        for _ in range(part.most_queries(SIDE, SIDE)):
+            mine, its = whole.ask(), part.ask()
+            assert torch.equal(mine.positions, its.positions)
+            assert torch.equal(mine.colours, its.colours)
+            for search in (whole, part):
+                search.tell(answers[asked])
+            asked += 1
+    assert asked == whole.most_queries(SIDE, SIDE) == 62
+    assert [float(f) for f in whole._incumbents.fitness] == answers[:, :, 0].amin(0).tolist()
+    assert named("sparse-aa", queries=2).parameters()["parts"][0]["name"] == "sparse-rs"

@@ -16,6 +16,7 @@ ATTACKS: dict[str, dict[str, Any]] = {
     "brusle": {"queries": 150},
     "cma-es": {"queries": 400},
     "jsma": {"starts": 8},
+    "sparse-aa": {"queries": 150},
     "random": {"queries": 900},
 }
 """Options of the attack."""
