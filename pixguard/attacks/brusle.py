@@ -48,8 +48,8 @@ class BruSLeSearch(Search):
 
     options: BudgetOptions
     candidates_per_step = 1
-    most_slots = 128
-    """It holds maps of every image."""
+    most_slots = 32
+    """Every step weighs all pixels of every image in double precision."""
 
     def parameters(self) -> Mapping[str, Any]:
         """Return the options and the constants of the method."""
@@ -83,9 +83,12 @@ class BruSLeSearch(Search):
         self._query[slots] = 0
         self._tried[slots], self._needed[slots] = 0, 0
         self._incumbents.forget(slots)
-        words = words_for(keys, self._query[slots], 1, self._places)[:, 0]
-        own = self._arena.images[slots].flatten(1, 2)
-        self._corners[slots] = draw_corners(words, own).to(torch.uint8)
+        for slot in slots[
+            :, None
+        ].unbind():  # words of many large images at once would fill the memory
+            words = words_for(self._keys[slot], self._query[slot], 1, self._places)[:, 0]
+            own = self._arena.images[slot].flatten(1, 2)
+            self._corners[slot] = draw_corners(words, own).to(torch.uint8)
 
     def ask(self) -> Candidates:
         """Return random pixels at first, then the best ones with some of them replaced."""

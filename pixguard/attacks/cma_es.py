@@ -26,6 +26,8 @@ FIRST_WIDTH = 0.25
 """Standard deviation of the first candidates, in every gene."""
 NARROW = 1 / 512
 """A distribution begins again below this standard deviation: half a level of a colour."""
+WIDE = 8.0
+"""And above this one: mirrored, it is uniform."""
 STRETCHED = 1e7
 """It also does where it is that many times as wide in one direction as in another."""
 
@@ -48,6 +50,7 @@ class CMAESSearch(Search):
             **super().parameters(),
             "first_width": FIRST_WIDTH,
             "narrow": NARROW,
+            "wide": WIDE,
             "stretched": STRETCHED,
         }
 
@@ -164,9 +167,9 @@ class Distribution:
         return points
 
     def is_spent(self) -> bool:
-        """Tell whether it has become too narrow or too stretched to find anything."""
+        """Tell whether it has become too narrow, too wide or too stretched to find anything."""
         most, least = float(self._scales.max()), float(self._scales.min())
-        return float(self._width) * most < NARROW or most > STRETCHED * least
+        return not NARROW <= float(self._width) * most <= WIDE or most > STRETCHED * least
 
     def learn(self, points: Tensor, fitness: Tensor) -> None:
         """Adapt to the fitness float64 (P,) of points (P, n); smaller is better.

@@ -82,13 +82,14 @@ class SparsePGDSearch(Search):
         self._iteration[slots] = 0
         self._due[slots] = True
         self._incumbents.forget(slots)
-        images = self._images(slots)
-        words = words_for(keys, self._iteration[slots], 1, images[0].numel() + self._places)[:, 0]
-        uniform = unit_interval(words[:, self._places :]).float() * 2.0 - 1.0
-        self._magnitude[slots] = (images + uniform.view_as(images)).clamp(0.0, 1.0) - images
-        self._logits[slots] = standard_normal(words[:, : self._places]).float()
-        self._drawn[slots] = True
-        self._stayed[slots] = 0
+        for slot in slots[
+            :, None
+        ].unbind():  # words of many large images at once would fill the memory
+            image = self._images(slot)
+            words = words_for(self._keys[slot], self._iteration[slot], 1, image.numel())
+            uniform = unit_interval(words).float().view_as(image) * 2.0 - 1.0
+            self._magnitude[slot] = (image + uniform).clamp(0.0, 1.0) - image
+        self._draw_masks(slots)
 
     def ask(self) -> Candidates:
         """Make an iteration in the slots that are due, and return the image that is shown."""
@@ -98,7 +99,7 @@ class SparsePGDSearch(Search):
                 self._iterate(moving)
             self._drawn[slots] = False
             self._show(slots)
-            self._redraw(slots[self._stayed[slots] >= PATIENCE])
+            self._draw_masks(slots[self._stayed[slots] >= PATIENCE])
             self._due[slots] = False
         return self._last
 
@@ -149,13 +150,13 @@ class SparsePGDSearch(Search):
         stays = (self._mask(slots) == mask).all(1)
         self._stayed[slots] = (self._stayed[slots] + 1).where(stays, 0)
 
-    def _redraw(self, slots: Tensor) -> None:
-        """Draw masks anew, to be shown as they are in the next iteration."""
-        if len(slots):
-            words = words_for(self._keys[slots], self._iteration[slots] + 1, 1, self._places)[:, 0]
-            self._logits[slots] = standard_normal(words).float()
-            self._drawn[slots] = True
-            self._stayed[slots] = 0
+    def _draw_masks(self, slots: Tensor) -> None:
+        """Draw masks, to be shown as they are in the next iteration."""
+        for slot in slots[:, None].unbind():
+            words = words_for(self._keys[slot], self._iteration[slot] + 1, 1, self._places)
+            self._logits[slot] = standard_normal(words[0]).float()
+        self._drawn[slots] = True
+        self._stayed[slots] = 0
 
     def _show(self, slots: Tensor) -> None:
         """Put the chosen pixels, rounded to 8 bits, into the candidates."""
