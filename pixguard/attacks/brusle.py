@@ -83,9 +83,8 @@ class BruSLeSearch(Search):
         self._query[slots] = 0
         self._tried[slots], self._needed[slots] = 0, 0
         self._incumbents.forget(slots)
-        for slot in slots[
-            :, None
-        ].unbind():  # words of many large images at once would fill the memory
+        # Words of many large images at once would fill the memory.
+        for slot in slots[:, None].unbind():
             words = words_for(self._keys[slot], self._query[slot], 1, self._places)[:, 0]
             own = self._arena.images[slot].flatten(1, 2)
             self._corners[slot] = draw_corners(words, own).to(torch.uint8)

@@ -82,9 +82,8 @@ class SparsePGDSearch(Search):
         self._iteration[slots] = 0
         self._due[slots] = True
         self._incumbents.forget(slots)
-        for slot in slots[
-            :, None
-        ].unbind():  # words of many large images at once would fill the memory
+        # Words of many large images at once would fill the memory.
+        for slot in slots[:, None].unbind():
             image = self._images(slot)
             words = words_for(self._keys[slot], self._iteration[slot], 1, image.numel())
             uniform = unit_interval(words).float().view_as(image) * 2.0 - 1.0
