@@ -12,6 +12,7 @@ the same of attacks that are in the database.
 
 import argparse
 import time
+from typing import Any
 
 import torch
 
@@ -24,21 +25,28 @@ from pixguard.store.engine import reading
 from pixguard.store.truths import UNKNOWN, VULNERABLE, known_images
 
 WITHIN = (100, 1_000, 10_000)
-MOST = {"queries": WITHIN[-1]}
-RUNS = {
-    "corner, gradient": ("corner", MOST),
-    "corner, grid": ("corner", {**MOST, "order": "grid"}),
-    "jsma": ("jsma", {}),
-    "sigma-zero": ("sigma-zero", MOST),
-    "spgd, projected": ("spgd", {**MOST, "gradient": "projected"}),
-    "spgd, unprojected": ("spgd", MOST),
-    "sparse-aa": ("sparse-aa", MOST),
-    "sparse-rs": ("sparse-rs", MOST),
-    "brusle": ("brusle", MOST),
-    "cma-es": ("cma-es", MOST),
-    "differential-evolution": ("differential-evolution", {"generations": 99}),
-    "random": ("random", MOST),
+RUNS: dict[str, dict[str, Any]] = {
+    "corner": {},
+    "corner grid": {"order": "grid"},
+    "jsma": {},
+    "spgd": {},
+    "spgd projected": {"gradient": "projected"},
+    "sigma-zero": {},
+    "sparse-aa": {},
+    "sparse-rs": {},
+    "brusle": {},
+    "cma-es": {},
+    "differential-evolution": {},
+    "random": {},
 }
+"""Each begins with the attack's name; options beside the budget."""
+
+
+def budget(attack: str, queries: int) -> dict[str, int]:
+    """Return the options that let an attack ask for so many candidates."""
+    if attack == "differential-evolution":
+        return {"generations": queries // 100 - 1}
+    return {} if attack == "jsma" else {"queries": queries}
 
 
 def main() -> None:
@@ -49,17 +57,17 @@ def main() -> None:
     parser.add_argument("--model", default="latest")
     parser.add_argument("--surrogate", help="another classifier, for corner by transfer")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--queries", type=int, default=WITHIN[-1], help="budget of each attack")
     parser.add_argument("--only", action="append", choices=RUNS, help="repeat for several")
     given = parser.parse_args()
     torch.set_num_threads(1)
     request = DatasetRequest(given.dataset)
-    runs = {name: run for name, run in RUNS.items() if name in (given.only or RUNS)}
+    runs = {name: dict(run) for name, run in RUNS.items() if name in (given.only or RUNS)}
     with open_session(given.db, "cpu", request) as session:
         subject = open_subject(session, request, given.model)
         if given.surrogate:
             other = open_subject(session, request, given.surrogate).classifier
-            transfer = {**MOST, "order": "transfer", "surrogate": other}
-            runs = {"corner, transfer": ("corner", transfer), **runs}
+            runs = {"corner transfer": {"order": "transfer", "surrogate": other}, **runs}
         with reading(session.database) as engine, engine.connect() as connection:
             known = [k for k in known_images(connection) if k.classifier_id == subject.model.id]
     fooled = [k.index for k in known if k.verdict == VULNERABLE]
@@ -67,13 +75,15 @@ def main() -> None:
     print(f"{len(fooled)} of {len(known)} images are vulnerable, {left} open", flush=True)
     images = torch.from_numpy(subject.dataset.images(fooled)).permute(0, 3, 1, 2).contiguous()
     labels = torch.tensor([subject.dataset.label_set(index)[0] for index in fooled])
-    for name, (attack, options) in runs.items():
+    for name, options in runs.items():
+        attack = name.partition(" ")[0]
         kind = getattr(pixguard.attacks, ATTACKS[attack].class_name)
+        options = {**options, **budget(attack, given.queries)}
         begun = time.process_time()
         result = kind(subject.classifier, seed=given.seed, **options)(images, labels)
         seconds = time.process_time() - begun
         queries = result.queries[result.success]
-        counts = [int((queries <= most).sum()) for most in WITHIN]
+        counts = [int((queries <= most).sum()) for most in WITHIN if most <= given.queries]
         print(f"{name:24}", *(f"{count:4}" for count in counts), f"{seconds:8.0f} s", flush=True)
 
 
