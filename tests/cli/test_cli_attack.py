@@ -128,7 +128,7 @@ def another(entry: AttackEntry, option: str) -> Any:
         return words[-1]
     if str in get_args(kind):
         return "other"
-    return type(field.default)(field.default / 2) if field.default else type(field.default)(1)
+    return type(field.default)(field.default / 2 if field.default else 1) or 2
 
 
 VALUES = {option: another(ATTACKS[min(names)], option) for option, names in BELONGS_TO.items()}
