@@ -22,6 +22,11 @@ COMMANDS = {
         "attack --dataset derma --limit 2 --attack corner --queries 50",
         "attack --dataset derma --limit 2 --attack sparse-rs --queries 20",
         "attack --dataset derma --limit 2 --attack sigma-zero --queries 10",
+        *(
+            f"attack --dataset derma --limit 2 --attack {attack} --queries 20"
+            for attack in ("spgd", "brusle", "cma-es", "sparse-aa")
+        ),
+        "attack --dataset derma --limit 2 --attack jsma --pixels 3 --starts 2",
         "attack --dataset derma --limit 2 --attack random --queries 50 --evaluator dense",
         "attack --dataset derma --limit 1 --attack exhaustive --by bounds --most-bounds 50",
     ),

@@ -36,6 +36,7 @@ from pixguard.config import AttackSettings, EvaluatorName, PrecisionName, Settin
 from pixguard.config.settings import SETTING, check
 from pixguard.datasets.base import image_sha256
 from pixguard.inference.choice import choose_evaluator
+from pixguard.models.weights import content_sha256
 from pixguard.progress import Silent
 from pixguard.records import Task, digest
 
@@ -108,8 +109,10 @@ class Attack:
             ValueError: one is out of its bounds.
         """
         assert self.entry.options is not None
-        names = [item.name for item in fields(self.entry.options)]
-        options: Settings = self.entry.options(**{name: getattr(self, name) for name in names})
+        given = {item.name: getattr(self, item.name) for item in fields(self.entry.options)}
+        if isinstance(given.get("surrogate"), nn.Module):
+            given["surrogate"] = content_sha256(given["surrogate"].state_dict())
+        options: Settings = self.entry.options(**given)
         return options
 
     def __call__(
@@ -131,7 +134,9 @@ class Attack:
         """
         stored = stored_bytes(images)
         # Tensors born in a caller's inference mode could not carry a white-box search's gradient.
-        with torch.inference_mode(False), evaluation_mode(self.classifier):
+        surrogate = [m for m in [getattr(self, "surrogate", None)] if isinstance(m, nn.Module)]
+        modules = nn.ModuleList([self.classifier, *surrogate])
+        with torch.inference_mode(False), evaluation_mode(modules):
             classifier = as_classifier(
                 self.classifier, images, self.task, self.threshold, self.outputs
             )
@@ -141,6 +146,7 @@ class Attack:
                 if classifier.task == "multi-class" and (targets.cpu() == labels.cpu()).any():
                     raise ValueError("targets must differ from labels")
             search = self._search(stored)
+            search.surrogate = self._surrogate(classifier, images)
             draft = Draft(classifier, stored, truth, self.pixels, search.counts_distinct)
             jobs = self._jobs(search, draft, None if targets is None else targets.tolist())
             objective = choose_objective(classifier.task, targeted=targets is not None)
@@ -173,6 +179,23 @@ class Attack:
         if search.most_queries(height, width) < 1:
             raise ValueError("these options leave no candidate to ask for")
         return search
+
+    def _surrogate(self, classifier: Classifier, images: Tensor) -> Classifier | None:
+        module = getattr(self, "surrogate", None)
+        if module is None:
+            return None
+        if not isinstance(module, nn.Module):
+            raise TypeError(f"surrogate must be a torch.nn.Module, got {module!r}")
+        state = content_sha256(module.state_dict())
+        if module is self.classifier or state == content_sha256(self.classifier.state_dict()):
+            raise ValueError("the surrogate is the attacked classifier: that is order='gradient'")
+        found = as_classifier(module, images, self.task, self.threshold, self.outputs)
+        if (found.task, found.label_count) != (classifier.task, classifier.label_count):
+            raise ValueError(
+                f"the surrogate is {found.task} of {found.label_count} labels, the classifier "
+                f"{classifier.task} of {classifier.label_count}"
+            )
+        return found
 
     def _jobs(
         self, search: Search, draft: Draft, targets: list[int] | None

@@ -1,13 +1,16 @@
 """Ranked corner search: extreme colours in the order of what they promise, then in combination.
 
 One pixel at a corner of the colour cube, a *single*, is ranked by one gradient of the clean image
-(white-box) or by the answers on a grid of pixels (black-box). For more than one pixel the best
-singles are combined: two pixels in all pairs of the best, more by taking the best together; what is
-left of the budget goes into random replacement as in Sparse-RS (Croce et al. 2022), with a step's
-candidates drawn around the best one.
+(white-box), by that of a surrogate (black-box, in the manner of Papernot, McDaniel, Goodfellow
+2016, "Transferability in Machine Learning"), or by the answers on a grid of pixels (black-box). For
+more than one pixel the best singles are combined: two pixels in all pairs of the best, more by
+taking the best together; what is left of the budget goes into random replacement as in Sparse-RS
+(Croce et al. 2022), with a step's candidates drawn around the best one.
 """
 
 import math
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,6 +25,7 @@ from pixguard.attacks.engine.sampling import (
 from pixguard.attacks.engine.search import Arena, Candidates, Search
 from pixguard.attacks.registry import CornerOptions
 from pixguard.attacks.sparse_rs import draw_pixels, replace_pixels
+from pixguard.errors import UsageError
 
 GRID_SHARE = 4
 """One in that many of the singles that the budget allows is asked for on the grid."""
@@ -42,8 +46,13 @@ class CornerSearch(Search):
 
     @property
     def uses_gradients(self) -> bool:
-        """Whether singles are ranked by the gradient, not by answers on a grid."""
+        """Whether singles are ranked by the attacked classifier's gradient."""
         return bool(self.options.order == "gradient")
+
+    def parameters(self) -> Mapping[str, Any]:
+        """Return the options, of which the surrogate only where there is one."""
+        options = super().parameters()
+        return {name: options[name] for name in options if name != "surrogate" or options[name]}
 
     def most_queries(self, height: int, width: int) -> int:
         """Return the budget; for one pixel, at most the number of its corners."""
@@ -85,12 +94,10 @@ class CornerSearch(Search):
         self._incumbents.forget(slots)
         images = self._arena.images[slots]
         values = images.permute(0, 3, 1, 2).float() / 255.0
-        gradients = (
-            self._arena.gradient(slots, values)[1] if self.options.order == "gradient" else values
-        )
+        gradients = values if (slope := self._slope()) is None else slope(slots, values)[1]
         for slot, image, gradient in zip(slots.tolist(), images, gradients, strict=True):
             changing = self._changing(image)
-            if self.options.order == "gradient":
+            if slope is not None:
                 changing = changing[self._scores(image, gradient)[changing].argsort(stable=True)]
             else:
                 on_grid = self._on_grid(changing)
@@ -169,6 +176,20 @@ class CornerSearch(Search):
     def best(self, slot: int) -> tuple[Tensor, Tensor]:
         """Return the candidate of lowest margin that is no single, unless k is 1."""
         return self._incumbents.best(slot)
+
+    def _slope(self) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None:
+        """Return what gives the gradients to rank by; None: singles are ranked by answers.
+
+        Raises:
+            UsageError: they are to be a surrogate's, and the search has none.
+        """
+        if self.options.order == "grid":
+            return None
+        if self.options.order == "gradient":
+            return self._arena.gradient
+        if self._arena.transfer is None:
+            raise UsageError("this search has no surrogate to rank by", "`order=grid`")
+        return self._arena.transfer
 
     def _most_singles(self, space: int) -> int:
         return min(

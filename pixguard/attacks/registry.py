@@ -8,7 +8,7 @@ conformance tests are made of that.
 from dataclasses import dataclass
 from typing import Literal
 
-from pixguard.config.settings import Settings, setting
+from pixguard.config.settings import SettingError, Settings, setting
 from pixguard.registry import Entry, Registry
 
 DIFFERENTIAL_EVOLUTION = "differential-evolution"
@@ -121,9 +121,25 @@ class BudgetOptions(Settings):
 class CornerOptions(BudgetOptions):
     """How to rank."""
 
-    order: Literal["gradient", "grid"] = setting(
-        "gradient", "Rank by one gradient (white box), or by the answers on a grid (black box)."
+    order: Literal["gradient", "grid", "transfer"] = setting(
+        "gradient",
+        "Rank by one gradient (white box), by the answers on a grid (black box), or by one "
+        "gradient of another classifier, the surrogate (black box).",
     )
+    surrogate: str | None = setting(
+        None,
+        "With --order transfer: the classifier whose gradient ranks, by id or name; recorded by "
+        "its content. It must not be the attacked one.",
+        names="classifier",
+    )
+
+    def __post_init__(self) -> None:
+        Settings.__post_init__(self)
+        if (self.order == "transfer") != (self.surrogate is not None):
+            raise SettingError(
+                "a surrogate goes with the order transfer, and that order with a surrogate",
+                "`order=transfer` and `surrogate=MODEL`, or neither",
+            )
 
 
 ATTACKS.add(
@@ -139,6 +155,75 @@ ATTACKS.add(
         "sigma-zero",
         "pixguard.attacks.sigma_zero:SigmaZeroSearch",
         "Gradient descent on a smoothed count of changed pixels (Cinà et al. 2025).",
+        options=BudgetOptions,
+        needs_gradients=True,
+    )
+)
+
+
+ATTACKS.add(
+    AttackEntry(
+        "brusle",
+        "pixguard.attacks.brusle:BruSLeSearch",
+        "BruSLeAttack: learns which pixels matter (Vo, Abbasnejad, Ranasinghe 2024).",
+        options=BudgetOptions,
+        revisits=True,
+    )
+)
+
+ATTACKS.add(
+    AttackEntry(
+        "cma-es",
+        "pixguard.attacks.cma_es:CMAESSearch",
+        "A normal distribution that learns its shape (Hansen 2016; Vargas, Kotyan 2019).",
+        options=BudgetOptions,
+        revisits=True,
+    )
+)
+
+
+@ATTACKS.with_options(
+    AttackEntry(
+        "spgd",
+        "pixguard.attacks.spgd:SparsePGDSearch",
+        "Sparse-PGD: gradient descent on colours and on a mask (Zhong, Huang, Liu 2024).",
+        needs_gradients=True,
+    )
+)
+@dataclass(frozen=True, slots=True)
+class SparsePGDOptions(BudgetOptions):
+    """How to follow the gradient."""
+
+    gradient: Literal["unprojected", "projected"] = setting(
+        "unprojected", "Colours learn at all pixels, or at the chosen ones alone."
+    )
+
+
+@ATTACKS.with_options(
+    AttackEntry(
+        "jsma",
+        "pixguard.attacks.jsma:JSMASearch",
+        "The most salient pixels, greedily, at extreme colours (Papernot et al. 2016).",
+        needs_gradients=True,
+    )
+)
+@dataclass(frozen=True, slots=True)
+class JSMAOptions(Settings):
+    """How often to begin."""
+
+    starts: int = setting(
+        1,
+        "Begin with so many first pixels, one after the other; published is one.",
+        low=1,
+        unit="starts",
+    )
+
+
+ATTACKS.add(
+    AttackEntry(
+        "sparse-aa",
+        "pixguard.attacks.sparse_aa:SparseAASearch",
+        "Sparse-AutoAttack: Sparse-PGD projected, unprojected, then Sparse-RS.",
         options=BudgetOptions,
         needs_gradients=True,
     )

@@ -27,6 +27,7 @@ from pixguard.runner.plan import (
 from pixguard.runner.searching import Crew, measure_rate
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
+from pixguard.runner.surrogate import open_surrogate, with_surrogate
 from pixguard.shards import Shard
 from pixguard.store import reader
 from pixguard.store.engine import reading
@@ -76,7 +77,9 @@ def attack(
             or the attack or the denoiser does not fit the dataset.
         InterruptedRunError: a stop was requested; the finished attempts are committed.
     """
+    subject, settings = with_surrogate(session, subject, settings)
     search, record = open_search(subject, settings)
+    search.surrogate = open_surrogate(session, subject.surrogate, subject.resized_to)
     check_through(settings, through)
     if settings.per_class is None and settings.most_per_class is not None:
         most = settings.most_per_class
@@ -198,7 +201,9 @@ def dry_run(
     fresh_seed: bool,
 ) -> dict[str, Any]:
     """Say what an attack would do, and how long it takes if no attempt succeeds; write nothing."""
+    subject, settings = with_surrogate(session, subject, settings)
     search, record = open_search(subject, settings)
+    search.surrogate = open_surrogate(session, subject.surrogate, subject.resized_to)
     check_through(settings, through)
     target = subject if through is None else defend(session, subject, through)
     with reading(session.database) as engine:

@@ -106,9 +106,9 @@ class Dispatch:
 
     def kit(self, part: Plan) -> worker.Kit:
         """Return what the attempts of a part of a plan need on a worker."""
-        defence = self.subject.defence
-        stored = [self.subject.model, *([defence.stored] if defence and defence.stored else [])]
-        names = {one.record.weights_file for one in stored} - {""}
+        defence, surrogate = self.subject.defence, self.subject.surrogate
+        models = (self.subject.model, defence and defence.stored, surrogate and surrogate.stored)
+        names = {one.record.weights_file for one in models if one} - {""}
         kit = worker.Kit(
             key="",
             versions=worker.versions(),
@@ -118,6 +118,7 @@ class Dispatch:
             shape=self.subject.dataset.shape(part.attempts[0].image_index),
             defence=defence,
             resized_to=self.subject.resized_to,
+            surrogate=surrogate,
             settings=self.settings,
             attempts=len(part.attempts),
             device=self.device,

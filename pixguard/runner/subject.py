@@ -58,13 +58,21 @@ class Defence:
 
 
 @dataclass(frozen=True, slots=True)
+class Surrogate:
+    """A classifier whose gradients stand in for another's, and the dataset it was trained on."""
+
+    stored: StoredModel
+    own: DatasetInfo
+
+
+@dataclass(frozen=True, slots=True)
 class Subject:
     """A classifier and the images that it is attacked on, ready to be attacked.
 
     Where there is a ``defence``, ``classifier`` is the trained one behind it. Where it is attacked
     at native size, ``dataset`` holds the images of its own dataset at their own sizes, and
     ``classifier`` the trained one behind a resize. ``dataset_id`` is 0 until the dataset is
-    registered.
+    registered. An attack that transfers takes the gradients of the ``surrogate``.
     """
 
     dataset: ImageDataset
@@ -73,6 +81,7 @@ class Subject:
     classifier: Classifier
     defence: Defence | None = None
     resized_to: int | None = None
+    surrogate: Surrogate | None = None
 
     @property
     def threat(self) -> Mapping[str, str]:

@@ -30,7 +30,8 @@ from pixguard.runner.denoisers import load_denoiser
 from pixguard.runner.outcomes import Made
 from pixguard.runner.searching import describe, evaluator_for, make_scheduler, memory_hint
 from pixguard.runner.session import Session
-from pixguard.runner.subject import Defence, open_stored
+from pixguard.runner.subject import Defence, Surrogate, open_stored
+from pixguard.runner.surrogate import open_surrogate
 from pixguard.store.reader import StoredModel
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h; with what glibc goes up to by itself
@@ -56,6 +57,7 @@ class Kit:
         shape: of the images, (height, width) in pixels.
         defence: the denoiser before the classifier.
         resized_to: the side that images are resized to before it; None: they are not.
+        surrogate: whose gradients stand in for the classifier's, where the attack wants that.
         settings: of the attack.
         attempts: how many the whole plan has on this shape: batches are made for them.
         device: where to compute, as the user said it.
@@ -70,6 +72,7 @@ class Kit:
     shape: tuple[int, int]
     defence: Defence | None
     resized_to: int | None
+    surrogate: Surrogate | None
     settings: AttackSettings
     attempts: int
     device: str
@@ -236,12 +239,14 @@ def _unpacked(kit: Kit) -> _Bench:
                 session.weights.mkdir(exist_ok=True)
                 (session.weights / name).write_bytes(content)
             classifier = _classifier(kit, session)
+            surrogate = open_surrogate(session, kit.surrogate, kit.resized_to)
         search = make_search(
             kit.settings.attack,
             kit.settings.options,
             pixels=kit.settings.pixels,
             channels=kit.attacked.channels,
         )
+        search.surrogate = surrogate
         notes, on = list[str](), (classifier, kit.shape, session.device)
         evaluator = evaluator_for(*on, kit.settings, search, notes.append)
         slots = pack(evaluator, search, kit.attempts, kit.attempts)

@@ -351,7 +351,7 @@ def test_options_out_of_their_bounds_are_refused_when_it_is_made():
         make("differential-evolution", small_network(), population=3)
     with pytest.raises(ValueError, match="generations must be at least 0"):
         make("differential-evolution", small_network(), generations=-1)
-    with pytest.raises(ValueError, match="order must be one of gradient, grid, got 'spiral'"):
+    with pytest.raises(ValueError, match=r"order must be one of gradient, .*'spiral'"):
         make("corner", small_network(), order="spiral")
 
 

@@ -37,6 +37,12 @@ BUDGETED: dict[str, dict[str, str]] = {
     "grid": {"attack": "corner", "order": "grid"},
     "sparse-rs": {},
     "sigma-zero": {},
+    "spgd": {},
+    "brusle": {},
+    "cma-es": {},
+    "jsma": {},
+    "sparse-aa": {},
+    "projected": {"attack": "spgd", "gradient": "projected"},
 }
 ALL = [*BUDGETED, "exhaustive"]
 
@@ -44,6 +50,8 @@ ALL = [*BUDGETED, "exhaustive"]
 def make(name: str, channels: int = 1, pixels: int = 1, queries: int = BUDGET) -> Search:
     if name == "exhaustive":
         return named(name, channels, pixels)
+    if name == "jsma":
+        return named(name, channels, pixels, starts=min(queries, SIDE * SIDE) // pixels)
     options = {"attack": name, **BUDGETED[name]}
     return named(options.pop("attack"), channels, pixels, queries=queries, **options)
 
@@ -145,7 +153,11 @@ def test_it_asks_for_what_an_image_has_and_reports_what_it_asked_for(name, chann
         assert candidates.colours.dtype == torch.uint8
         assert 0 <= candidates.positions.min() and candidates.positions.max() < SIDE
         changed = all_pixels_changed(place.images, candidates)
-        if pixels > 1 and name in ("gradient", "grid"):  # singles are no candidates of k pixels
+        if pixels > 1 and name in (
+            "gradient",
+            "grid",
+            "jsma",
+        ):  # singles are no candidates of k pixels
             fitness = fitness.masked_fill(~changed, torch.inf)
         for slot in range(2):
             index = int(fitness[slot].argmin())

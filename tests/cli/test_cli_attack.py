@@ -126,7 +126,9 @@ def another(entry: AttackEntry, option: str) -> Any:
     choices = [c for part in (kind, *get_args(kind)) for c in get_args(part)]
     if words := [c for c in choices if isinstance(c, str) and c != field.default]:
         return words[-1]
-    return type(field.default)(field.default / 2) if field.default else type(field.default)(1)
+    if str in get_args(kind):
+        return "other"
+    return type(field.default)(field.default / 2 if field.default else 1) or 2
 
 
 VALUES = {option: another(ATTACKS[min(names)], option) for option, names in BELONGS_TO.items()}
@@ -183,6 +185,31 @@ def test_settings_of_the_search_reach_it(trained: Path) -> None:
     parameters = [json.loads(row[0]) for row in select("SELECT parameters FROM attack")]
     assert {p["order"] for p in parameters} == {"gradient", "grid"}
     assert max(q for (q,) in select("SELECT queries FROM attempt")) <= 40
+
+
+def test_a_surrogate_ranks_and_is_recorded_by_its_content(trained: Path) -> None:
+    """Another classifier than the attacked one, by whichever name; here and on workers."""
+    ((own,),) = select("SELECT name FROM model WHERE kind = 'classifier'")
+    run(
+        "train --dataset oct --model small-cnn --epochs 1 --learning-rate 0.02 --batch-size 32 "
+        "--seed 7 --name other"
+    )
+    ((other, content),) = select("SELECT id, weights_sha256 FROM model WHERE name = 'other'")
+    corner = f"attack --dataset oct --model {own or 1} --limit 3 --attack corner --queries 40"
+    refused = run(f"{corner} --order transfer --surrogate {own or 1}", code=2).output
+    assert "is the attacked classifier itself" in " ".join(refused.split())
+    assert "models list" in run(f"{corner} --order transfer --surrogate nobody", code=2).output
+    assert "--surrogate" in run(f"{corner} --order transfer", code=2).output
+    shutil.copy("pixguard.db", "away.db")
+    shutil.copytree("pixguard-files", "away-files")
+    assert run_json(f"{corner} --order transfer --surrogate other")["made"] == 3
+    (parameters,) = select("SELECT parameters FROM attack")
+    assert json.loads(parameters[0])["surrogate"] == content
+    again = f"{corner} --order transfer --surrogate {other}"
+    assert run_json(f"{again} --resume")["made"] == 0, "the same surrogate by another name"
+    assert run_json(f"{again} --workers 1 --db away.db")["made"] == 3
+    query = "SELECT attempt_key, success, queries FROM attempt ORDER BY attempt_key"
+    assert select(query, "away.db") == select(query)
 
 
 def test_exhaustive_search_of_three_pixels_is_refused_before_anything_is_written(

@@ -12,6 +12,11 @@ ATTACKS: dict[str, dict[str, Any]] = {
     "corner": {"queries": 150},
     "sparse-rs": {"queries": 150},
     "sigma-zero": {"queries": 100},
+    "spgd": {"queries": 150},
+    "brusle": {"queries": 150},
+    "cma-es": {"queries": 400},
+    "jsma": {"starts": 8},
+    "sparse-aa": {"queries": 150},
     "random": {"queries": 900},
 }
 """Options of the attack."""

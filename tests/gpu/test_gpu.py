@@ -25,7 +25,19 @@ TRAIN = (
     "train --dataset derma --source phantom --size 28 --images 600 --model small-cnn --epochs 4 "
     "--learning-rate 0.02 --batch-size 32 --device cuda"
 )
-ATTACKS = ("differential-evolution", "corner", "sparse-rs", "sigma-zero", "random", "exhaustive")
+ATTACKS = (
+    "differential-evolution",
+    "corner",
+    "sparse-rs",
+    "sigma-zero",
+    "spgd",
+    "brusle",
+    "cma-es",
+    "jsma",
+    "sparse-aa",
+    "random",
+    "exhaustive",
+)
 
 
 def verdicts() -> dict[str, tuple[int, int]]:

@@ -172,18 +172,20 @@ class Scheduler:
         self._memory = Memory(slots, self._device)
         pixels = self._search.record.pixels
         with_room(lambda: self._evaluator.allocate(slots, height, width, pixels), self._halve)
-        gradients = MarginGradients(
-            self._classifier, self._objective, self._clean, self._focus, self._say
-        )
+        about = (self._objective, self._clean, self._focus, self._say)
+        gradients = MarginGradients(self._classifier, *about)
+        surrogate = self._search.surrogate
+        transfer = None if surrogate is None else MarginGradients(surrogate, *about)
         bounds = MarginBounds(self._classifier, self._objective, self._say)
-
         pairs = PairMargins(self._classifier, self._objective, self._say)
 
         def of(slot: int) -> tuple[NDArray[np.uint8], Tensor, int]:
             return self._bytes[slot].cpu().numpy(), self._clean[slot], int(self._focus[slot])
 
         self._search.allocate(
-            Arena(self._bytes, gradients, lambda s: bounds(*of(s)), lambda s: pairs(*of(s)))
+            Arena(
+                self._bytes, gradients, lambda s: bounds(*of(s)), lambda s: pairs(*of(s)), transfer
+            )
         )
         if not self._saved.fits(self._search.state()):
             self._saved = EMPTY

@@ -17,6 +17,7 @@ from pixguard.attacks.engine.pair_bounds import PairBounder
 from pixguard.attacks.engine.proof import Bounder
 from pixguard.attacks.engine.sampling import check_room
 from pixguard.attacks.registry import ATTACKS, AttackEntry
+from pixguard.classifiers.classifier import Classifier
 from pixguard.config.settings import Settings
 from pixguard.errors import UsageError
 from pixguard.records import AttackRecord
@@ -36,12 +37,14 @@ class Arena:
         bounds: for searches by proof. Maps a slot to what bounds that margin for boxes of colours
             (:data:`pixguard.attacks.engine.proof.Bounder`); None where nothing can.
         pairs: likewise, to what rules out pairs of pixels.
+        transfer: as ``gradient``, of the search's surrogate; None where it has none.
     """
 
     images: Tensor
     gradient: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
     bounds: Callable[[int], Bounder | None] = lambda slot: None
     pairs: Callable[[int], PairBounder | None] = lambda slot: None
+    transfer: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,8 @@ class Search(ABC):
         most_slots: how many attempts to run at a time at most, where more would hardly be faster
             and all end late; None: as many as fill the batches.
         resumes: whether an attempt that was cut off can go on from its :meth:`state`.
+        surrogate: whose gradients may stand in for the attacked classifier's; set by who makes the
+            search, before it runs.
 
     Raises:
         UsageError: it cannot change that many pixels, or these options do not fit the images.
@@ -101,6 +106,7 @@ class Search(ABC):
     most_slots: ClassVar[int | None] = None
     resumes: ClassVar[bool] = True
     candidates_per_step: int
+    surrogate: Classifier | None = None
 
     def __init__(self, entry: AttackEntry, options: Any, pixels: int, channels: int) -> None:
         if entry.most_pixels is not None and pixels > entry.most_pixels:
