@@ -182,11 +182,8 @@ class Scheduler:
         def of(slot: int) -> tuple[NDArray[np.uint8], Tensor, int]:
             return self._bytes[slot].cpu().numpy(), self._clean[slot], int(self._focus[slot])
 
-        self._search.allocate(
-            Arena(
-                self._bytes, gradients, lambda s: bounds(*of(s)), lambda s: pairs(*of(s)), transfer
-            )
-        )
+        proofs = (lambda s: bounds(*of(s)), lambda s: pairs(*of(s)))
+        self._search.allocate(Arena(self._bytes, gradients, *proofs, transfer))
         if not self._saved.fits(self._search.state()):
             self._saved = EMPTY
 
