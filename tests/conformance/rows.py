@@ -19,6 +19,8 @@ ATTACKS: dict[str, dict[str, Any]] = {
 DENOISERS: dict[str, dict[str, Any]] = {
     "identity": {},
     "median": {},
+    "repair": {"gap": 1.0},
+    "repair-blind": {"width": 4, "gap": 1.0},
     "autoencoder": {},
     "dae": {"widths": [4, 8]},
     "noise2noise": {"blocks": 1, "width": 4},
