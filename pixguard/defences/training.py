@@ -108,6 +108,10 @@ class Recipe:
         """Never before the last epoch."""
         return False
 
+    def settled(self) -> dict[str, Any]:
+        """Return arguments of the builder that only the trained denoiser tells, and set them."""
+        return {}
+
     def _levels(self, indices: Tensor, epoch: int) -> float | Tensor:
         """Return the level of noise of each image (n,), or one for all."""
         return self._settings.noise
@@ -206,7 +210,7 @@ def train_denoiser(
             fingerprint=digest({**settings.identity(), "images": len(images_train)}),
             patience=settings.patience,
         )
-        return Made(denoiser, done, parameters)
+        return Made(denoiser, done, {**parameters, **(trainee.settled() if done.finished else {})})
     finally:
         # Kernels depend on the layout: restoring must find the one that loaded weights have.
         denoiser.to(memory_format=torch.contiguous_format)

@@ -28,7 +28,10 @@ DENOISERS: dict[str, dict[str, Any]] = {
 }
 """Arguments of the builder beyond the channels."""
 
-DETECTORS: dict[str, dict[str, Any]] = {"one-class-svm": {"nu": 0.1}}
+DETECTORS: dict[str, dict[str, Any]] = {
+    "one-class-svm": {"nu": 0.1},
+    "repair": {"scorer": "repair-blind"},
+}
 """Options of the detector."""
 
 CERTIFICATES: dict[str, dict[str, Any]] = {"polyphase-vote": {"stride": 2}}

@@ -6,13 +6,17 @@ neighbour, or one beyond an edge, is not among the four. The sum is divided by w
 the pixel, so that texture does not count. That division, and the gap, are ours.
 """
 
+import math
 from itertools import product
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from pixguard.classifiers.evaluation import plain_float32
+from pixguard.datasets.base import Images
 from pixguard.defences.denoisers.layers import select
+from pixguard.models.inputs import to_unit_range
 
 PIXELS = 4
 GAP = 1.5
@@ -86,6 +90,10 @@ class Repair(nn.Module):
         low, high = select(around, (3, 4))
         return isolation(images, around), (low + high) / 2
 
+    def highest(self, images: Tensor) -> Tensor:
+        """Return the highest score of each image, float64 (N,), for images (N, C, H, W)."""
+        return self.look(images)[0].double().amax(dim=(1, 2, 3))
+
     def found(self, scores: Tensor) -> Tensor:
         """Return what is to be replaced, bool (N, 1, H, W), for scores (N, 1, H, W)."""
         flat = scores.flatten(1)
@@ -97,3 +105,19 @@ class Repair(nn.Module):
         """Return images (N, C, H, W) in [0, 1] for images (N, C, H, W) in [0, 1]."""
         scores, better = self.look(images)
         return torch.where(self.found(scores), better.clamp(0, 1), images)
+
+
+def alarm_threshold(
+    repair: Repair, images: Images, false_alarms: float, device: torch.device
+) -> float:
+    """Return the lowest threshold that at most a share of clean images exceed.
+
+    Args:
+        repair: in evaluation mode, on the device.
+        images: uint8 (N, H, W, C), N at least 1.
+        false_alarms: in [0, 1); less than one of N images is none of them.
+        device: where they are scored, each alone.
+    """
+    with torch.inference_mode(), plain_float32(device):
+        scores = [repair.highest(to_unit_range(image[None], device)).item() for image in images]
+    return sorted(scores, reverse=True)[math.floor(false_alarms * len(scores) + 1e-9)]

@@ -5,13 +5,17 @@ al. 2019), so that whoever changes a pixel moves neither its prediction nor its 
 network is ours: one masked convolution, and a perceptron at every pixel.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, softplus
 
 from pixguard.defences.denoisers.layers import select
-from pixguard.defences.denoisers.repair import GAP, PIXELS, Repair, neighbours
+from pixguard.defences.denoisers.registry import RepairBlindOptions
+from pixguard.defences.denoisers.repair import GAP, PIXELS, Repair, alarm_threshold, neighbours
 from pixguard.defences.training import Recipe
+from pixguard.errors import UsageError
 
 LEAST_SCALE = 1 / 255
 """Of a residual: images have 8 bits."""
@@ -25,7 +29,7 @@ class BlindSpot(nn.Module):
 
     hole: Tensor
 
-    def __init__(self, channels: int, width: int = 48, size: int = 7) -> None:
+    def __init__(self, channels: int, width: int = 32, size: int = 5) -> None:
         super().__init__()
         if size < 3 or size % 2 == 0:
             raise ValueError(f"the side of a window must be odd and at least 3, not {size}")
@@ -69,7 +73,7 @@ class RepairBlind(Repair):
         pixels: int = PIXELS,
         gap: float = GAP,
         threshold: float = 0.0,
-        width: int = 48,
+        width: int = 32,
     ) -> None:
         super().__init__(channels, pixels, gap, threshold)
         self.predictor = BlindSpot(channels, width)
@@ -100,3 +104,19 @@ class BlindSpotRecipe(Recipe):
 
     def _loss(self, restored: Tensor, clean: Tensor, generator: torch.Generator) -> Tensor:
         return self._errors(restored, clean).mean()
+
+    def settled(self) -> dict[str, Any]:
+        """Return the threshold that the allowed share of clean validation images exceeds."""
+        module, options = self.module, self._settings.options
+        assert isinstance(module, RepairBlind) and isinstance(options, RepairBlindOptions)
+        if not options.false_alarms:
+            return {}
+        if not len(self._val):
+            raise UsageError(
+                "`false_alarms=...` takes its threshold from clean validation images, and there "
+                "are none",
+                "leave it out, or choose a `split=...` that has them",
+            )
+        share, images = options.false_alarms, self._val
+        module.threshold = alarm_threshold(module.eval(), images, share, self._device)
+        return {"threshold": module.threshold}
