@@ -19,6 +19,7 @@ ATTACKS: dict[str, dict[str, Any]] = {
 DENOISERS: dict[str, dict[str, Any]] = {
     "identity": {},
     "median": {},
+    "adaptive-median": {"largest": 5},
     "repair": {"gap": 1.0},
     "repair-blind": {"width": 4, "gap": 1.0},
     "autoencoder": {},

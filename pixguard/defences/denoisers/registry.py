@@ -101,6 +101,11 @@ DENOISERS = Registry(
             "median", "pixguard.defences.denoisers.median:Median", "The 3 x 3 median filter."
         ),
         DenoiserEntry(
+            "adaptive-median",
+            "pixguard.defences.denoisers.adaptive_median:AdaptiveMedian",
+            "Medians in place of extremes, of a window that grows (Hwang and Haddad 1995).",
+        ),
+        DenoiserEntry(
             "repair",
             "pixguard.defences.denoisers.repair:Repair",
             "Replaces only the few pixels that stand out, by their neighbours' median (ours).",

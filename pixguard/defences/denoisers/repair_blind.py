@@ -19,6 +19,8 @@ from pixguard.errors import UsageError
 
 LEAST_SCALE = 1 / 255
 """Of a residual: images have 8 bits."""
+BEGINNING = -3.0
+"""What the scale begins with, before softplus: 0.05, about a smooth image's."""
 
 
 class BlindSpot(nn.Module):
@@ -45,6 +47,8 @@ class BlindSpot(nn.Module):
             nn.ReLU(),
             nn.Conv2d(width, 2 * channels, 1),
         )
+        for parameter in self.rest[-1].parameters():
+            nn.init.zeros_(parameter)  # training begins with the median
 
     def forward(self, images: Tensor) -> Tensor:
         """Return means, then scales, (N, 2 C, H, W), for images (N, C, H, W)."""
@@ -53,7 +57,8 @@ class BlindSpot(nn.Module):
         features = conv2d(seen, window.weight * self.hole, window.bias, padding=window.padding)
         change, scale = self.rest(features).chunk(2, dim=1)
         low, high = select(neighbours(images), (3, 4))
-        return torch.cat([(low + high) / 2 + change, softplus(scale) + LEAST_SCALE], dim=1)
+        scale = softplus(scale + BEGINNING) + LEAST_SCALE
+        return torch.cat([(low + high) / 2 + change, scale], dim=1)
 
 
 class RepairBlind(Repair):
