@@ -145,17 +145,17 @@ class DenoiserSettings(Settings):
 class DetectorSettings(Settings):
     """Training of a detector on one class (paper, section 5, which states no value).
 
-    ``normal`` None is no finding, or the class with most training images; ``all`` is each class in
-    turn. ``options`` are the detector's own (:mod:`pixguard.defences.detectors.registry`), None for
-    its defaults.
+    ``normal`` None is no finding, or the class with most training images; for a detector to which
+    classes are nothing, any class. ``all`` is each class in turn. ``options`` are the detector's
+    own (:mod:`pixguard.defences.detectors.registry`), None for its defaults.
     """
 
     panel: ClassVar[str] = "Training"
 
     normal: str | None = setting(
         None,
-        "The class to be enclosed, or all: each in turn. Default: no finding, or the class with "
-        "most training images.",
+        "The class to be known, or all: each in turn. Default: no finding, or the class with most "
+        "training images; for repair, any class.",
         unit="class",
         in_file=True,
     )
@@ -166,7 +166,7 @@ class DetectorSettings(Settings):
         short="-m",
         registry="pixguard.defences.detectors.registry:DETECTORS",
     )
-    epochs: int = setting(100, "Of the autoencoder, at most.", low=1, unit="epochs")
+    epochs: int = setting(100, "Of its network, at most.", low=1, unit="epochs")
     limit: int | None = setting(
         None, "Train on at most that many images of the class.", low=1, unit="images"
     )

@@ -84,11 +84,11 @@ class Recipe:
         clean, indices = unit_range(batch[0]), batch[1]
         noisy = self._noisy(clean, self._levels(indices, self._epoch), generator)
         with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._faster):
-            restored = self.module(noisy.contiguous(memory_format=self._layout))
+            restored = self._restore(noisy.contiguous(memory_format=self._layout))
         return self._loss(restored.float(), clean, generator), None
 
     def validate(self, epoch: int) -> tuple[float | None, float | None]:
-        """Return the mean squared error against clean images, under noise that epochs share."""
+        """Return the mean error against clean images, under noise that epochs share."""
         if not len(self._val):
             return None, None
         self.module.eval()
@@ -100,13 +100,17 @@ class Recipe:
                 images = unit_range(_tensor(self._val[start:stop]).to(self._device))
                 levels = self._levels(torch.arange(start, stop, device=self._device), epoch=0)
                 noisy = self._noisy(images, levels, generator)
-                restored = self.module(noisy.contiguous(memory_format=self._layout)).clamp(0, 1)
-                total += (restored - images).double().square().mean(dim=(1, 2, 3)).sum()
+                restored = self._restore(noisy.contiguous(memory_format=self._layout))
+                total += self._errors(restored, images).double().sum()
         return total.item() / len(self._val), None
 
     def should_stop(self, record: EpochRecord) -> bool:
         """Never before the last epoch."""
         return False
+
+    def settled(self) -> dict[str, Any]:
+        """Return arguments of the builder that only the trained denoiser tells, and set them."""
+        return {}
 
     def _levels(self, indices: Tensor, epoch: int) -> float | Tensor:
         """Return the level of noise of each image (n,), or one for all."""
@@ -114,6 +118,15 @@ class Recipe:
 
     def _noisy(self, clean: Tensor, levels: float | Tensor, generator: torch.Generator) -> Tensor:
         return add_noise(self._settings.noise_kind, clean, levels, generator)
+
+    def _restore(self, noisy: Tensor) -> Tensor:
+        """Return what losses compare with clean images (n, C, H, W)."""
+        restored: Tensor = self.module(noisy)
+        return restored
+
+    def _errors(self, restored: Tensor, clean: Tensor) -> Tensor:
+        """Return the validation loss of each image (n,)."""
+        return (restored.clamp(0, 1) - clean).double().square().mean(dim=(1, 2, 3))
 
     def _loss(self, restored: Tensor, clean: Tensor, generator: torch.Generator) -> Tensor:
         return nn.functional.mse_loss(restored, clean)
@@ -197,7 +210,7 @@ def train_denoiser(
             fingerprint=digest({**settings.identity(), "images": len(images_train)}),
             patience=settings.patience,
         )
-        return Made(denoiser, done, parameters)
+        return Made(denoiser, done, {**parameters, **(trainee.settled() if done.finished else {})})
     finally:
         # Kernels depend on the layout: restoring must find the one that loaded weights have.
         denoiser.to(memory_format=torch.contiguous_format)

@@ -28,6 +28,7 @@ from pixguard.records.defences import (
     ValueKind,
 )
 from pixguard.records.labels import (
+    ANY_CLASS,
     NATIVE,
     NATIVE_SIZE,
     NO_FINDING_ORDINAL,
@@ -60,6 +61,7 @@ from pixguard.records.truth import (
 )
 
 __all__ = [
+    "ANY_CLASS",
     "LARGEST_CHANGE",
     "NATIVE",
     "NATIVE_SIZE",

@@ -15,6 +15,9 @@ NATIVE_SIZE = 0
 NO_FINDING_ORDINAL = -1
 """Ordinal of the pseudo-class that stands for the empty label set of a multi-label dataset."""
 
+ANY_CLASS = "any class"
+"""What a detector knows that was given the images of every class."""
+
 
 def encode_label_set(label_set: Sequence[int]) -> str:
     """Return the code of a label set: ``(0, 5)`` becomes ``"0,5"``, ``()`` becomes ``""``."""

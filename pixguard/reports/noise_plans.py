@@ -23,7 +23,7 @@ class NoisePlan:
     Attributes:
         settings: the hyper-parameters that all share.
         members: the row of the query ``noise_plans`` for each trained denoiser.
-        untrained: the same for the identity and the median, by name.
+        untrained: the same for denoisers without weights, by name.
     """
 
     settings: dict[str, object]

@@ -59,7 +59,7 @@ def run_plan(
 ) -> dict[str, Any]:
     """Train every denoiser of a plan, and score what each makes of the noisy test images.
 
-    The identity and the median are judged too. What the database holds already is left out, so a
+    Denoisers without weights are judged too. What the database holds already is left out, so a
     plan that was interrupted goes on.
 
     Args:

@@ -43,7 +43,7 @@ def find_defence(engine: Engine, subject: Subject, selector: str) -> Defence:
     if selector != reader.LATEST:
         stored = find_denoiser(known, selector, name)
         return Defence(label(stored), stored)
-    # Identity and median are registered by `denoise apply`, after what was trained for it.
+    # Those without weights are registered by `denoise apply`, after what was trained for it.
     trained = [m for m in known if m.record.epochs and is_default(m)]
     if not trained:
         raise UsageError(

@@ -143,7 +143,7 @@ def choose_denoisers(
 ) -> list[StoredModel]:
     """Return the denoisers to apply: those named (id or name), else the newest of each name.
 
-    Identity and median are always among the latter.
+    Those without weights are always among the latter.
 
     Raises:
         UsageError: a selector fits no denoiser of the dataset.

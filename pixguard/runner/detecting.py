@@ -15,7 +15,7 @@ from pixguard.records import DetectionRecord, digest
 from pixguard.registry import suggestion
 from pixguard.runner.applying import Application, Source
 from pixguard.runner.detectors import find_detectors, load_detector, normal_class
-from pixguard.runner.images import indices_of_class
+from pixguard.runner.images import indices_of_normal
 from pixguard.runner.session import Session
 from pixguard.runner.subject import describe, open_registered
 from pixguard.shards import Shard
@@ -158,7 +158,7 @@ class _Detection(Application):
 
     def _clean_images(self) -> list[AttackedImage]:
         indices = [
-            *map(int, indices_of_class(self.dataset, "val", self._normal)),
+            *map(int, indices_of_normal(self.dataset, "val", self._normal)),
             *map(int, self.dataset.indices("test")),
         ]
         if self._part is not None:
@@ -192,7 +192,7 @@ class _Detection(Application):
 
         A threshold is taken on validation images, and what it does is told of test images.
         """
-        normal = set(map(int, indices_of_class(self.dataset, "test", self._normal)))
+        normal = set(map(int, indices_of_normal(self.dataset, "test", self._normal)))
         test = set(map(int, self.dataset.indices("test")))
         groups: dict[str, list[StoredDetection]] = {"validation": [], "normal": [], "others": []}
         for image in clean:

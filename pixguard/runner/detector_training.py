@@ -9,9 +9,9 @@ from pixguard.datasets.base import ImageDataset
 from pixguard.defences.detectors.registry import DETECTORS
 from pixguard.errors import UsageError
 from pixguard.models.training_loop import Made, Workplace
-from pixguard.records import NO_FINDING_ORDINAL
+from pixguard.records import ANY_CLASS, NO_FINDING_ORDINAL
 from pixguard.registry import load_target, suggestion
-from pixguard.runner.images import drawn, indices_of_class
+from pixguard.runner.images import drawn, indices_of_normal
 from pixguard.runner.session import Session
 from pixguard.runner.training import Training, described, train_each
 from pixguard.store.reader import StoredModel
@@ -40,9 +40,9 @@ class DetectorTraining(Training[DetectorSettings]):
     def make(self, at: Workplace) -> Made:
         """Train it on the images of the normal class; a limit draws them."""
         dataset, settings = self.dataset, self.settings
-        indices = indices_of_class(dataset, "train", settings.normal)
+        indices = indices_of_normal(dataset, "train", settings.normal)
         images = dataset.images(drawn(indices, settings.limit, settings.seed))
-        validation = dataset.images(indices_of_class(dataset, "val", settings.normal))
+        validation = dataset.images(indices_of_normal(dataset, "val", settings.normal))
         at.display.say(f"normal: {settings.normal}, {len(images)} training images")
         trainer = load_target(DETECTORS[settings.name].trainer)
         made: Made = trainer(images, validation, settings, at)
@@ -82,7 +82,11 @@ def detector_trainings(
     Raises:
         UsageError: no such detector or class, or too few images of it.
     """
-    options = DETECTORS[settings.name].settled(settings.options)
+    entry = DETECTORS[settings.name]
+    options = entry.settled(settings.options)
+    if settings.normal is None and not entry.of_class:
+        own = replace(settings, normal=ANY_CLASS, options=options)
+        return [DetectorTraining(dataset, own)]
     normal = settings.normal or majority_class(dataset)
     there = dataset.class_counts("train")
     limit = settings.limit

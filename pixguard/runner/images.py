@@ -12,7 +12,7 @@ from pixguard.datasets.base import ImageDataset
 from pixguard.errors import UsageError
 from pixguard.inference.images import with_pixels
 from pixguard.models.inputs import to_unit_range
-from pixguard.records import NO_FINDING_ORDINAL, PixelRecord, Split
+from pixguard.records import ANY_CLASS, NO_FINDING_ORDINAL, PixelRecord, Split
 from pixguard.registry import suggestion
 from pixguard.runner.chunks import cut
 from pixguard.runner.session import Session
@@ -57,6 +57,15 @@ def indices_of_class(
     carries = np.fromiter((wanted in labels for labels in label_sets), bool, len(indices))
     chosen: NDArray[np.int64] = indices[carries]
     return chosen
+
+
+def indices_of_normal(dataset: ImageDataset, split: Split, normal: str | None) -> NDArray[np.int64]:
+    """Return the indices of a split's images that a detector is to know: of a class, or any.
+
+    Raises:
+        UsageError: the dataset has no class of that name.
+    """
+    return indices_of_class(dataset, split, None if normal == ANY_CLASS else normal)
 
 
 def drawn(indices: NDArray[np.int64], limit: int | None, seed: int) -> NDArray[np.int64]:

@@ -242,20 +242,22 @@ def _register(
         raise DivergedError("the weights are not finite after its last step")
     weights_file, content_sha256 = save_weights(module, session.weights)
     dataset_id = writer.dataset(info)
-    # The same images under another name give the same weights, which are another model.
-    taken = any(
-        model.record.weights_sha256 == content_sha256 and model.dataset_id != dataset_id
-        for model in reader.models(writer.engine)
-    )
+    # The same images under another name give the same weights, which are another model; so do
+    # other arguments of a builder that its weights know nothing of.
+    same = [m for m in reader.models(writer.engine) if m.record.weights_sha256 == content_sha256]
+    parameters = dict(made.parameters)
+    other = any(m.record.parameters != parameters for m in same if m.dataset_id == dataset_id)
+    taken = other or any(m.dataset_id != dataset_id for m in same)
     images = [info.name, info.source, info.size, info.version, info.manifest_sha256]
     identity = [content_sha256, *images, info.split_scheme, info.split_seed]
+    identity += [parameters] if other else []
     trainable, frozen = parameter_counts(module)
     record = ModelRecord(
         kind=training.kind,
         architecture=training.architecture,
         weights_sha256=digest(identity) if taken else content_sha256,
         weights_file=weights_file,
-        parameters=dict(made.parameters),
+        parameters=parameters,
         hyperparameters={
             **training.identity,
             TRAINING_KEY: training.key,

@@ -24,6 +24,9 @@ ATTACKS: dict[str, dict[str, Any]] = {
 DENOISERS: dict[str, dict[str, Any]] = {
     "identity": {},
     "median": {},
+    "adaptive-median": {"largest": 5},
+    "repair": {"gap": 1.0},
+    "repair-blind": {"width": 4, "gap": 1.0},
     "autoencoder": {},
     "dae": {"widths": [4, 8]},
     "noise2noise": {"blocks": 1, "width": 4},
@@ -31,7 +34,10 @@ DENOISERS: dict[str, dict[str, Any]] = {
 }
 """Arguments of the builder beyond the channels."""
 
-DETECTORS: dict[str, dict[str, Any]] = {"one-class-svm": {"nu": 0.1}}
+DETECTORS: dict[str, dict[str, Any]] = {
+    "one-class-svm": {"nu": 0.1},
+    "repair": {"scorer": "repair-blind"},
+}
 """Options of the detector."""
 
 CERTIFICATES: dict[str, dict[str, Any]] = {"polyphase-vote": {"stride": 2}}

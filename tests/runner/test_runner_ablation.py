@@ -106,10 +106,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_denoiser_is_scored_once_on_test_images_of_the_class_alone(whole: Path) -> None:
     found = scores(whole)
-    assert len(found) == 4 * TEST_IMAGES * len(METRICS)
+    assert len(found) == (2 + len(UNTRAINED)) * TEST_IMAGES * len(METRICS)
     tested = {int(i) for i in DATASET.indices("test") if DATASET.label_set(int(i)) == (1,)}
     assert {index for _, _, index, _ in found} == tested
-    assert {name for name, *_ in found} == {"identity", "median", "autoencoder", "dae"}
+    assert {name for name, *_ in found} == {*UNTRAINED, "autoencoder", "dae"}
 
 
 def test_a_finished_plan_needs_resume_and_then_adds_nothing(whole: Path) -> None:
@@ -155,7 +155,7 @@ def test_all_denoisers_see_the_same_noise(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(ablation, "restore", spy)
     run(tmp_path, test_limit=6)
     first, *others = [torch.cat(seen[at : at + 2]) for at in range(0, len(seen), 2)]
-    assert len(first) == 6 and len(others) == 3
+    assert len(first) == 6 and len(others) == 1 + len(UNTRAINED)
     assert all(torch.equal(first, other) for other in others)
 
 

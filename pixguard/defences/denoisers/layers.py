@@ -45,7 +45,7 @@ def selection_network(wires: int, ranks: tuple[int, ...]) -> tuple[Comparator, .
     return tuple(reversed(kept))
 
 
-def _select(planes: list[Tensor], ranks: tuple[int, ...]) -> list[Tensor]:
+def select(planes: list[Tensor], ranks: tuple[int, ...]) -> list[Tensor]:
     """Return, elementwise over planes of equal shape, the values of the given ranks."""
     wires = list(planes)
     for low, high, smaller, larger in selection_network(len(planes), ranks):
@@ -67,7 +67,7 @@ def _window_medians(padded: Tensor, size: int) -> Tensor:
     """
     height, width = (side - size + 1 for side in padded.shape[-2:])
     middle = size * size // 2
-    rows = _select(
+    rows = select(
         [padded[..., i : i + height, :] for i in range(size)],
         tuple(range(size)),
     )
@@ -78,8 +78,8 @@ def _window_medians(padded: Tensor, size: int) -> Tensor:
             for j in range(size)
             if (i + 1) * (j + 1) <= middle + 1 and (size - i) * (size - j) <= middle + 1
         )
-        candidates += _select([row[..., j : j + width] for j in range(size)], ranks)
-    return _select(candidates, (len(candidates) // 2,))[0]
+        candidates += select([row[..., j : j + width] for j in range(size)], ranks)
+    return select(candidates, (len(candidates) // 2,))[0]
 
 
 def _blocks(planes: Tensor) -> int:

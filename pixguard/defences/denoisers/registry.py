@@ -62,6 +62,32 @@ class DAEOptions(DenoiserOptions):
         return variant_parameters(self.variant)
 
 
+@dataclass(frozen=True, slots=True)
+class RepairBlindOptions(DenoiserOptions):
+    """What is replaced."""
+
+    pixels: int = setting(4, "Replace at most that many.", low=1, high=64, unit="pixels")
+    gap: float = setting(
+        1.5,
+        "Replace only what stands out that many times as much as the next pixel of the image; 1 "
+        "replaces in every image.",
+        low=1.0,
+    )
+    false_alarms: float = setting(
+        0.0,
+        "Replace only what stands out more than all pixels of clean validation images do, but for "
+        "this share of them; 0: no such threshold.",
+        low=0.0,
+        high=0.5,
+    )
+
+    def parameters(self) -> dict[str, Any]:
+        """Return what differs from the defaults; the threshold is known after the training."""
+        values = DenoiserOptions.parameters(self)
+        values.pop("false_alarms", None)
+        return values
+
+
 DENOISERS = Registry(
     "denoiser",
     [
@@ -73,6 +99,23 @@ DENOISERS = Registry(
         ),
         DenoiserEntry(
             "median", "pixguard.defences.denoisers.median:Median", "The 3 x 3 median filter."
+        ),
+        DenoiserEntry(
+            "adaptive-median",
+            "pixguard.defences.denoisers.adaptive_median:AdaptiveMedian",
+            "Medians in place of extremes, of a window that grows (Hwang and Haddad 1995).",
+        ),
+        DenoiserEntry(
+            "repair",
+            "pixguard.defences.denoisers.repair:Repair",
+            "Replaces only the few pixels that stand out, by their neighbours' median (ours).",
+        ),
+        DenoiserEntry(
+            "repair-blind",
+            "pixguard.defences.denoisers.repair_blind:RepairBlind",
+            "Repair by a network that predicts a pixel from its surroundings (ours).",
+            options=RepairBlindOptions,
+            recipe="pixguard.defences.denoisers.repair_blind:BlindSpotRecipe",
         ),
         DenoiserEntry(
             "autoencoder",

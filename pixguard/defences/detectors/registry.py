@@ -3,12 +3,13 @@
 A new detector is a file and an entry here. Its network is built as ``target(channels,
 **parameters)`` and maps images (N, C, H, W) in [0, 1] to scores float64 (N,): the higher, the
 further an image is from what it knows; above 0 it raises an alarm. Its trainer makes one of the
-images of one class (:class:`pixguard.defences.detectors.training.Trainer`).
+images of one class, or of all where classes are nothing to it
+(:class:`pixguard.defences.detectors.training.Trainer`).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 from pixguard.config.settings import SettingError, Settings, setting
 from pixguard.registry import Entry, Registry
@@ -20,9 +21,11 @@ class DetectorEntry(Entry):
 
     Attributes:
         trainer: ``"module:function"``.
+        of_class: whether it knows one class; else it knows the images of all, unless told a class.
     """
 
     trainer: str = ""
+    of_class: bool = True
 
 
 DETECTORS: Registry[DetectorEntry] = Registry("detector")
@@ -52,6 +55,31 @@ class OneClassSVMOptions(Settings):
                 f"nu is {self.nu:g}, and must be a share between 0 and 1, neither included",
                 "`nu=0.05` lets one normal image in twenty raise an alarm",
             )
+
+
+@DETECTORS.with_options(
+    DetectorEntry(
+        "repair",
+        "pixguard.defences.detectors.repair:RepairDetector",
+        "A pixel that stands out from its surroundings (ours).",
+        trainer="pixguard.defences.detectors.repair:train",
+        of_class=False,
+    )
+)
+@dataclass(frozen=True, slots=True)
+class RepairOptions(Settings):
+    """What a pixel is measured by, and when it raises an alarm."""
+
+    scorer: Literal["repair", "repair-blind"] = setting(
+        "repair",
+        "Order statistics of its neighbours (repair), or a trained predictor (repair-blind).",
+    )
+    false_alarms: float = setting(
+        0.01,
+        "Share of clean validation images that may raise an alarm.",
+        low=0.0,
+        high=0.5,
+    )
 
 
 def options_text(name: str, hyperparameters: Mapping[str, Any]) -> str:

@@ -96,7 +96,7 @@ def choose_plan(request: TableRequest, lines: Sequence[_Line]) -> tuple[NoisePla
 
 
 def build(request: TableRequest) -> ReportTable:
-    """Return the table: the published rows in their order, then identity and median."""
+    """Return the table: the published rows in their order, then denoisers without weights."""
     number = int(request.spec.number)
     lines = _lines(number)
     plan, others = choose_plan(request, lines)

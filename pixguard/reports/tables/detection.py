@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from pixguard.defences.detectors.registry import options_text
+from pixguard.records import ANY_CLASS
 from pixguard.reports import commands
 from pixguard.reports.noise_plans import SYNTHETIC_SOURCE
 from pixguard.reports.querying import RowValues
@@ -43,16 +44,16 @@ FEWEST_COMPARED = {1: 100, 5: 20}
 """Images that a share of false alarms in percent takes: fewer, and it is less than one of them."""
 TOO_FEW = "too few to compare"
 NOTES = (
-    "A detector is an autoencoder and a one-class SVM that were given training images of the "
-    "normal class alone. to find: test images of another class (in the row of each of its labels), "
-    "or attacked ones; images: how many. compared: normal test images, or for an attack the same "
-    "images before it.",
+    "A detector was given images of the normal class alone: one-class-svm, an autoencoder and an "
+    "SVM; repair, which looks for pixels that stand out and by default knows any class. to find: "
+    "test images of another class (in the row of each of its labels), or attacked ones; images: "
+    "how many. compared: normal test images, or for an attack the same images before it.",
     "AUC: the chance that an image to find scores higher than a compared one, ties half; 0.5 is "
     "guessing. found at 1 %, 5 %: with the lowest threshold that at most that share of the "
     "compared images reach; it is set on these very test images.",
     "flagged, false alarms: at the detector's own threshold, of the images to find, and of the "
-    "compared. nu bounds the alarms among the images that the SVM was fitted to, not among new "
-    f"ones. {INTERVAL_NOTE}",
+    "compared. nu bounds the alarms among the images that an SVM was fitted to, false_alarms those "
+    f"among the validation images; neither those among new ones. {INTERVAL_NOTE}",
 )
 TOO_FEW_NOTE = (
     f"{TOO_FEW}: 1 % of fewer than {FEWEST_COMPARED[1]} images, and 5 % of fewer than "
@@ -153,13 +154,18 @@ def _rows(request: TableRequest, detector: RowValues) -> Iterator[tuple[Cell, ..
         command = commands.apply_detector(detector["dataset"], detector["detector_id"])
         yield _gaps((*head, Cell(EVERYTHING_ELSE)), command)
         return
-    classes = request.fetch(
-        "detection",
-        detector_id=detector["detector_id"],
-        dataset_id=detector["dataset_id"],
-        normal=trained["normal"],
+    known_all = trained["normal"] == ANY_CLASS  # then there is no other class to find
+    classes = (
+        []
+        if known_all
+        else request.fetch(
+            "detection",
+            detector_id=detector["detector_id"],
+            dataset_id=detector["dataset_id"],
+            normal=trained["normal"],
+        )
     )
-    if not classes:
+    if not classes and not known_all:
         nothing = (Cell(None, 0, note=NO_OTHERS) for _ in COLUMNS[5:])
         yield (*head, Cell(EVERYTHING_ELSE), Cell(0), *nothing)
     if len(classes) == 2 and classes[0]["images"] == classes[1]["images"]:
