@@ -40,11 +40,26 @@ def make_kit(sender: Sender, part: Plan) -> worker.Kit:
     What is not known of the workers' devices is measured, on one worker of each kind: all of a
     kind evaluate alike. One that comes later, of another kind, takes the usual evaluator.
     """
+    kit = known_kit(sender, part)
+    left = len(part.todo) * worker.make_search_of(kit).most_queries(*kit.shape)
+    if left < LEAST_CANDIDATES or sender.settings.evaluator != "auto":
+        return kit
+    choices = Choices(sender.session.fastest)
+    with suppress(*GONE):  # the scheduler is found again where attempts are sent
+        for found in _measured(sender, kit, left):
+            for key, choice in found.choices:
+                choices.put(key, choice)
+            for note in found.notes:
+                sender.session.display.say(note)
+    return _keyed(replace(kit, choices=choices.plain))
+
+
+def known_kit(sender: Sender, part: Plan) -> worker.Kit:
+    """Return the kit with what is known already: no worker is asked."""
     subject, defence = sender.subject, sender.subject.defence
     stored = [subject.model, *([defence.stored] if defence and defence.stored else [])]
     names = {one.record.weights_file for one in stored} - {""}
-    choices = Choices(sender.session.fastest)
-    kit = _keyed(
+    return _keyed(
         worker.Kit(
             key="",
             versions=worker.versions(),
@@ -58,19 +73,14 @@ def make_kit(sender: Sender, part: Plan) -> worker.Kit:
             attempts=len(part.attempts),
             device=sender.device,
             files={name: (sender.session.weights / name).read_bytes() for name in sorted(names)},
-            choices=choices.plain,
+            choices=Choices(sender.session.fastest).plain,
         )
     )
-    left = len(part.todo) * worker.make_search_of(kit).most_queries(*kit.shape)
-    if left < LEAST_CANDIDATES:
-        return kit
-    with suppress(*GONE):  # the scheduler is found again where attempts are sent
-        for found in _measured(sender, kit, left):
-            for key, choice in found.choices:
-                choices.put(key, choice)
-            for note in found.notes:
-                sender.session.display.say(note)
-    return _keyed(replace(kit, choices=choices.plain))
+
+
+def _keyed(kit: worker.Kit) -> worker.Kit:
+    contents = [hashlib.sha256(content).hexdigest() for content in kit.files.values()]
+    return replace(kit, key=digest([repr(replace(kit, key="", files={})), *contents]))
 
 
 def _measured(sender: Sender, kit: worker.Kit, left: int) -> list[worker.Found]:
@@ -89,8 +99,3 @@ def _measured(sender: Sender, kit: worker.Kit, left: int) -> list[worker.Found]:
             break
     client.cancel([future for future in futures if future.status != "finished"])
     return [future.result() for future in futures if future.status == "finished"]
-
-
-def _keyed(kit: worker.Kit) -> worker.Kit:
-    contents = [hashlib.sha256(content).hexdigest() for content in kit.files.values()]
-    return replace(kit, key=digest([repr(replace(kit, key="", files={})), *contents]))
