@@ -4,6 +4,7 @@
     scripts/bench_attack.py peers --model resnet50 --size 28 --unsuccessful --out peers.json
     scripts/bench_attack.py evaluators --model resnet50 --sizes 28,64,128,224,512,1024
     scripts/bench_attack.py scaling --model resnet50 --size 28
+    scripts/bench_attack.py choice --pairs small-cnn:28,resnet50:64,squeezenet1_0:224
 
 ``peers`` runs torchattacks.OnePixel, ART's PixelAttack, the plain dense loop, and pixguard with
 both evaluators, one after the other in this process, on the same weights, images and budget. Their
@@ -18,19 +19,23 @@ candidates keep their order by the true class's probability, so that pixguard's 
 and repeat themselves, as on the network itself. (torchattacks compares float32 probabilities, which
 may tie near 1; that changes its path and not its cost.)
 
+``choice`` lets the measured choice choose for networks and sizes, and times what it took in turn
+with forms that one could have fixed.
+
 The tables are Markdown, on stdout; ``--out FILE.json`` also writes JSON, the table and, but for
-``peers``, a plot.
+``peers`` and ``choice``, a plot.
 """
 
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks import comparison, evaluators, output, scaling
+from benchmarks import choosing, comparison, evaluators, output, scaling
 from benchmarks.contenders import Budget, best_batch, contenders
 from benchmarks.subjects import Source, Subject, open_subject
 from benchmarks.timing import within_memory
@@ -41,6 +46,11 @@ UNTRAINED = (
     "The weights are untrained: a query costs what it costs on trained ones, but a search "
     "converges otherwise, so that the share of candidates that are evaluated is another. Measure "
     "it with --weights, or with --db."
+)
+
+PAIRS = (
+    "small-cnn:28,small-cnn:64,small-cnn:128,resnet50:64,resnet50:224,densenet121:64,"
+    "densenet121:224,squeezenet1_0:224"
 )
 
 
@@ -111,6 +121,20 @@ def run_evaluators(options: argparse.Namespace, device: torch.device) -> tuple[d
     if options.out is not None:
         _plot(options, rows, ("size", "side of the image, pixels"), lines, subject)
     return _report(options, subject, device, title, rows, evaluators.COLUMNS, [])
+
+
+def run_choice(options: argparse.Namespace, device: torch.device) -> tuple[dict[str, Any], str]:
+    """Compare the measured choice with fixed ones."""
+    rows = []
+    for network, size in options.pairs:
+        source = Source(network, size, options.channels)
+        subject = open_subject(source, 1, device)
+        rows.append(
+            choosing.compare(subject, network, options.planned, options.pixels, options.rounds)
+        )
+    title = f"{options.pixels} pixel(s) changed; median of {options.rounds} alternating rounds"
+    subject = replace(subject, words="Untrained networks on phantoms")
+    return _report(options, subject, device, title, rows, choosing.COLUMNS, [])
 
 
 def run_scaling(options: argparse.Namespace, device: torch.device) -> tuple[dict[str, Any], str]:
@@ -202,6 +226,14 @@ def numbers(text: str) -> list[int]:
     return found
 
 
+def pairs(text: str) -> list[tuple[str, int]]:
+    """Return the pairs of ``resnet50:64,small-cnn:28``."""
+    try:
+        return [(part.split(":")[0], int(part.split(":")[1])) for part in text.split(",")]
+    except (IndexError, ValueError):
+        raise argparse.ArgumentTypeError("network:size, separated by commas") from None
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     top = argparse.ArgumentParser(
@@ -234,6 +266,17 @@ def parser() -> argparse.ArgumentParser:
         "--distinct-share", type=float, default=1.0, help="evaluated share, as `peers` found it"
     )
     sizes.set_defaults(run=run_evaluators)
+
+    choice = commands.add_parser("choice", help="the measured choice against fixed ones")
+    choice.add_argument("--pairs", type=pairs, default=pairs(PAIRS), help="network:size,...")
+    choice.add_argument("--planned", type=int, default=10**8, help="candidates: 2 %% to measure")
+    choice.add_argument("--channels", type=int, choices=(1, 3))
+    choice.add_argument("--pixels", type=int, default=1)
+    choice.add_argument("--rounds", type=int, default=5)
+    choice.add_argument("--threads", type=int, default=2)
+    choice.add_argument("--device", default="cpu")
+    choice.add_argument("--out", type=Path, help="FILE.json; the table gets the same name")
+    choice.set_defaults(run=run_choice)
 
     growth = commands.add_parser("scaling", help="by number of images; where the time goes")
     _common(growth, size=True, budget=True)

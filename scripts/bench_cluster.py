@@ -36,6 +36,7 @@ from pixguard.config import AttackSettings, DatasetRequest
 from pixguard.records import AttackRecord
 from pixguard.runner import attacking, cluster, dispatch, execution, pace
 from pixguard.runner.judging import judge_test_images
+from pixguard.runner.kits import known_kit
 from pixguard.runner.outcomes import Budget
 from pixguard.runner.plan import Plan
 from pixguard.runner.searching import Crew, Here, make_jobs
@@ -123,7 +124,7 @@ class Bench:
         crew = self._dispatch(None)  # type: ignore[arg-type] # nothing is sent: a kit needs no workers
         back = [end for end, _ in self.ends[:24]]
         return {
-            "kit_bytes": len(pickle.dumps(crew.kit(plan))),
+            "kit_bytes": len(pickle.dumps(known_kit(crew, plan))),
             "job_bytes": len(pickle.dumps(jobs)) / len(jobs),
             "answer_bytes": len(pickle.dumps(back)) / len(back),
         }

@@ -17,6 +17,7 @@ from pixguard.models.weights import save_weights
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "scripts"))
 bench_attack = importlib.import_module("bench_attack")
+choosing = importlib.import_module("benchmarks.choosing")
 comparison = importlib.import_module("benchmarks.comparison")
 contenders = importlib.import_module("benchmarks.contenders")
 evaluators = importlib.import_module("benchmarks.evaluators")
@@ -265,3 +266,17 @@ def test_scaling_tells_where_the_time_goes(tmp_path: Path, capsys: Any) -> None:
 def test_a_multi_label_dataset_is_refused(capsys: Any) -> None:
     assert bench_attack.main(["peers", *TINY, "--dataset", "chest"]) == 2
     assert "multi-label" in capsys.readouterr().err
+
+
+def test_the_measured_choice_is_timed_beside_fixed_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choosing, "ROUND_S", 1e-3)
+    found = run(
+        capsys, tmp_path / "choice.json", "choice", "--pairs", "small-cnn:28", "--rounds", "2"
+    )
+    (row,) = found["rows"]
+    names = " ".join(row["rates"])
+    assert all(words in names for words in ("taken", "unmeasured", "channels last", "whole maps"))
+    assert row["ratio"] > 0 and row["usual_ratio"] > 0 and row["candidates_per_second"] > 0
+    assert any(line.startswith("fastest of") for line in row["said"])

@@ -33,6 +33,8 @@ def test_the_small_form_finds_nothing_wrong(tmp_path: Path) -> None:
     expected = {(e, p) for e in ("dense", "delta") for p in ("float32", "bfloat16")}
     assert tried == expected | {("judge", "float32")}
     assert all(row["delta_rate"] > 0 for row in found["speed"])
+    (choice,) = found["choice"]
+    assert choice["taken"] and choice["ratio"] > 0
     assert found["kernels"]["rows"] and "Nothing is wrong" in out.with_suffix(".md").read_text()
 
 

@@ -89,7 +89,7 @@ class AttackSettings(Settings):
     )
     evaluator: EvaluatorName = setting(
         "auto",
-        "Whole images (dense), or only what a changed pixel reaches (delta).",
+        "Whole images (dense), only what a changed pixel reaches (delta), or the fastest (auto).",
         panel="Run",
     )
     precision: PrecisionName = setting(

@@ -20,6 +20,10 @@ class Evaluator(Protocol):
     most_slots: int
     """How many clean images there should be at a time, at most."""
 
+    @property
+    def variant(self) -> str:
+        """In what else this is not the usual form of the evaluator; empty where it is."""
+
     def allocate(self, slots: int, height: int, width: int, pixels: int) -> None:
         """Make room for the clean images of that many slots, all of one size.
 

@@ -10,6 +10,7 @@ because patches are cut from the clean map with all windows of the candidate in 
 """
 
 import operator
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -20,6 +21,8 @@ from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import plain_float32
 from pixguard.errors import is_out_of_memory
 from pixguard.inference.batches import fixed_shape
+from pixguard.inference.captured import Captured
+from pixguard.inference.form import Execution, Form
 from pixguard.inference.matrices import MapMatrix
 from pixguard.inference.operations import (
     GlobalMean,
@@ -29,7 +32,7 @@ from pixguard.inference.operations import (
     concatenated,
 )
 from pixguard.inference.patches import Changed, Source
-from pixguard.inference.plan import Plan, Step, make_plan
+from pixguard.inference.plan import WHOLE_FROM, Plan, Step, make_plan
 from pixguard.inference.resampling import resample
 from pixguard.inference.tracing import Graph
 
@@ -47,12 +50,18 @@ class DeltaEvaluator:
     normalisation, additions, concatenations and a resize run on windows; from any other operation
     on, whole maps are computed.
 
+    Attributes:
+        whole_from: see :class:`pixguard.inference.form.Form`; it holds from the next allocation on.
+        is_captured: whether a step is captured as a CUDA graph; likewise.
+
     Raises:
         NotTraceableError: torch.fx cannot trace the classifier.
     """
 
     name = "delta"
     most_slots = 1
+    whole_from = WHOLE_FROM
+    is_captured = False
 
     def __init__(
         self, classifier: Classifier, batch: int, dtype: torch.dtype = torch.float32
@@ -67,6 +76,12 @@ class DeltaEvaluator:
             if is_out_of_memory(error):
                 raise
             raise NotTraceableError(f"{type(error).__name__}: {error}") from error
+
+    @property
+    def variant(self) -> str:
+        """See :class:`pixguard.inference.base.Evaluator`."""
+        execution: Execution = "captured" if self.is_captured else "eager"
+        return Form("delta", self.precision, self.batch, execution, False, self.whole_from).variant
 
     def memory(self) -> tuple[int, int]:
         """Return the bytes that a candidate needs, and those of a slot, as allocated."""
@@ -99,7 +114,9 @@ class DeltaEvaluator:
 
         with plain_float32(self._device):
             self._graph.run(torch.zeros(1, self._channels, height, width).to(self._device), look)
-        self._plan: Plan = make_plan(self._graph, self._shapes, self._constants, pixels)
+        self._plan: Plan = make_plan(
+            self._graph, self._shapes, self._constants, pixels, self.whole_from
+        )
         self._prepare()
         self._sources: dict[fx.Node, Source] = {}
         self._reserve()
@@ -160,6 +177,7 @@ class DeltaEvaluator:
             example = self._examples[node]
             self._scratch[example.dtype] = example.new_empty(self.batch * elements)
         self._sources, self._reserved = sources, self.batch
+        self._step: Callable[..., Tensor] = Captured(self._run) if self.is_captured else self._run
 
     @torch.inference_mode()
     def load(self, slot: int, image: Tensor) -> None:
@@ -180,13 +198,12 @@ class DeltaEvaluator:
         if self._reserved != self.batch:
             self._reserve()
         with plain_float32(self._device):
-            outputs = [
-                self._run(Changed(owner, place[..., 0], place[..., 1]), colour)
-                for owner, place, colour in fixed_shape(self.batch, owners, positions, colours)
-            ]
+            parts = fixed_shape(self.batch, owners, positions, colours)
+            outputs = [self._step(*part) for part in parts]
         return torch.cat(outputs)[: len(owners)].to(self._graph.image_dtype)
 
-    def _run(self, changed: Changed, colours: Tensor) -> Tensor:
+    def _run(self, owners: Tensor, positions: Tensor, colours: Tensor) -> Tensor:
+        changed = Changed(owners, positions[..., 0], positions[..., 1])
         (image,) = (node for node in self._plan.places if node.op == "placeholder")
         values = dict(self._constants)
         self._keep(values, image, self._pixel_windows(changed, colours))

@@ -7,7 +7,9 @@ import logging
 import os
 import subprocess
 import tempfile
+from asyncio import CancelledError as Cancelled
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,8 @@ from pixguard.errors import PixguardError, UsageError
 CONNECT_S = 10.0
 PATIENCE_S = 120.0
 """How long a scheduler may be away."""
+GONE = (OSError, TimeoutError, CancelledError, Cancelled)
+"""What dask raises where a connection is lost, or what was asked for is."""
 _QUIET = {
     "distributed.scheduler.locks.lease-timeout": "30s",
     "distributed.worker.memory.spill": False,

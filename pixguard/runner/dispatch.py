@@ -6,11 +6,9 @@ worker that died is made again elsewhere, alone; one that has taken two workers 
 until the attempt that does it stands alone. That one is given up, and the rest goes on.
 """
 
-import hashlib
 import time
 import uuid
 import warnings
-from asyncio import CancelledError as Cancelled
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
@@ -25,9 +23,10 @@ from numpy.typing import NDArray
 from pixguard.attacks.engine.jobs import Job, Outcome
 from pixguard.config import AttackSettings
 from pixguard.errors import PixguardError
-from pixguard.records import DatasetInfo, PlannedAttempt, digest
+from pixguard.records import DatasetInfo, PlannedAttempt
 from pixguard.runner import pace, worker
-from pixguard.runner.cluster import PATIENCE_S, Workers
+from pixguard.runner.cluster import GONE, PATIENCE_S, Workers
+from pixguard.runner.kits import make_kit
 from pixguard.runner.outcomes import Budget, Lost, Made
 from pixguard.runner.plan import Plan
 from pixguard.runner.searching import make_jobs
@@ -38,9 +37,6 @@ DEATHS = 2
 LOOK_S = 0.5
 ANSWER_S = 30.0
 """How long an answer may take to arrive that a worker has: after that, it died with it."""
-
-GONE = (OSError, TimeoutError, CancelledError, Cancelled)
-"""What dask raises where a connection is lost, or what was asked for is."""
 
 SCHEDULER_GONE = "scheduler-connection-lost"
 
@@ -104,29 +100,6 @@ class Dispatch:
         finally:
             work.drop()
 
-    def kit(self, part: Plan) -> worker.Kit:
-        """Return what the attempts of a part of a plan need on a worker."""
-        defence, surrogate = self.subject.defence, self.subject.surrogate
-        models = (self.subject.model, defence and defence.stored, surrogate and surrogate.stored)
-        names = {one.record.weights_file for one in models if one} - {""}
-        kit = worker.Kit(
-            key="",
-            versions=worker.versions(),
-            stored=self.subject.model,
-            own=self.own,
-            attacked=self.subject.dataset.info,
-            shape=self.subject.dataset.shape(part.attempts[0].image_index),
-            defence=defence,
-            resized_to=self.subject.resized_to,
-            surrogate=surrogate,
-            settings=self.settings,
-            attempts=len(part.attempts),
-            device=self.device,
-            files={name: (self.session.weights / name).read_bytes() for name in sorted(names)},
-        )
-        contents = [hashlib.sha256(content).hexdigest() for content in kit.files.values()]
-        return replace(kit, key=digest([repr(replace(kit, files={})), *contents]))
-
 
 class _Work:
     """The attempts of one plan on images of one shape, while they are made."""
@@ -137,7 +110,7 @@ class _Work:
         self._flying: dict[Future, Chunk] = {}
         self._held: dict[str, tuple[PlannedAttempt, ...]] = {}  # by the address of a worker
         self._pace, self._token = pace.Pace(), uuid.uuid4().hex
-        self._kit = dispatch.kit(part)
+        self._kit = make_kit(dispatch, part)
         self._sent: Future | None = None
         self._stopping, self._seen_s = False, time.monotonic()
         self._lost: list[End] = []

@@ -43,6 +43,7 @@ class InFlight:
             "device": on.type,
             "evaluator": evaluator.name,
             "precision": evaluator.precision,
+            "form": evaluator.variant,
             "batch": evaluator.batch,
         }
         self._say = say

@@ -21,7 +21,8 @@ from pixguard.classifiers.evaluation import canonical_logits
 from pixguard.config import AttackSettings
 from pixguard.errors import is_out_of_memory, no_memory
 from pixguard.inference.base import Evaluator
-from pixguard.inference.choice import choose_evaluator
+from pixguard.inference.choice import Work, choose_evaluator
+from pixguard.inference.choices import Choices
 from pixguard.models.inputs import to_unit_range
 from pixguard.records import PlannedAttempt, PredictionRecord, Task
 from pixguard.runner.in_flight import InFlight
@@ -41,11 +42,20 @@ def open_evaluator(
     search: Search,
     plan: Plan,
     say: Callable[[str], None] | None = None,
+    *,
+    measures: bool = False,
 ) -> tuple[Evaluator, int]:
-    """Return the evaluator for a plan of one shape, and how many attempts to run at a time."""
+    """Return the evaluator for a plan of one shape, and how many attempts to run at a time.
+
+    What was measured before is heeded; ``measures``: and what was not is measured.
+    """
     index = plan.attempts[0].image_index if plan.attempts else 0
     shape, say = subject.dataset.shape(index), say or session.display.say
-    evaluator = evaluator_for(subject.classifier, shape, session.device, settings, search, say)
+    each = search.most_queries(*shape)
+    left = each * len(plan.todo) if measures else 0
+    work = Work(each * len(plan.attempts), left, Choices(session.fastest))
+    on = (subject.classifier, shape, session.device)
+    evaluator = evaluator_for(*on, settings, search, work, say)
     return evaluator, pack(evaluator, search, len(plan.attempts), len(plan.todo))
 
 
@@ -55,6 +65,7 @@ def evaluator_for(
     device: torch.device,
     settings: AttackSettings,
     search: Search,
+    work: Work,
     say: Callable[[str], None],
 ) -> Evaluator:
     """Return the evaluator for images of a shape, (height, width) in pixels."""
@@ -66,6 +77,7 @@ def evaluator_for(
         evaluator=settings.evaluator,
         precision=search_precision(settings.precision, search),
         batch=settings.batch,
+        work=work,
         say=say,
     )
 
@@ -229,7 +241,9 @@ class Here:
     ) -> Iterator[tuple[Outcome, Made]]:
         """See :class:`Crew`."""
         session, subject, settings, say = self._session, self._subject, self._settings, self._say
-        evaluator, slots = open_evaluator(session, subject, settings, self._search, part, say)
+        evaluator, slots = open_evaluator(
+            session, subject, settings, self._search, part, say, measures=True
+        )
         if evaluator.name not in self.used:
             say(describe(evaluator))
         self.used[evaluator.name] = evaluator.precision
@@ -252,8 +266,9 @@ class Here:
 
 def describe(evaluator: Evaluator) -> str:
     """Return how candidates are evaluated, in a few words."""
+    variant = f" ({evaluator.variant})" if evaluator.variant else ""
     return (
-        f"{evaluator.name} evaluation in {evaluator.precision}, "
+        f"{evaluator.name} evaluation in {evaluator.precision}{variant}, "
         f"{evaluator.batch} candidates at a time"
     )
 

@@ -14,7 +14,7 @@ from pixguard.errors import InterruptedRunError, UsageError
 from pixguard.models.device import pick_devices
 from pixguard.progress import SILENT, Display, StopSignal
 from pixguard.provenance import environment
-from pixguard.store.location import CHECKPOINTS, IN_FLIGHT, WEIGHTS, files_folder, locate
+from pixguard.store.location import CHECKPOINTS, FASTEST, IN_FLIGHT, WEIGHTS, files_folder, locate
 from pixguard.store.presence import Presence
 from pixguard.store.writer import Writer
 from pixguard.words import command_line
@@ -87,6 +87,11 @@ class Session:
     def in_flight(self, plan_id: int) -> Path:
         """Return where the attempts that a plan has in flight lie."""
         return self.files / IN_FLIGHT / f"plan-{plan_id}.pt"
+
+    @property
+    def fastest(self) -> Path:
+        """The file of which evaluators were measured to be the fastest."""
+        return self.files / FASTEST
 
     def writer(self, config: Mapping[str, Any], seed: int) -> Writer:
         """Return the database's one writer, for a run with this configuration."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +24,8 @@ from pixguard.config import AttackSettings
 from pixguard.defences.denoisers import build_denoiser
 from pixguard.errors import PixguardError, UsageError
 from pixguard.inference.base import Evaluator
+from pixguard.inference.choice import Work, place_of
+from pixguard.inference.choices import Choice, Choices
 from pixguard.models.device import pick_device
 from pixguard.progress import SILENT
 from pixguard.records import DatasetInfo
@@ -62,6 +65,7 @@ class Kit:
         attempts: how many the whole plan has on this shape: batches are made for them.
         device: where to compute, as the user said it.
         files: the weights, by the names that records have for them.
+        choices: which evaluators are the fastest, as :class:`Choices` has them.
     """
 
     key: str
@@ -77,6 +81,7 @@ class Kit:
     attempts: int
     device: str
     files: Mapping[str, bytes]
+    choices: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,14 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """Which evaluators are the fastest on a worker, by key, and what it has to say to that."""
+
+    choices: Sequence[tuple[str, Choice]]
+    notes: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """Why no attempt could be made. A value: of errors that dask cannot send nobody would hear."""
 
@@ -134,6 +147,7 @@ class _Bench:
     session: Session
     slots: int
     notes: list[str]
+    choices: Choices
     token: str = ""
     scheduler: Scheduler | None = None
     in_flight: frozenset[str] = frozenset()
@@ -170,6 +184,27 @@ class _Feed:
 def stop(token: str) -> None:
     """Let attempts that were sent with this token end as they are: the finished ones go back."""
     _STOPPED.add(token)
+
+
+def place(device: str) -> str:
+    """Return what makes two workers equally fast, for the device that a user named."""
+    return place_of(pick_device(device))
+
+
+def measure(kit: Kit, left: int) -> Found:
+    """Return which evaluator is the fastest here for so many candidates, if that is not known."""
+    with suppress(Exception):  # it is told where attempts are made
+        bench = _unpacked(kit, left)
+        plain = bench.choices.plain
+        new = [one for one in bench.choices.items() if plain[one[0]] != kit.choices.get(one[0])]
+        return Found(new, bench.notes if new else [])
+    return Found((), ())
+
+
+def make_search_of(kit: Kit) -> Search:
+    """Return the search that a kit's attempts are made by."""
+    settings, channels = kit.settings, kit.attacked.channels
+    return make_search(settings.attack, settings.options, pixels=settings.pixels, channels=channels)
 
 
 def make_attempts(kit: Kit, order: Order) -> Answer | Trouble:
@@ -221,8 +256,11 @@ def _make_attempts(kit: Kit, order: Order) -> Answer:
     return Answer(outcomes, bench.in_flight, made, asked, seconds, bench.slots, bound_s, notes)
 
 
-def _unpacked(kit: Kit) -> _Bench:
-    """Return the classifier and what evaluates its candidates: the last kit's stays unpacked."""
+def _unpacked(kit: Kit, left: int = 0) -> _Bench:
+    """Return the classifier and what evaluates its candidates: the last kit's stays unpacked.
+
+    That is measured where it is not known, and so many candidates are left.
+    """
     if kit.versions != versions():
         theirs, ours = ("pixguard {} with torch {}".format(*v) for v in (versions(), kit.versions))
         raise UsageError(
@@ -240,18 +278,16 @@ def _unpacked(kit: Kit) -> _Bench:
                 (session.weights / name).write_bytes(content)
             classifier = _classifier(kit, session)
             surrogate = open_surrogate(session, kit.surrogate, kit.resized_to)
-        search = make_search(
-            kit.settings.attack,
-            kit.settings.options,
-            pixels=kit.settings.pixels,
-            channels=kit.attacked.channels,
-        )
+        search, choices = make_search_of(kit), Choices(known=kit.choices)
         search.surrogate = surrogate
+        work = Work(kit.attempts * search.most_queries(*kit.shape), left, choices)
         notes, on = list[str](), (classifier, kit.shape, session.device)
-        evaluator = evaluator_for(*on, kit.settings, search, notes.append)
+        evaluator = evaluator_for(*on, kit.settings, search, work, notes.append)
         slots = pack(evaluator, search, kit.attempts, kit.attempts)
         notes.append(describe(evaluator))
-        _BENCH.append(_Bench(kit.key, classifier, search, evaluator, session, slots, notes))
+        _BENCH.append(
+            _Bench(kit.key, classifier, search, evaluator, session, slots, notes, choices)
+        )
     return _BENCH[0]
 
 

@@ -207,6 +207,8 @@ def _unescape(field: str) -> str:
 
 WEIGHTS, CHECKPOINTS, IN_FLIGHT = "weights", "checkpoints", "in-flight"
 """The folders in :func:`files_folder`."""
+FASTEST = "fastest.json"
+"""The file there of which evaluators were measured to be the fastest."""
 
 
 def files_folder(database: str) -> Path:

@@ -10,17 +10,12 @@ from benchmarks.timing import random_candidates
 from pixguard.classifiers.evaluation import canonical_logits
 from pixguard.inference.choice import choose_evaluator
 from pixguard.inference.images import with_pixels
+from pixguard.inference.truth import FLOAT32_BOUND, TIMES_AUTOCAST
 from pixguard.models.inputs import to_unit_range
 
 LARGEST = 64
 """Side of the images up to which float64 on a CPU takes seconds."""
 CANDIDATES = 24
-FLOAT32_BOUND = 2e-4
-"""Of the largest difference, relative to the largest logit: far above rounding, and below what a
-wrong pixel, a wrong window or TF32 under the name of float32 gives (about 1e-3)."""
-TIMES_AUTOCAST = 4
-"""In bfloat16 an evaluator may be so many times as far off as the network under torch's autocast:
-how far that is depends on the network."""
 
 COLUMNS = {
     "network": "network",

@@ -137,7 +137,7 @@ def work(monkeypatch, draw, poison, attempts, stop=None):
         "make_jobs",
         lambda a, b, planned, *_: [Job(p.key, IMAGE, (0,), 0) for p in planned],
     )
-    monkeypatch.setattr(dispatch.Dispatch, "kit", lambda *_: SimpleNamespace(key="k"))
+    monkeypatch.setattr(dispatch, "make_kit", lambda *_: SimpleNamespace(key="k"))
     planned = [PlannedAttempt(f"a{n}", n, None, 0) for n in range(attempts)]
     part = Plan(AttackRecord("random", 1, 1, {}), planned, {}, {})
     session = SimpleNamespace(stop=stop or SimpleNamespace(requested=False))

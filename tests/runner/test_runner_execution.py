@@ -40,6 +40,9 @@ class Asking:
     def entry(self) -> AttackEntry:
         return AttackEntry("asking", "nowhere:Asking", revisits=self.revisits)
 
+    def most_queries(self, height: int, width: int) -> int:
+        return self.candidates_per_step
+
 
 def subject() -> Subject:
     info = DatasetInfo(
