@@ -40,6 +40,8 @@ from pixguard.records.labels import (
     encode_label_set,
 )
 from pixguard.records.models import (
+    CERTIFIED,
+    MASKED_CONSENSUS,
     POLYPHASE_VOTE,
     TRAINING_KEY,
     EpochRecord,
@@ -60,7 +62,9 @@ from pixguard.records.truth import (
 )
 
 __all__ = [
+    "CERTIFIED",
     "LARGEST_CHANGE",
+    "MASKED_CONSENSUS",
     "NATIVE",
     "NATIVE_SIZE",
     "NO_FINDING_ORDINAL",
