@@ -70,7 +70,7 @@ def test_masks_go_around_a_classifier_and_what_they_promise_holds() -> None:
     )
     assert (1, 1) not in outcomes and (1, 0) in outcomes
     (table,) = run_json("report --table certified")["tables"]
-    first, plain, second, _ = table["rows"]
+    first, plain, second = table["rows"]
     assert (first["classifier"], first["votes"], first["images"]) == ("masked-consensus #2", 4, 80)
     assert first["refuted"] == 0 and first["clean_accuracy_percent"] == done["right"] / 0.8
     assert plain["classifier"] == "small-cnn #1" and second["votes"] == 4

@@ -132,7 +132,7 @@ class MaskedConsensus(nn.Module):
         """
         found = [
             self.asked(plain_layout(self.masked(images, part).flatten(0, 1)))
-            for part in sets.split(max(1, BATCH // len(images)))
+            for part in torch.split(sets, max(1, BATCH // len(images)))
         ]
         return torch.cat([part.float().unflatten(0, (len(images), -1)) for part in found], dim=1)
 
