@@ -41,6 +41,8 @@ COMMANDS = {
     "certify": (
         "certify train --dataset derma --epochs 1",
         "certify apply --dataset derma --limit 2",
+        "certify mask --dataset derma --stride 2",
+        "certify apply --dataset derma --model masked-consensus --limit 2",
         "certify pixels --dataset derma --limit 1 --most-bounds 50",
     ),
 }

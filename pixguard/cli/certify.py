@@ -5,10 +5,17 @@ from typing import Annotated, ClassVar
 
 from pixguard.attacks.registry import ExhaustiveOptions
 from pixguard.cli.common import new_app, open_session, print_result
-from pixguard.cli.groups import LongOptions, NameOptions, OutputOptions, RunOptions
+from pixguard.cli.groups import (
+    ClassifierOptions,
+    LongOptions,
+    NameOptions,
+    OutputOptions,
+    RunOptions,
+)
 from pixguard.cli.options import Without, command
 from pixguard.config import DatasetRequest, Settings, TrainingRequest, VoteSettings, setting
 from pixguard.config.attack import shard_setting
+from pixguard.defences.certificates.registry import MaskOptions
 from pixguard.records import POLYPHASE_VOTE
 
 app = new_app(
@@ -29,7 +36,7 @@ class CertifiedImages(Settings):
     shard: str | None = shard_setting()
     model: str = setting(
         POLYPHASE_VOTE,
-        "Polyphase vote: an id. Default: the newest.",
+        "Certified classifier: an id, or the newest polyphase-vote or masked-consensus.",
         short="-m",
         names="classifier",
     )
@@ -89,10 +96,30 @@ def train(
 
 @app.command()
 @command
+def mask(
+    data: DatasetRequest,
+    called: Annotated[ClassifierOptions, Without("attack_at")],
+    masks: MaskOptions,
+    run: LongOptions,
+    output: OutputOptions,
+) -> None:
+    """Put masks around any classifier, untrained for them: what they agree on, pixels cannot move.
+
+    What comes of it is another classifier, masked-consensus, of the same weights.
+    """
+    with open_session(output.database, run.device, data) as session:
+        from pixguard.runner.masking import put_masks
+
+        result = put_masks(session, data, called.model, masks)
+    print_result(result, output.json)
+
+
+@app.command()
+@command
 def apply(
     data: DatasetRequest, images: CertifiedImages, run: LongOptions, output: OutputOptions
 ) -> None:
-    """Count the votes on test images, and store how many changed pixels each decision withstands.
+    """Store how many changed pixels each decision of a certified classifier withstands.
 
     What the database holds already is left out, so that a run that was interrupted goes on.
     """

@@ -41,6 +41,8 @@ from pixguard.records.labels import (
     encode_label_set,
 )
 from pixguard.records.models import (
+    CERTIFIED,
+    MASKED_CONSENSUS,
     POLYPHASE_VOTE,
     TRAINING_KEY,
     EpochRecord,
@@ -62,7 +64,9 @@ from pixguard.records.truth import (
 
 __all__ = [
     "ANY_CLASS",
+    "CERTIFIED",
     "LARGEST_CHANGE",
+    "MASKED_CONSENSUS",
     "NATIVE",
     "NATIVE_SIZE",
     "NO_FINDING_ORDINAL",

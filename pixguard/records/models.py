@@ -8,7 +8,9 @@ from pixguard.records.labels import LabelSet
 
 ModelKind = Literal["classifier", "denoiser", "detector"]
 POLYPHASE_VOTE = "polyphase-vote"
-"""Architecture of the certified classifier, and the method of its certificates."""
+MASKED_CONSENSUS = "masked-consensus"
+CERTIFIED = (POLYPHASE_VOTE, MASKED_CONSENSUS)
+"""Architectures of certified classifiers, which are also the methods of their certificates."""
 TRAINING_KEY = "training_key"
 """The hyper-parameter that identifies a finished training; its checkpoint was named by it."""
 
@@ -41,9 +43,14 @@ class ModelRecord:
         return str(self.hyperparameters.get("content_sha256", self.weights_sha256))
 
     @property
+    def network(self) -> str:
+        """Its architecture, or of a masked consensus that of the classifier that it asks."""
+        return str(self.parameters.get("network", self.architecture))
+
+    @property
     def is_plain(self) -> bool:
-        """Whether ``latest`` may mean it: trained by pixguard, and no certified vote."""
-        return self.architecture != POLYPHASE_VOTE and "added_from" not in self.hyperparameters
+        """Whether ``latest`` may mean it: trained by pixguard, and not certified."""
+        return self.architecture not in CERTIFIED and "added_from" not in self.hyperparameters
 
 
 @dataclass(frozen=True, slots=True)

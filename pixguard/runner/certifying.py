@@ -1,4 +1,4 @@
-"""Writes down how many changed pixels a vote's decisions withstand."""
+"""Writes down how many changed pixels the decisions of a certified classifier withstand."""
 
 import statistics
 import time
@@ -34,7 +34,7 @@ def certify(
 
     Args:
         session: where, and who watches.
-        subject: a polyphase vote.
+        subject: a certified classifier.
         limit: at most that many images, drawn without a look at them or their classes; a larger
             limit contains a smaller one. None: all test images.
         shard: of these, the part that is certified here, such as ``3/16``; None: all.
@@ -52,7 +52,7 @@ def certify(
     if method not in CERTIFICATES:
         raise UsageError(
             f"classifier {model.id} ({method}) gives no certificates: nothing is certain about it",
-            f"pixguard certify train --dataset {shell_word(info.name)}",
+            f"pixguard certify mask --dataset {shell_word(info.name)} --model {model.id}",
         )
     test = subject.dataset.indices("test")
     if not len(test):

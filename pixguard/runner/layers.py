@@ -132,7 +132,7 @@ def layers_of_model(stored: StoredModel, info: DatasetInfo) -> LayerTable:
         voter, stride = registered_voter(record, info)
         return layer_table(voter, info.channels, phase_side(info.size, stride))
     if record.kind == "classifier":
-        return layer_table(build_classifier(record.architecture, info), info.channels, info.size)
+        return layer_table(build_classifier(record.network, info), info.channels, info.size)
     if record.kind == "detector":
         return layer_table(
             build_registered_detector(record, info.channels), info.channels, info.size

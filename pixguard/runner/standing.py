@@ -282,7 +282,7 @@ class Records:
     def certifying(self, model: StoredModel, limit: int | None) -> Standing:
         """Say how many certificates are left."""
         tested = sum(progress.image_counts(self.engine, model.dataset_id, "test").values())
-        found = len(certificates(self.engine, model.id, POLYPHASE_VOTE))
+        found = len(certificates(self.engine, model.id, model.record.architecture))
         return counted(found, tested if limit is None else min(limit, tested), "images")
 
     def comparing(

@@ -28,7 +28,7 @@ from pixguard.datasets.registry import SOURCES
 from pixguard.defences.certificates.registry import CERTIFICATES
 from pixguard.errors import DataError, UsageError
 from pixguard.progress import Display
-from pixguard.records import NATIVE, NATIVE_SIZE, POLYPHASE_VOTE, DatasetInfo
+from pixguard.records import NATIVE, NATIVE_SIZE, DatasetInfo
 from pixguard.registry import near
 from pixguard.runner.session import Session
 from pixguard.store import reader
@@ -127,8 +127,8 @@ def find_classifier(engine: Engine, request: DatasetRequest, selector: str) -> S
     there = ", ".join(f"{m.id} ({m.record.architecture})" for m in models)
     if request.size == NATIVE_SIZE:
         hint = f"`attack_at={NATIVE}`, and no size: the classifier is of one size, the images not"
-    elif selector == POLYPHASE_VOTE:
-        hint = f"pixguard certify train --dataset {shell_word(request.name)}"
+    elif selector in CERTIFICATES:
+        hint = f"{CERTIFICATES[selector].made_by} --dataset {shell_word(request.name)}"
     elif models:
         guess = near(selector, {m.record.architecture for m in models})
         hint = (

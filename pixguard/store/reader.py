@@ -9,7 +9,7 @@ from sqlalchemy import Engine, Row, case, func, select
 
 from pixguard.errors import UsageError
 from pixguard.records import (
-    POLYPHASE_VOTE,
+    CERTIFIED,
     DatasetInfo,
     ModelKind,
     ModelRecord,
@@ -147,9 +147,9 @@ def refuse_selector(name: str) -> None:
     """Refuse a name for a model that would select another one.
 
     Raises:
-        UsageError: it is an id, ``latest``, a certified vote, or nothing.
+        UsageError: it is an id, ``latest``, a certified classifier, or nothing.
     """
-    if name.isdigit() or name in ("", LATEST, POLYPHASE_VOTE):
+    if name.isdigit() or name in ("", LATEST, *CERTIFIED):
         raise UsageError(
             f"{name!r} cannot be the name of a model: it selects one already", "`name=NAME`"
         )
@@ -158,7 +158,7 @@ def refuse_selector(name: str) -> None:
 def meant(models: Sequence[StoredModel], selector: str) -> StoredModel:
     """Return the one of several models, oldest first, that a selector which fits them means.
 
-    ``latest`` is the newest that pixguard trained; never a certified vote or an added classifier
+    ``latest`` is the newest that pixguard trained; never a certified or an added classifier
     where there is a choice.
 
     Raises:

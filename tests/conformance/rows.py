@@ -40,8 +40,11 @@ DETECTORS: dict[str, dict[str, Any]] = {
 }
 """Options of the detector."""
 
-CERTIFICATES: dict[str, dict[str, Any]] = {"polyphase-vote": {"stride": 2}}
-"""Settings of the training."""
+CERTIFICATES: dict[str, dict[str, Any]] = {
+    "polyphase-vote": {"stride": 2},
+    "masked-consensus": {"stride": 2},
+}
+"""Settings of the training, or options of what goes around a classifier."""
 
 SOURCES: dict[str, str] = {
     "medmnist": "pneumoniamnist",

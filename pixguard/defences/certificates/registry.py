@@ -1,8 +1,10 @@
-"""Which certificates there are; light to import."""
+"""Which certificates there are, and their options; light to import."""
 
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
-from pixguard.records import POLYPHASE_VOTE
+from pixguard.config.settings import Settings, setting
+from pixguard.records import MASKED_CONSENSUS, POLYPHASE_VOTE
 from pixguard.registry import Entry, Registry
 
 
@@ -16,9 +18,17 @@ class CertificateEntry(Entry):
     Attributes:
         certifier: ``"module:function"`` that certifies an image: ``(classifier, image float32
             (1, C, H, W) in [0, 1]) -> (label set, votes of each class, radius in pixels)``.
+        goes_around: whether it is put around a classifier that is there, and is no training of its
+            own.
     """
 
     certifier: str = ""
+    goes_around: bool = False
+
+    @property
+    def made_by(self) -> str:
+        """The command that makes such a classifier."""
+        return "pixguard certify mask" if self.goes_around else "pixguard certify train"
 
 
 CERTIFICATES = Registry(
@@ -33,3 +43,31 @@ CERTIFICATES = Registry(
         )
     ],
 )
+
+
+@CERTIFICATES.with_options(
+    CertificateEntry(
+        MASKED_CONSENSUS,
+        "pixguard.defences.certificates.masked_consensus:open_masked",
+        certifier="pixguard.defences.certificates.masked_consensus:certify",
+        goes_around=True,
+        summary="Agreement under masks that hide every s-th pixel (double masking, Xiang et al.).",
+    )
+)
+@dataclass(frozen=True, slots=True)
+class MaskOptions(Settings):
+    """Which masks."""
+
+    panel: ClassVar[str] = "Masks"
+
+    stride: int = setting(
+        3, "A mask hides every n-th pixel: n squared masks.", low=2, high=8, unit="pixels"
+    )
+    radius: int = setting(
+        1, "How many changed pixels decisions are to withstand.", low=1, high=2, unit="pixels"
+    )
+    fill: Literal["neighbours", "mean"] = setting(
+        "neighbours",
+        "What a hidden pixel takes: the mean of its neighbours that are seen, or the mean that the "
+        "classifier's images are normalised with.",
+    )

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from pixguard.records import POLYPHASE_VOTE
+from pixguard.records import CERTIFIED, POLYPHASE_VOTE
 from pixguard.reports import commands
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
@@ -35,15 +35,15 @@ NOTES = (
     "attempt of k pixels or fewer fooled: all attacks, targets, repeats and seeds, on the bare "
     "classifier. It is what these attacks found, an upper bound, where certified is a lower one.",
     "refuted: images fooled by no more pixels than their radius; one would be a fault in pixguard.",
-    "Below each vote stands the newest plain classifier of its dataset, on the same images; "
-    "nothing is certain about it.",
+    "votes: sub-images that vote, or masks. Below each certified classifier stands the newest "
+    "plain one of its dataset, on the same images; nothing is certain about it.",
 )
 
 
 def build(request: TableRequest) -> ReportTable:
     """Return the table: a row for each certified classifier, and one for the plain one beside."""
     votes = [
-        c for c in request.studies(request.evidence.classifiers) if c.architecture == POLYPHASE_VOTE
+        c for c in request.studies(request.evidence.classifiers) if c.architecture in CERTIFIED
     ]
     votes.sort(key=lambda c: (c.dataset, c.classifier_id))
     used: list[Study] = []
@@ -66,11 +66,11 @@ def _any_dataset(request: TableRequest) -> str:
 
 
 def _plain(request: TableRequest, vote: Study) -> Study | None:
-    """Return the newest classifier of the same dataset that is no vote."""
+    """Return the newest classifier of the same dataset that is not certified."""
     pool = [
         c
         for c in request.evidence.judged
-        if c.dataset_id == vote.dataset_id and c.architecture != POLYPHASE_VOTE
+        if c.dataset_id == vote.dataset_id and c.architecture not in CERTIFIED
     ]
     return choose(pool, None)
 
@@ -80,7 +80,7 @@ def _pair(request: TableRequest, vote: Study, plain: Study | None) -> Iterator[t
         "certified",
         classifier_id=vote.classifier_id,
         plain_id=plain.classifier_id if plain else 0,
-        method=POLYPHASE_VOTE,
+        method=vote.architecture,
     )
     images = int(row["images"])
     head = (Cell(vote.dataset), Cell(vote.data), Cell(vote.classifier))

@@ -1,6 +1,6 @@
 -- Every classifier with the dataset that it was trained on, and with the same images at native size
 -- (size 0) where it has judged those; the candidates that a table about classification chooses
--- from. is_plain tells whether it was trained here and is no certified vote; attacked is 2 with
+-- from. is_plain tells whether it was trained here and is not certified; attacked is 2 with
 -- attempts of the paper's attack, 1 with others. has_rows tells whether its clean predictions were stored, has_certificates whether it gave
 -- certificates.
 WITH native AS (
@@ -25,7 +25,7 @@ SELECT
     m.created_ms,
     m.dataset_id AS own_dataset_id,
     o.size AS input_size,
-    CASE WHEN m.architecture = 'polyphase-vote' OR m.hyperparameters LIKE '%"added_from"%'
+    CASE WHEN m.architecture IN ('polyphase-vote', 'masked-consensus') OR m.hyperparameters LIKE '%"added_from"%'
         THEN 0 ELSE 1 END AS is_plain,
     CASE
         WHEN EXISTS (
