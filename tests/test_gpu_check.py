@@ -42,10 +42,11 @@ def test_an_evaluator_that_is_off_and_a_part_that_breaks_are_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     check, dense = script(), importlib.import_module("pixguard.inference.dense").DenseEvaluator
-    whole = dense._logits
-    monkeypatch.setattr(dense, "_logits", lambda self, images: whole(self, images) * 1.001)
+    whole = dense._run
+    monkeypatch.setattr(dense, "_run", lambda self, *given: whole(self, *given) * 1.001)
     monkeypatch.setattr(check.profile, "kernels", lambda *_: torch.zeros(1).item() / 0)
     monkeypatch.setattr(check, "speed", lambda *_: "")
+    monkeypatch.setattr(check, "choice", lambda *_: "")
     monkeypatch.setattr(check, "peers", lambda *_: "")
     assert check.main(["--device", "cpu", "--small"]) == 1
     said = capsys.readouterr().out
@@ -56,4 +57,4 @@ def test_an_evaluator_that_is_off_and_a_part_that_breaks_are_told(
 
 def test_what_no_longer_fits_the_time_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     assert script().main(["--device", "cpu", "--small", "--minutes", "0"]) == 0
-    assert capsys.readouterr().out.count("left out") == 4
+    assert capsys.readouterr().out.count("left out") == 5

@@ -18,9 +18,11 @@ from pixguard.inference.truth import Forms
 
 ROUNDS = 3
 """How often two forms are timed in turn: what else a machine does falls on both."""
-ROUND_S = 0.02
-"""What a form is timed for at least, at a time."""
-CLEAR = 1.03
+ROUND_S, ROUND_SHARE = (0.01, 0.1), 0.01
+"""What a form is timed for at a time: that share of the whole, at least and at most so long."""
+BATCHES = (4, 2, 0.5)
+"""How many times the usual batch is tried."""
+CLEAR = 1.05
 """How many times as fast a form must be to take the place of another: less is noise."""
 HOPELESS = 0.7
 """A form of that speed, relative to the best, is not timed again; and one that is slower than
@@ -64,7 +66,7 @@ class Contest:
         self._fixed_batch, self._say, self._device = fixed_batch, say, forms.truth.device
         self._ratios: dict[Form, float] = {}
         self._rates: dict[Form, float] = {}
-        self._is_complete = True
+        self._is_complete, self._round_s = True, ROUND_S[0]
 
     def run(self, left: int) -> tuple[Choice, Evaluator]:
         """Return what was found, and the evaluator of the best form.
@@ -81,6 +83,7 @@ class Contest:
         rate = self._rates[form] = self._rate(self._evaluator)
         self._best, self._ratios[form] = [Measured(form, rate)], 1.0
         self._budget_s = budget_s(left, rate)
+        self._round_s = min(max(ROUND_SHARE * self._budget_s, ROUND_S[0]), ROUND_S[1])
         for offer in self._offers():
             if offer not in self._rates:
                 self._try(offer)
@@ -114,15 +117,11 @@ class Contest:
         if self._share() is not None:
             for whole_from in (0.7, 0.5):
                 yield replace(self._now, whole_from=whole_from)
-        for up in (True, False):
-            before, was = self._now.batch, 0
-            while self._now.batch != was and not self._fixed_batch:
-                was = self._now.batch
-                batch = was * 2 if up else was // 2
-                if 1 <= batch <= self._forms.most(self._evaluator):
-                    yield replace(self._now, batch=batch)
-            if self._now.batch != before:
-                break
+        usual = self._now.batch
+        for times in () if self._fixed_batch else BATCHES:
+            batch = int(usual * times)
+            if 1 <= batch <= self._forms.most(self._evaluator):
+                yield replace(self._now, batch=batch)
         is_main = threading.current_thread() is threading.main_thread()  # others cannot be stopped
         if on_gpu and is_main and self._ratios.get(dense, 0) > FAMILY:
             dense = self._now if self._share() is None else dense
@@ -147,7 +146,7 @@ class Contest:
         share = self._share()
         times = 1 / share if share and form.evaluator == "dense" else 1.0
         own_s, best_s = (f.batch / self._best[-1].rate for f in (form, self._now))
-        timed_s = max(ROUND_S, times * own_s) + max(ROUND_S, best_s)
+        timed_s = max(self._round_s, times * own_s) + max(self._round_s, best_s)
         compile_s = COMPILE_S if form.execution == "compiled" else 0.0
         return times * (self._ready_s + own_s) + ROUNDS * timed_s + compile_s
 
@@ -195,7 +194,7 @@ class Contest:
     def _rate(self, evaluator: Evaluator) -> float:
         """Return candidates per second, of full batches."""
         candidates, done, begun_s = self._candidates(evaluator.batch), 0, self._time_s()
-        while (seconds := self._time_s() - begun_s) < ROUND_S or not done:
+        while (seconds := self._time_s() - begun_s) < self._round_s or not done:
             evaluator.logits(*candidates)
             done += evaluator.batch
         return done / seconds

@@ -102,7 +102,7 @@ def test_little_work_measures_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_measuring_keeps_to_its_share_of_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measured, "ROUND_S", 1e-4)
+    monkeypatch.setattr(measured, "ROUND_S", (1e-4, 1e-4))
     monkeypatch.setattr(choices, "MOST_S", 1e6)
     forms = Forms(Truth(network(), 28, 28, 1), 1 << 33, 200, 400)
     first, dense = Form("delta", "float32", 10), Form("dense", "float32", 10)
