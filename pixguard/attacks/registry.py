@@ -128,7 +128,7 @@ class CornerOptions(BudgetOptions):
     )
     surrogate: str | None = setting(
         None,
-        "With --order transfer: the classifier whose gradient ranks, by id or name; recorded by "
+        "For the order transfer: the classifier whose gradient ranks, by id or name; recorded by "
         "its content. It must not be the attacked one.",
         names="classifier",
     )

@@ -52,7 +52,8 @@ def attacked(after_an_attack: Path, tmp_path: Path) -> Path:
 
 
 def test_patch_selection_is_a_denoiser_of_its_own_in_every_command(attacked: Path) -> None:
-    names = {"median+patch-select", "autoencoder+patch-select"}
+    bare = ("median", "adaptive-median", "repair", "autoencoder")
+    names = {f"{name}+patch-select" for name in bare}
     applied = run_json("denoise apply --dataset oct --patch-select")
     assert set(by_name(applied["denoisers"])) == names and applied["attacked"] > 0
     assert all(d["restored"] == applied["attacked"] for d in applied["denoisers"])
@@ -71,7 +72,7 @@ def test_patch_selection_is_a_denoiser_of_its_own_in_every_command(attacked: Pat
     assert "autoencoder+patch-select" in run("report --table 27").stdout
 
     rows = select("SELECT weights_sha256, weights_file FROM model WHERE kind = 'denoiser'")
-    assert len({sha256 for sha256, _ in rows}) == len(rows) == 5
+    assert len({sha256 for sha256, _ in rows}) == len(rows) == 9
     assert len({file for _, file in rows}) == 2  # none, and the one that both share
 
 

@@ -163,7 +163,7 @@ def test_the_shell_completes_tables_figures_and_what_registries_hold() -> None:
     assert completed("pixguard report --table tr") == ["truth"]
     assert completed("pixguard report --table 24,tr") == ["24,truth"]
     assert "9" in completed("pixguard report --figure ")
-    assert completed("pixguard attack --attack sp") == ["sparse-rs"]
+    assert completed("pixguard attack --attack sparse-r") == ["sparse-rs"]
 
 
 def test_what_is_there_already_is_told_and_not_done_again() -> None:

@@ -66,7 +66,7 @@ class DAEOptions(DenoiserOptions):
 class RepairBlindOptions(DenoiserOptions):
     """What is replaced."""
 
-    pixels: int = setting(4, "Replace at most that many.", low=1, high=64, unit="pixels")
+    most: int = setting(4, "Replace at most that many.", low=1, high=64, unit="pixels")
     gap: float = setting(
         1.5,
         "Replace only what stands out that many times as much as the next pixel of the image; 1 "

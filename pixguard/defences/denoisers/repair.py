@@ -18,7 +18,7 @@ from pixguard.datasets.base import Images
 from pixguard.defences.denoisers.layers import select
 from pixguard.models.inputs import to_unit_range
 
-PIXELS = 4
+MOST = 4
 GAP = 1.5
 RANKS = (0, 1, 2, 3)
 """Of the eight differences, those that are summed."""
@@ -57,27 +57,27 @@ def isolation(images: Tensor, around: list[Tensor]) -> Tensor:
 class Repair(nn.Module):
     """Replaces the pixels that stand out most; every other one keeps its exact value.
 
-    At most ``pixels`` are replaced, and of these only what scores more than ``gap`` times as much
+    At most ``most`` pixels are replaced, of these only what scores more than ``gap`` times as much
     as the next pixel of the image: where few pixels were changed, that one is untouched, and tells
     what its image has of itself.
 
     Args:
         channels: of the images.
-        pixels: how many are replaced at most, 1 or more.
+        most: how many are replaced at most, 1 or more.
         gap: 1 replaces as many in every image, but for ties.
         threshold: what scores no more is never replaced.
 
     Raises:
-        ValueError: ``pixels`` or ``gap`` is less than 1.
+        ValueError: ``most`` or ``gap`` is less than 1.
     """
 
     def __init__(
-        self, channels: int, pixels: int = PIXELS, gap: float = GAP, threshold: float = 0.0
+        self, channels: int, most: int = MOST, gap: float = GAP, threshold: float = 0.0
     ) -> None:
         super().__init__()
-        if pixels < 1 or gap < 1:
-            raise ValueError(f"at least one pixel, and a gap of at least 1: {pixels}, {gap}")
-        self.pixels = pixels
+        if most < 1 or gap < 1:
+            raise ValueError(f"at least one pixel, and a gap of at least 1: {most}, {gap}")
+        self.most = most
         self.gap = gap
         self.threshold = threshold
 
@@ -97,7 +97,7 @@ class Repair(nn.Module):
     def found(self, scores: Tensor) -> Tensor:
         """Return what is to be replaced, bool (N, 1, H, W), for scores (N, 1, H, W)."""
         flat = scores.flatten(1)
-        highest = flat.topk(min(self.pixels + 1, flat.shape[1]), dim=1).values
+        highest = flat.topk(min(self.most + 1, flat.shape[1]), dim=1).values
         least = (self.gap * highest[:, -1:]).clamp(min=self.threshold)
         return (flat > least).view_as(scores)
 

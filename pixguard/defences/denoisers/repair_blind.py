@@ -13,7 +13,7 @@ from torch.nn.functional import conv2d, softplus
 
 from pixguard.defences.denoisers.layers import select
 from pixguard.defences.denoisers.registry import RepairBlindOptions
-from pixguard.defences.denoisers.repair import GAP, PIXELS, Repair, alarm_threshold, neighbours
+from pixguard.defences.denoisers.repair import GAP, MOST, Repair, alarm_threshold, neighbours
 from pixguard.defences.training import Recipe
 from pixguard.errors import UsageError
 
@@ -66,7 +66,7 @@ class RepairBlind(Repair):
 
     Args:
         channels: of the images.
-        pixels: as for :class:`~pixguard.defences.denoisers.repair.Repair`, like all that follows.
+        most: as for :class:`~pixguard.defences.denoisers.repair.Repair`, like all that follows.
         gap: likewise.
         threshold: likewise.
         width: features of the predictor.
@@ -75,12 +75,12 @@ class RepairBlind(Repair):
     def __init__(
         self,
         channels: int,
-        pixels: int = PIXELS,
+        most: int = MOST,
         gap: float = GAP,
         threshold: float = 0.0,
         width: int = 32,
     ) -> None:
-        super().__init__(channels, pixels, gap, threshold)
+        super().__init__(channels, most, gap, threshold)
         self.predictor = BlindSpot(channels, width)
 
     def look(self, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -27,7 +27,7 @@ COLUMNS = (
 )
 ALL = "all"
 NOTES = (
-    "images: surveyed pixel by pixel (pixguard certify pixels), all rightly classified. change: "
+    "images: surveyed pixel by pixel (certify pixels), all rightly classified. change: "
     "how many of 255 levels the channel of the one changed pixel that changes most does. flipped "
     "within: by a change of at most so many levels, of all images; at most that many where a "
     "smaller flip is neither known nor ruled out. " + INTERVAL_NOTE,

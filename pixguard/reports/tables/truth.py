@@ -42,7 +42,7 @@ COMPARED = (EXHAUSTIVE, PAPER_ATTACK, "corner", "random")
 KNOWN, BOUND = "known", "lower bound"
 NOTES = (
     "truth known: a complete exhaustive search, which tries every value of every pixel, or rules "
-    "it out by a bound (space=all-values), or a survey of all pixels (pixguard certify pixels) saw "
+    "it out by a bound (space=all-values), or a survey of all pixels (certify pixels) saw "
     "the images. images: those that both it and the attack were run on. vulnerable: of these, "
     "fooled in any attempt; found: by this attack. " + INTERVAL_NOTE,
     "found % within: with at most that many queries, of the vulnerable; median queries: over the "
@@ -251,7 +251,7 @@ def _surveyed(rows: Sequence[RowValues]) -> Iterator[str]:
     missed = sum(votes[1] == 0 < votes[2] for votes in best.values())
     robust = sum(votes[0] == sum(votes) for votes in best.values())
     yield (
-        f"Every pixel of {images} images was surveyed (pixguard certify pixels): "
+        f"Every pixel of {images} images was surveyed (certify pixels): "
         + ", ".join(f"{100 * count / pixels:.3g} % {what}" for count, what in parts)
         + f". Vulnerable pixels an image, mean (ANVP): {'at least ' if left else ''}"
         f"{(extreme + between) / images:.4g}. {robust} of these images are proven robust, {missed} "

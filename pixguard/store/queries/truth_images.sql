@@ -1,8 +1,8 @@
 -- Table truth: over images, how many are known to be vulnerable or robust.
 -- Parameters and what counts: as in truth.sql.
--- searched: seen by a complete exhaustive search or a survey that came to a verdict; contradicted:
--- that found nothing, and another attempt succeeded; beyond: vulnerable by a success, though never
--- searched in full; rounded: searched in another precision than float32.
+-- searched: seen by a complete exhaustive search or a survey with a verdict.
+-- contradicted: that found nothing, and another attempt succeeded. beyond: vulnerable by a success,
+-- though never searched in full. rounded: searched in another precision than float32.
 WITH tried AS (
     SELECT
         t.image_id,
