@@ -33,6 +33,7 @@ WORDS = {
     "success": "percentage",
     "certified": "polyphase",
     "recovery": "dae",
+    "defences": "dae",
     "paired": "identity",
     "classes": "share",
     "labels": "missed",

@@ -25,6 +25,7 @@ def test_every_table_is_registered() -> None:
         "success": "attack_overview",
     }
     ours = [*own, "recovery", "paired", "truth", "least-flips", "attacks", "seeds", "adaptive"]
+    ours += ["defences"]
     ours += ["classes", "labels", "label-sets", "severity", "pixels", "cost"]
     ours += ["certified", "detection"]
     own["label-sets"] = "label_sets"

@@ -111,25 +111,36 @@ def quality_cells(
 
     ``missing`` is the command that takes the metrics; ``published`` gives the paper's value.
     """
+    scored = int(row["psnr_finite"] or 0) + int(row["psnr_infinite"] or 0)
+    middle = math.inf if row["psnr_median_infinite"] else row["psnr_median"]
+    return (
+        psnr_cell(row, missing, published("PSNR")),
+        Cell(middle, scored, not_run=None if scored else missing),
+        *(
+            mean_cell(row, metric, missing, published(metric.upper()))
+            for metric in ("ssim", "mse", "gmsd", "fsim")
+        ),
+    )
 
-    def mean(metric: str) -> Cell:
-        paper = published(metric.upper())
-        count = int(row[f"{metric}_finite"] or 0)
-        if count == 0:
-            return Cell(None, 0, published=paper, not_run=missing)
-        return Cell(row[metric], count, published=paper)
 
-    psnr, median = mean("psnr"), Cell(row["psnr_median"])
-    infinite = int(row["psnr_infinite"] or 0)
-    if infinite:
-        value = psnr.value if psnr.value is not None else math.inf
-        note = f"{infinite} inf" if psnr.value is not None else ""
-        psnr = Cell(value, psnr.denominator or infinite, None, psnr.published, note)
-    if row["psnr_median_infinite"]:
-        median = Cell(math.inf)
-    scored = int(row["psnr_finite"] or 0) + infinite
-    median = Cell(median.value, scored, not_run=None if scored else missing)
-    return psnr, median, *(mean(metric) for metric in ("ssim", "mse", "gmsd", "fsim"))
+def mean_cell(
+    row: RowValues, metric: str, missing: str, published: int | float | None = None
+) -> Cell:
+    """Return the mean of a metric, from the columns that all queries of scores share."""
+    count = int(row[f"{metric}_finite"] or 0)
+    if count == 0:
+        return Cell(None, 0, published=published, not_run=missing)
+    return Cell(row[metric], count, published=published)
+
+
+def psnr_cell(row: RowValues, missing: str, published: int | float | None = None) -> Cell:
+    """Return the mean PSNR in dB, beside which infinite ones are counted."""
+    mean, infinite = mean_cell(row, "psnr", missing, published), int(row["psnr_infinite"] or 0)
+    if not infinite:
+        return mean
+    if mean.value is None:
+        return Cell(math.inf, infinite, published=published)
+    return Cell(mean.value, mean.denominator, published=published, note=f"{infinite} inf")
 
 
 def _gaps(request: TableRequest, topic: Topic, name: str) -> tuple[Cell, ...]:

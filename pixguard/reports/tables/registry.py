@@ -31,6 +31,7 @@ FAMILIES = Registry(
             "attacks",
             "seeds",
             "adaptive",
+            "defences",
             "classes",
             "labels",
             "label_sets",
