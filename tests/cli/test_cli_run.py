@@ -102,6 +102,14 @@ def test_a_file_becomes_command_lines_in_the_order_of_work() -> None:
     )
 
 
+def test_what_an_attack_passes_through_is_trained_before() -> None:
+    behind = 'pixels = 1\nthrough = ["dae", "median"]\nlimit = 2'
+    made = script(write(PLAN.replace("pixels = 1\nlimit = 2", behind)))
+    first, second = (n for n, line in enumerate(made) if "--through" in line)
+    assert second == first + 1 and "--through dae" in made[first]
+    assert "denoise train" in made[first - 1] and "denoise apply" in made[second + 1]
+
+
 def test_where_results_go_is_said_by_who_runs_it() -> None:
     made = script(write(PLAN), "--db my.db --out there --device cpu")
     assert all("--db my.db" in line and "--device cpu" in line for line in made)

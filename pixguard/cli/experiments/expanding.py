@@ -36,6 +36,7 @@ TOLD = (
     "target",
     "attack_at",
     "through",
+    "queries",
     "denoiser",
     "normal",
     "stride",

@@ -179,8 +179,16 @@ def _study(place: str, given: Mapping[str, Any]) -> Study:
         for name, value in found.items()
         for number, one in _tables(place, name, value)
     ]
+    tables.sort(key=_turn)
     data = {key: value for key, value in given.items() if key not in groups}
     return Study(_table("", data, place), tuple(tables))
+
+
+def _turn(table: Table) -> float:
+    """Return when a command has its turn: an attack through a defence once that is trained."""
+    if table.command == "attack" and "through" in table.options:
+        return OF_A_DATASET.index("denoise train") + 0.5
+    return OF_A_DATASET.index(table.command)
 
 
 def _tables(place: str, name: str, value: Any) -> Iterator[tuple[int, Mapping[str, Any]]]:
