@@ -93,7 +93,8 @@ def test_a_cluster_that_dies_piece_by_piece_makes_the_same_rows(workshop):
     """With TLS where there is openssl; workers are killed, and die of one image."""
     pytest.importorskip("distributed")
     cluster = importlib.import_module("campaigns.cluster")
-    attack = "attack --dataset oct --pixels 1 --limit 4 --population 20 --generations 20"
+    attack = "attack --dataset oct --evaluator delta --pixels 1 --limit 4"
+    attack += " --population 20 --generations 20"
     found = cluster.campaign(workshop, attack, every_s=0.5, clients=0, schedulers=0, workers=2)
     assert found.faults == []
     assert (found.attempts, [kind for _, kind in found.failures]) == (4, ["WorkerDied"])

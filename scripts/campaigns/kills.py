@@ -79,7 +79,9 @@ def works(server: "Server") -> list[Work]:
     return [
         Work("train", f"{TRAIN} --resume", ()),
         Work("attack", f"{ATTACK} --resume"),
-        Work("attack by gradients", "attack --dataset oct --attack corner --resume"),
+        Work(
+            "attack by gradients", "attack --dataset oct --attack corner --evaluator delta --resume"
+        ),
         Work(
             "denoise train",
             "denoise train --dataset oct --model dae --epochs 2 --limit 100 --resume",

@@ -13,7 +13,7 @@ from campaigns import hooks, rows
 from campaigns.processes import Running
 from campaigns.workshop import DATABASE, TRAIN, Workshop
 
-ATTACK = "attack --dataset oct --pixels 1 --limit 24"
+ATTACK = "attack --dataset oct --evaluator delta --pixels 1 --limit 24"
 ROWS = ("attempt", "pixel", "plan", "planned_attempt")
 
 

@@ -59,7 +59,9 @@ WAYS: dict[str, Callable[[str, Path], None]] = {
 
 def compare(options: str, way: Callable[[str, Path], None], workshop: Workshop) -> list[str]:
     """Return how the rows of an attack differ when its plan is carried out in that way."""
-    command = f"attack --dataset oct {options}"
+    command = (
+        f"attack --dataset oct --evaluator delta {options}"  # by measurement it may be another
+    )
     expected = workshop.template((TRAIN, f"{command} --limit {ATTEMPTS} --resume"))
     folder = workshop.copy((TRAIN,), "other-way")
     way(command, folder)

@@ -8,7 +8,9 @@ from campaigns.processes import must
 DATABASE = "pixguard.db"
 PHANTOMS = "--dataset oct --source phantom --size 28 --images 400"
 TRAIN = f"train {PHANTOMS} --model small-cnn --epochs 8 --learning-rate 0.01 --batch-size 32"
-ATTACK = "attack --dataset oct --pixels 2 --limit 24 --population 40 --generations 40"
+ATTACK = (
+    "attack --dataset oct --evaluator delta --pixels 2 --limit 24 --population 40 --generations 40"
+)
 
 
 class Workshop:

@@ -269,7 +269,7 @@ table = "success"
 """
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)  # a minute alone
 def test_a_plan_goes_on_after_a_stop_and_after_a_kill() -> None:
     plan = write(REAL)
     stopped = start(plan)
