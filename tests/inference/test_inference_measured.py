@@ -58,6 +58,7 @@ def choose(work: Work | None = None, device: torch.device = CPU, **asked: Any) -
     [
         ("channels last", ("dense", "channels last")),
         ("whole maps from 0.5", ("delta", "whole maps from 0.5")),
+        ("in 3 sets", ("delta", "windows by position in 3 sets")),
         ("dense", ("dense", "")),
         ("nothing of that kind", ("delta", "")),
     ],
