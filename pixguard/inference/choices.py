@@ -117,6 +117,7 @@ def _choice(found: Any) -> Choice:
             and 1 <= form.batch <= LARGEST_BATCH
             and type(form.channels_last) is bool
             and 0 < float(form.whole_from) <= 1
+            and type(form.gathers) is bool
             and type(form.sets) is int
             and 1 <= form.sets <= MOST_SETS
         )

@@ -7,6 +7,7 @@ of the network runs on whole maps. Exact up to the rounding of sums in another o
 """
 
 import copy
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -71,9 +72,8 @@ class DeltaEvaluator(Windowed):
     def variant(self) -> str:
         """See :class:`pixguard.inference.base.Evaluator`."""
         execution: Execution = "captured" if self.is_captured else "eager"
-        form = Form(
-            "delta", self.precision, self.batch, execution, False, self.whole_from, self.sets
-        )
+        form = Form("delta", self.precision, self.batch, execution)
+        form = replace(form, whole_from=self.whole_from, sets=self.sets, gathers=self.gathers)
         return form.variant
 
     def memory(self) -> tuple[int, int]:
@@ -109,7 +109,7 @@ class DeltaEvaluator(Windowed):
 
         with plain_float32(self._device):
             self._graph.run(torch.zeros(1, self._channels, height, width).to(self._device), look)
-        self._matrices = {}
+        self._matrices, self._gathering = {}, {}
         self._positions = self._sorted_positions()
         *some, (weight, everywhere) = self._positions.parts() if self._positions else [(1.0, None)]
         self._prepare(everywhere)

@@ -27,6 +27,8 @@ class Form:
         whole_from: delta: the share of a map from which on all of it is computed.
         sets: delta: into how many sets the places along an axis are sorted, each with windows of
             a size of its own; see :mod:`pixguard.inference.positions`.
+        gathers: delta, on a GPU: whether convolutions gather their patches themselves; see
+            :mod:`pixguard.inference.gathering`.
     """
 
     evaluator: Literal["dense", "delta"]
@@ -36,6 +38,7 @@ class Form:
     channels_last: bool = False
     whole_from: float = WHOLE_FROM
     sets: int = 1
+    gathers: bool = False
 
     @property
     def dtype(self) -> torch.dtype:
@@ -50,6 +53,7 @@ class Form:
             "channels last": self.channels_last,
             f"whole maps from {self.whole_from:g}": self.whole_from != WHOLE_FROM,
             f"windows by position in {self.sets} sets": self.sets != 1,
+            "convolutions that gather": self.gathers,
         }
         return ", ".join(word for word, is_so in words.items() if is_so)
 

@@ -115,11 +115,14 @@ class Contest:
                 yield replace(self._now, precision=precision, channels_last=False)
         if on_gpu:
             yield replace(self._now, execution="captured")
+        if on_gpu and self._share() is not None:
+            yield replace(self._now, gathers=True)
         if self._share() is not None:
             for whole_from in (0.7, 0.5):
                 yield replace(self._now, whole_from=whole_from)
-            for sets in range(2, MOST_SETS + 1):
-                yield replace(self._now, sets=sets)
+            for sets in range(1, MOST_SETS):
+                if self._now.sets == sets:  # more sets only where fewer pay
+                    yield replace(self._now, sets=sets + 1)
         usual = self._now.batch
         for times in () if self._fixed_batch else BATCHES:
             batch = int(usual * times)

@@ -73,6 +73,14 @@ class Source:
         windows = self._buffer[self._first_window :].view(changed, *self._sizes, channels)
         self.windows = windows.permute(0, 3, 1, 2)
 
+    def room(self) -> tuple[Tensor, int, tuple[int, int], tuple[Tensor, Tensor]]:
+        """Return where everything is, for a kernel that looks it up itself.
+
+        The buffer, the row of it where windows begin, their sizes, and int32 (P,) where those of
+        each row and each column of a pixel begin in the map.
+        """
+        return self._buffer, self._first_window, self._sizes, (self._rows, self._cols)
+
     def patches(
         self,
         gather: Gather,

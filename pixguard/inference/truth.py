@@ -128,7 +128,7 @@ class Forms:
             self._deltas[form.precision] = DeltaEvaluator(classifier, 1, form.dtype)
         made = copy.copy(self._deltas[form.precision])
         made.batch, made.whole_from, made.sets = form.batch, form.whole_from, form.sets
-        made.is_captured = form.execution == "captured"
+        made.is_captured, made.gathers = form.execution == "captured", form.gathers
         return made
 
     def checked(self, form: Form) -> Evaluator:

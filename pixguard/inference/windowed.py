@@ -6,7 +6,7 @@ because patches are cut from the clean map with all windows of the candidate in 
 
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,9 @@ from pixguard.inference.plan import WHOLE_FROM, Plan, Step, make_plan
 from pixguard.inference.resampling import resample
 from pixguard.inference.tracing import Graph
 
+if TYPE_CHECKING:
+    from pixguard.inference.gathering import Gathering
+
 Values = dict[fx.Node, Any]
 
 
@@ -35,10 +38,12 @@ class Windowed:
         batch: candidates at a time.
         whole_from: see :class:`pixguard.inference.form.Form`; it holds from the next allocation on.
         is_captured: whether a step is captured as a CUDA graph; likewise.
+        gathers: whether convolutions gather their patches themselves; likewise.
     """
 
     whole_from = WHOLE_FROM
     is_captured = False
+    gathers = False
     batch: int
     _graph: Graph
     _device: torch.device
@@ -48,6 +53,8 @@ class Windowed:
     _examples: dict[fx.Node, Tensor]
     _constants: Values
     _matrices: dict[fx.Node, MapMatrix]
+    _gathering: "dict[fx.Node, Gathering]"
+    _rectified: dict[fx.Node, fx.Node]
     _scratch: dict[torch.dtype, Tensor]
 
     def _prepare(self, within: tuple[Tensor, Tensor] | None) -> None:
@@ -83,6 +90,24 @@ class Windowed:
                 example = self._examples[step.node]
                 self._divisors[step.node] = [t.to(example) for t in step.divisors]
         self._done_after = self._plan.last_uses()
+        self._rectified = {}
+        if self.gathers:
+            self._prepare_gathering()
+
+    def _prepare_gathering(self) -> None:
+        """Let convolutions gather their patches, and rectify what only a rectifier looks at."""
+        from pixguard.inference.gathering import Gathering  # triton is not everywhere
+
+        for step in self._plan.steps:
+            module = self._graph.modules.get(str(step.node.target))
+            sliding = step.place is not None and isinstance(step.operation, Sliding)
+            if not sliding or not isinstance(module, nn.Conv2d) or module.groups > 1:
+                continue
+            if step.node not in self._gathering:
+                self._gathering[step.node] = Gathering(module)
+            user, *others = step.node.users
+            if not others and self._is_rectifier(user):
+                self._rectified[step.node] = user
 
     def _reserve(self, lenders: "Sequence[Windowed]") -> None:
         """Make buffers for the batch, or share those of others; clean maps are kept."""
@@ -163,6 +188,17 @@ class Windowed:
         """Return a step's windows (N k, C, w, v), or its value for whole maps."""
         if isinstance(step.operation, GlobalMean):
             return self._mean(step, step.operation, values, changed)
+        if step.node in self._gathering:
+            ((node, gather),) = step.gathers.items()
+            return self._gathering[step.node](
+                self._sources[node],
+                self._tables[id(gather)],
+                changed,
+                self._room_for(step, changed),
+                rectified=step.node in self._rectified,
+            )
+        if step.node.all_input_nodes[0] in self._rectified:
+            return values[step.node.all_input_nodes[0]]
         in_patches = isinstance(step.operation, Sliding | Resampling)
         gathered = {
             node: self._sources[node].patches(
@@ -193,6 +229,16 @@ class Windowed:
             return self._matrices[step.node](maps)
         value = self._without_memory(step.node, values, gathered)
         return self._graph.call(step.node, {**values, **gathered}) if value is None else value
+
+    def _room_for(self, step: Step, changed: Changed) -> Tensor:
+        """Return where a convolution's windows go: to its rectifier's, where those are kept."""
+        node = self._rectified.get(step.node, step.node)
+        if node in self._sources:
+            return self._sources[node].windows
+        assert step.place is not None
+        sides = [windows.size for windows in step.place]
+        example, channels = self._examples[step.node], self._shapes[step.node][1]
+        return example.new_empty(changed.rows.numel(), *sides, channels).permute(0, 3, 1, 2)
 
     def _without_memory(
         self, node: fx.Node, values: Values, gathered: dict[fx.Node, Tensor]

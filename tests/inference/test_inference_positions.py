@@ -25,6 +25,7 @@ from pixguard.inference.delta import DeltaEvaluator
 from pixguard.inference.form import Form
 from pixguard.inference.positions import Positions
 from pixguard.inference.truth import Forms, NotRightError, Truth
+from pretended_gpu import GPU, pretended_gpu
 
 SIDE = 28
 
@@ -59,6 +60,7 @@ def test_sorted_delta_is_dense_on_networks_of_known_operations(seed: int) -> Non
 def test_every_place_is_right_and_costs_less(pixels: int) -> None:
     images = clean_images(2, 3, (SIDE, SIDE))
     grid = torch.cartesian_prod(torch.arange(SIDE), torch.arange(SIDE))
+    grid = grid[::3]  # as many of every remainder by the strides
     places = torch.stack([grid.roll(31 * pixel, 0) for pixel in range(pixels)], 1)
     stream = torch.Generator().manual_seed(3)
     owners = torch.randint(2, (len(grid),), generator=stream)
@@ -115,6 +117,20 @@ def test_windows_that_are_too_small_are_found_out(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(windowed.Windowed, "_mean", wrong)
     with pytest.raises(NotRightError, match="differ"):
         forms.checked(form)
+
+
+def test_on_a_gpu_parts_lie_there_too() -> None:
+    images = clean_images(1, 3, (12, 12))
+    given = [part[:6] for part in candidates(images, 1)]
+    answers = []
+    for device in (torch.device("cpu"), GPU):
+        with pretended_gpu():
+            made = DeltaEvaluator(network().to(device), 6)
+            made.sets = 2
+            made.allocate(1, 12, 12, 1)
+            made.load(0, images[0].to(device))
+            answers.append(made.logits(*(part.to(device) for part in given)).cpu())
+    torch.testing.assert_close(*answers)
 
 
 def test_a_network_without_convolutions_has_one_size() -> None:
