@@ -19,6 +19,9 @@ class Evaluator(Protocol):
     """Candidates evaluated at a time; may be lowered between calls."""
     most_slots: int
     """How many clean images there should be at a time, at most."""
+    sets: int
+    """Into how many sets each axis is sorted: the candidates of each pair of them fill batches of
+    their own. May be lowered before room is made."""
 
     @property
     def variant(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from pixguard.errors import PixguardError
 from pixguard.files import write_atomically
-from pixguard.inference.form import PRECISIONS, Execution, Form
+from pixguard.inference.form import MOST_SETS, PRECISIONS, Execution, Form
 
 MOST_S, MOST_SHARE = 30.0, 0.02
 """What measuring may take: so many seconds, and that share of the planned work."""
@@ -117,6 +117,9 @@ def _choice(found: Any) -> Choice:
             and 1 <= form.batch <= LARGEST_BATCH
             and type(form.channels_last) is bool
             and 0 < float(form.whole_from) <= 1
+            and type(form.gathers) is bool
+            and type(form.sets) is int
+            and 1 <= form.sets <= MOST_SETS
         )
         rate, setup_s = float(one["rate"]), float(one["setup_s"])
         if not is_form or not 0 < rate < math.inf or not 0 <= setup_s < math.inf:

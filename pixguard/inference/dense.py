@@ -21,6 +21,7 @@ class DenseEvaluator:
 
     name = "dense"
     most_slots = 4096
+    sets = 1
 
     def __init__(
         self,

@@ -9,6 +9,8 @@ from pixguard.inference.plan import WHOLE_FROM
 
 Execution = Literal["eager", "captured", "compiled"]
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+MOST_SETS = 3
+"""More halve what another one gains, and fill batches worse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,10 @@ class Form:
         channels_last: dense in float32: images are laid out so. In a reduced precision they are
             anyway, and maps of delta always.
         whole_from: delta: the share of a map from which on all of it is computed.
+        sets: delta: into how many sets the places along an axis are sorted, each with windows of
+            a size of its own; see :mod:`pixguard.inference.positions`.
+        gathers: delta, on a GPU: whether convolutions gather their patches themselves; see
+            :mod:`pixguard.inference.gathering`.
     """
 
     evaluator: Literal["dense", "delta"]
@@ -31,6 +37,8 @@ class Form:
     execution: Execution = "eager"
     channels_last: bool = False
     whole_from: float = WHOLE_FROM
+    sets: int = 1
+    gathers: bool = False
 
     @property
     def dtype(self) -> torch.dtype:
@@ -44,6 +52,8 @@ class Form:
             str(self.execution): self.execution != "eager",
             "channels last": self.channels_last,
             f"whole maps from {self.whole_from:g}": self.whole_from != WHOLE_FROM,
+            f"windows by position in {self.sets} sets": self.sets != 1,
+            "convolutions that gather": self.gathers,
         }
         return ", ".join(word for word, is_so in words.items() if is_so)
 

@@ -30,9 +30,13 @@ class Windows:
     last: Tensor
 
     @classmethod
-    def of_pixels(cls, extent: int) -> "Windows":
-        """Return the windows of the image itself: every pixel is one."""
-        places = torch.arange(extent)
+    def of_pixels(cls, extent: int, within: Tensor | None = None) -> "Windows":
+        """Return the windows of the image itself: every pixel is one.
+
+        ``within``, int64 (P,), names for each place the one that stands for it, where only a few
+        are ever asked for.
+        """
+        places = torch.arange(extent) if within is None else within
         return cls(extent, places, places)
 
     @property

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from pixguard.errors import is_out_of_memory
 from pixguard.inference.base import Evaluator
 from pixguard.inference.choices import Choice, Measured, budget_s
 from pixguard.inference.delta import DeltaEvaluator
-from pixguard.inference.form import Form
+from pixguard.inference.form import MOST_SETS, Form
 from pixguard.inference.limit import TimeIsUpError, time_limit
 from pixguard.inference.truth import Forms
 
@@ -114,9 +115,14 @@ class Contest:
                 yield replace(self._now, precision=precision, channels_last=False)
         if on_gpu:
             yield replace(self._now, execution="captured")
+        if on_gpu and self._share() is not None:
+            yield replace(self._now, gathers=True)
         if self._share() is not None:
             for whole_from in (0.7, 0.5):
                 yield replace(self._now, whole_from=whole_from)
+            for sets in range(1, MOST_SETS):
+                if self._now.sets == sets:  # more sets only where fewer pay
+                    yield replace(self._now, sets=sets + 1)
         usual = self._now.batch
         for times in () if self._fixed_batch else BATCHES:
             batch = int(usual * times)
@@ -145,7 +151,7 @@ class Contest:
         """
         share = self._share()
         times = 1 / share if share and form.evaluator == "dense" else 1.0
-        own_s, best_s = (f.batch / self._best[-1].rate for f in (form, self._now))
+        own_s, best_s = (f.batch * f.sets**2 / self._best[-1].rate for f in (form, self._now))
         timed_s = max(self._round_s, times * own_s) + max(self._round_s, best_s)
         compile_s = COMPILE_S if form.execution == "compiled" else 0.0
         return times * (self._ready_s + own_s) + ROUNDS * timed_s + compile_s
@@ -193,13 +199,22 @@ class Contest:
 
     def _rate(self, evaluator: Evaluator) -> float:
         """Return candidates per second, of full batches."""
-        candidates, done, begun_s = self._candidates(evaluator.batch), 0, self._time_s()
+        if not isinstance(evaluator, DeltaEvaluator):
+            return self._rate_of(evaluator.logits, self._candidates(evaluator.batch))
+        owners, positions, colours = self._candidates(evaluator.batch)
+        return 1 / sum(
+            weight / self._rate_of(part.evaluated, (owners, part.moved(positions), colours))
+            for weight, part in evaluator.parts
+        )
+
+    def _rate_of(self, logits: Callable[..., Tensor], candidates: tuple[Tensor, ...]) -> float:
+        done, begun_s = 0, self._time_s()
         while (seconds := self._time_s() - begun_s) < self._round_s or not done:
-            evaluator.logits(*candidates)
-            done += evaluator.batch
+            logits(*candidates)
+            done += len(candidates[0])
         return done / seconds
 
-    def _candidates(self, count: int) -> tuple[torch.Tensor, ...]:
+    def _candidates(self, count: int) -> tuple[Tensor, ...]:
         """Return candidates on the image, drawn anew but always the same."""
         truth, stream = self._forms.truth, torch.Generator().manual_seed(0)
         drawn = torch.rand(count, truth.pixels, 2, generator=stream)

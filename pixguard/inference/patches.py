@@ -38,12 +38,22 @@ class Source:
     Attributes:
         clean: (S, H, W, C).
         windows: (M, C, w, v), channels last, for M = N k changed pixels.
+        is_lent: whether another's clean maps are these.
     """
 
     def __init__(
-        self, example: Tensor, shape: tuple[int, ...], place: Place, slots: int, changed: int
+        self,
+        example: Tensor,
+        shape: tuple[int, ...],
+        place: Place,
+        slots: int,
+        changed: int,
+        lenders: "Sequence[Source]" = (),
     ) -> None:
-        """``example`` gives dtype and device, ``shape`` (1, C, H, W) that of the map."""
+        """Make room, or share that of another for the same clean maps, where one has enough.
+
+        ``example`` gives dtype and device, ``shape`` (1, C, H, W) that of the map.
+        """
         _, channels, self.height, self.width = shape
         self._sizes = (place[0].size, place[1].size)
         device = example.device
@@ -51,13 +61,25 @@ class Source:
         self._cols = place[1].starts.to(device, torch.int32)
         self._first_window = len(FILLS) + slots * self.height * self.width
         last = self._first_window + changed * self._sizes[0] * self._sizes[1]
-        self._buffer = example.new_zeros(last, channels)
+        lent: Tensor | None = next(
+            (one._buffer for one in lenders if len(one._buffer) >= last), None
+        )
+        self.is_lent = lent is not None
+        self._buffer: Tensor = example.new_zeros(last, channels) if lent is None else lent[:last]
         self._buffer[FILLS["lowest"]] = -torch.inf
         self.clean = self._buffer[len(FILLS) : self._first_window].view(
             slots, self.height, self.width, channels
         )
         windows = self._buffer[self._first_window :].view(changed, *self._sizes, channels)
         self.windows = windows.permute(0, 3, 1, 2)
+
+    def room(self) -> tuple[Tensor, int, tuple[int, int], tuple[Tensor, Tensor]]:
+        """Return where everything is, for a kernel that looks it up itself.
+
+        The buffer, the row of it where windows begin, their sizes, and int32 (P,) where those of
+        each row and each column of a pixel begin in the map.
+        """
+        return self._buffer, self._first_window, self._sizes, (self._rows, self._cols)
 
     def patches(
         self,

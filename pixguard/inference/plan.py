@@ -90,10 +90,7 @@ class Plan:
 
         A candidate's are its windows that are kept, and twice the largest step with its input.
         """
-        windows = sum(
-            pixels * rows.size * cols.size * shapes[node][1]
-            for node, (rows, cols) in ((node, self.places[node]) for node in self.sources)
-        )
+        windows, slots = self.kept(self.sources, shapes, pixels)
         steps = [
             (
                 torch.Size(shapes[step.node]).numel()
@@ -103,9 +100,17 @@ class Plan:
             + sum(g.elements(pixels) * shapes[node][1] for node, g in step.gathers.items())
             for step in self.steps
         ]
-        return windows + 2 * max(steps), sum(
-            torch.Size(shapes[node]).numel() for node in self.sources
+        return windows + 2 * max(steps), slots
+
+    def kept(
+        self, nodes: set[fx.Node], shapes: Mapping[fx.Node, Shape], pixels: int
+    ) -> tuple[int, int]:
+        """Return how many numbers of some sources a candidate's windows are, and a slot's maps."""
+        windows = sum(
+            pixels * self.places[node][0].size * self.places[node][1].size * shapes[node][1]
+            for node in nodes
         )
+        return windows, sum(torch.Size(shapes[node]).numel() for node in nodes)
 
     def last_uses(self) -> dict[fx.Node, list[fx.Node]]:
         """Return for each step's node the nodes whose values no later step needs."""
@@ -122,6 +127,7 @@ def make_plan(
     constants: Mapping[fx.Node, Any],
     pixels: int,
     whole_from: float = WHOLE_FROM,
+    within: tuple[Tensor, Tensor] | None = None,
 ) -> Plan:
     """Return the plan for candidates that change that many pixels.
 
@@ -131,13 +137,15 @@ def make_plan(
         constants: the values of the other nodes.
         pixels: how many pixels a candidate changes.
         whole_from: the share of a map from which on all of it is computed.
+        within: see :meth:`Windows.of_pixels`: for rows and for columns; None: all places.
     """
     plan = Plan()
     dense = remaining = 0.0
     for node in (n for n in graph.nodes if n in shapes):
         if node.op == "placeholder":
-            height, width = shapes[node][2:]
-            plan.places[node] = (Windows.of_pixels(height), Windows.of_pixels(width))
+            sides = zip(shapes[node][2:], within or (None, None), strict=True)
+            rows, cols = (Windows.of_pixels(extent, held) for extent, held in sides)
+            plan.places[node] = (rows, cols)
             continue
         module = graph.modules[str(node.target)] if node.op == "call_module" else None
         operation = recognise(node, module, shapes, constants)

@@ -127,8 +127,8 @@ class Forms:
         if form.precision not in self._deltas:
             self._deltas[form.precision] = DeltaEvaluator(classifier, 1, form.dtype)
         made = copy.copy(self._deltas[form.precision])
-        made.batch, made.whole_from = form.batch, form.whole_from
-        made.is_captured = form.execution == "captured"
+        made.batch, made.whole_from, made.sets = form.batch, form.whole_from, form.sets
+        made.is_captured, made.gathers = form.execution == "captured", form.gathers
         return made
 
     def checked(self, form: Form) -> Evaluator:
@@ -143,8 +143,24 @@ class Forms:
         if not difference <= self.truth.bound(form.precision):  # nor where one is not finite
             raise NotRightError(f"it differs from the classifier by {difference:.2g}")
         if isinstance(evaluator, DeltaEvaluator):
+            difference = self._between_parts(evaluator)
+            if not difference <= self.truth.bound(form.precision):
+                raise NotRightError(f"windows by position differ by {difference:.2g}")
             evaluator.most_slots = max(1, self._memory_bytes // 8 // evaluator.memory()[1])
         return evaluator
+
+    def _between_parts(self, evaluator: DeltaEvaluator) -> float:
+        """Return how far windows for fewer places are from those for all, relative to a logit."""
+        owners, positions, colours = self.truth.candidates
+        *others, (_, everywhere) = evaluator.parts
+        found = [0.0]
+        for _, part in others:
+            given = (owners, part.moved(positions), colours)
+            expected = everywhere.evaluated(*given)
+            found.append(
+                float((part.evaluated(*given) - expected).abs().max() / expected.abs().max())
+            )
+        return float(torch.tensor(found).max())  # not finite where one is not
 
     def most(self, evaluator: Evaluator) -> int:
         """Return the largest batch to try."""

@@ -12,7 +12,11 @@ import time
 
 import pytest
 import torch
+import torchvision
 
+from pixguard.classifiers.classifier import Classifier
+from pixguard.inference.form import Form
+from pixguard.inference.truth import Forms, Truth
 from support import run_json
 
 pytestmark = [
@@ -62,6 +66,19 @@ def test_every_command_works_on_the_gpu() -> None:
     run_json("detect apply --dataset derma --device cuda")
     run_json("certify train --dataset derma --epochs 1 --device cuda")
     run_json("certify apply --dataset derma --limit 16 --device cuda")
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("pixels", [1, 2])
+def test_convolutions_that_gather_answer_as_the_classifier_does(
+    precision: str, pixels: int
+) -> None:
+    torch.manual_seed(0)
+    network = torchvision.models.resnet18(num_classes=4)
+    classifier = Classifier(network, "multi-class", 4, (0.5,) * 3, (0.2,) * 3).cuda().eval()
+    forms = Forms(Truth(classifier, 72, 90, pixels), 1 << 33, 200, 400)
+    for sets in (1, 2):
+        forms.checked(Form("delta", precision, 50, "captured", sets=sets, gathers=True))
 
 
 def test_searches_in_float32_end_as_on_the_cpu() -> None:

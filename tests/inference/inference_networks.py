@@ -108,8 +108,9 @@ def delta_logits(
     given: Candidates,
     dtype: torch.dtype = torch.float64,
     batch: int = 5,
+    sets: int = 1,
 ) -> Tensor:
-    return delta(model, images, given.positions.shape[1], dtype, batch).logits(*given)
+    return delta(model, images, given.positions.shape[1], dtype, batch, sets).logits(*given)
 
 
 def delta(
@@ -118,9 +119,11 @@ def delta(
     pixels: int,
     dtype: torch.dtype = torch.float64,
     batch: int = 5,
+    sets: int = 1,
 ) -> DeltaEvaluator:
     """An evaluator with every image loaded."""
     evaluator = DeltaEvaluator(model, batch, dtype)
+    evaluator.sets = sets
     evaluator.allocate(len(images), *images.shape[2:], pixels)
     for slot, image in enumerate(images):
         evaluator.load(slot, image)
@@ -142,6 +145,7 @@ def agreement(
     dtype: torch.dtype = torch.float64,
     batch: int = 5,
     seed: int = 0,
+    sets: int = 1,
 ) -> Agreement:
     """Compare on hard candidates, in float64 unless told; ``model`` is turned to that itself."""
     if dtype == torch.float64:
@@ -150,7 +154,7 @@ def agreement(
     expected = dense_logits(model, images, given)
     with torch.inference_mode():
         clean = model(images.to(model.mean.dtype))[given.owners]
-    actual = delta_logits(model, images, given, dtype, batch)
+    actual = delta_logits(model, images, given, dtype, batch, sets)
     assert actual.isfinite().all()
     scale = expected.abs().max().clamp(min=1e-3)
     return Agreement(

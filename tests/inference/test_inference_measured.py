@@ -58,6 +58,7 @@ def choose(work: Work | None = None, device: torch.device = CPU, **asked: Any) -
     [
         ("channels last", ("dense", "channels last")),
         ("whole maps from 0.5", ("delta", "whole maps from 0.5")),
+        ("sets", ("delta", "windows by position in 2 sets")),
         ("dense", ("dense", "")),
         ("nothing of that kind", ("delta", "")),
     ],
@@ -241,6 +242,7 @@ def test_on_a_gpu_precisions_and_captures_are_tried(
     speeds: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(captured, "capture", replayed)
+    monkeypatch.setattr(measured, "MOST_SETS", 1)
     monkeypatch.setattr(truth, "FLOAT32_BOUND", 0.05)  # a GPU that is none knows no autocast
     monkeypatch.setattr(
         measured.threading, "main_thread", lambda: None

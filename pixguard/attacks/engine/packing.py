@@ -10,9 +10,13 @@ REVISITING_SHARE = 24
 """How many batches of candidates a search that revisits asks for in a step. Late in an evolution a
 tenth of them is new; two full batches and a part of one are left to evaluate."""
 
+LEAST_SHARE = 8
+"""How many batches a step should have for every pair of sets of places, each of which leaves half a
+batch empty: of a search that does not revisit."""
+
 
 def pack(evaluator: Evaluator, search: Search, attempts: int, waiting: int) -> int:
-    """Return how many slots to fill; lower the evaluator's batch to what fills it.
+    """Return how many slots to fill; lower the evaluator's batch, and its sets, to what fills them.
 
     A batch has one fixed shape: what a step asks for is cut into equal ones, for the rest of an
     uneven cut is wasted work, and so is a batch that is larger than the plan. What of the plan is
@@ -26,9 +30,14 @@ def pack(evaluator: Evaluator, search: Search, attempts: int, waiting: int) -> i
         waiting: how many of them are still to be made.
     """
     step = search.candidates_per_step
-    wanted = evaluator.batch * (REVISITING_SHARE if search.entry.revisits else 1)
     most = min(attempts, evaluator.most_slots, search.most_slots or attempts)
-    slots = max(1, min(most, math.ceil(wanted / step)))
+    while True:
+        usual = LEAST_SHARE if evaluator.sets > 1 else 1
+        batches = evaluator.sets**2 * (REVISITING_SHARE if search.entry.revisits else usual)
+        slots = max(1, min(most, math.ceil(evaluator.batch * batches / step)))
+        if evaluator.sets == 1 or slots * step >= evaluator.batch * batches:
+            break
+        evaluator.sets -= 1
     asked = slots * step
     evaluator.batch = math.ceil(asked / math.ceil(asked / evaluator.batch))
     return max(1, min(waiting, slots))
