@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pixguard.config.settings import SettingError, Settings, setting
+from pixguard.errors import UsageError
 from pixguard.registry import Entry, Registry
 
 DIFFERENTIAL_EVOLUTION = "differential-evolution"
@@ -27,6 +28,7 @@ class AttackEntry(Entry):
         complete: whether its failure says that no candidate of a space succeeds, so that none may
             be misjudged on the way.
         most_pixels: how many pixels it can change; None: any number.
+        dense: whether it changes all pixels, within a distance, in the place of a number of them.
     """
 
     version: int = 1
@@ -34,6 +36,7 @@ class AttackEntry(Entry):
     revisits: bool = False
     complete: bool = False
     most_pixels: int | None = None
+    dense: bool = False
 
     @property
     def class_name(self) -> str:
@@ -237,3 +240,57 @@ ATTACKS.add(
         revisits=True,
     )
 )
+
+
+@dataclass(frozen=True, slots=True)
+class DenseOptions(Settings):
+    """How far a dense attack may go from the clean image."""
+
+    norm: Literal["linf", "l2"] = setting(
+        "linf", "Of the distance: the largest change of a value, or the Euclidean one."
+    )
+    eps: float | None = setting(
+        None,
+        "Greatest distance: for linf in 1/255, for l2 with values in [0, 1]. Default: 8, or 0.5.",
+        low=0.0,
+        unit="distance",
+    )
+
+    @property
+    def levels(self) -> float:
+        """The distance in steps of 8 bits."""
+        if self.norm == "linf":
+            return 8.0 if self.eps is None else float(self.eps)
+        return 255 * (0.5 if self.eps is None else float(self.eps))
+
+
+@dataclass(frozen=True, slots=True)
+class DenseStepsOptions(DenseOptions):
+    """For dense attacks by steps along gradients."""
+
+    steps: int = setting(100, "Gradients of an attempt.", low=1, unit="steps")
+
+
+ATTACKS.add(
+    AttackEntry(
+        "fgsm",
+        "pixguard.attacks.fgsm:FGSMSearch",
+        "Dense: one step along the gradient (Goodfellow, Shlens, Szegedy 2015).",
+        options=DenseOptions,
+        needs_gradients=True,
+        dense=True,
+    )
+)
+
+
+def check_dense(attack: str, pixels_given: bool) -> None:
+    """Refuse a number of pixels for an attack that changes them all.
+
+    Raises:
+        UsageError: one was given.
+    """
+    if pixels_given:
+        raise UsageError(
+            f"{attack} is a dense attack: it changes all pixels, as far as eps allows",
+            f"leave `pixels=...` out; `attack={attack}` with `eps=...`",
+        )

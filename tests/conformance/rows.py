@@ -18,6 +18,7 @@ ATTACKS: dict[str, dict[str, Any]] = {
     "jsma": {"starts": 8},
     "sparse-aa": {"queries": 150},
     "random": {"queries": 900},
+    "fgsm": {"eps": 33.0},
 }
 """Options of the attack."""
 

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pixguard.attacks.engine.jobs import Job, Outcome
+from pixguard.attacks.engine.losses import Losses
 from pixguard.attacks.engine.margin_bounds import MarginBounds
 from pixguard.attacks.engine.margin_gradients import NO_ROOM, MarginGradients
 from pixguard.attacks.engine.memory import Memory, candidate_keys
 from pixguard.attacks.engine.objectives import Objective
 from pixguard.attacks.engine.pair_bounds import PairMargins
 from pixguard.attacks.engine.philox import key_words
-from pixguard.attacks.engine.search import Arena, Candidates, Search, all_pixels_changed
+from pixguard.attacks.engine.search import Arena, Candidates, Search
 from pixguard.attacks.engine.snapshot import EMPTY, Snapshot
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import canonical_logits
@@ -183,7 +184,8 @@ class Scheduler:
             return self._bytes[slot].cpu().numpy(), self._clean[slot], int(self._focus[slot])
 
         proofs = (lambda s: bounds(*of(s)), lambda s: pairs(*of(s)))
-        self._search.allocate(Arena(self._bytes, gradients, *proofs, transfer))
+        losses = Losses(self._classifier, *about[:3])
+        self._search.allocate(Arena(self._bytes, gradients, *proofs, transfer, losses))
         if not self._saved.fits(self._search.state()):
             self._saved = EMPTY
 
@@ -271,7 +273,7 @@ class Scheduler:
             if self._search.fitness == "margin":
                 values = self._objective.margin(self._classifier, logits, clean, focus)
             fitness[owners, places], success[owners, places] = values, hits
-        return fitness, success & all_pixels_changed(self._bytes, candidates)
+        return fitness, success & self._search.allows(self._bytes, candidates)
 
     def _halve(self) -> bool:
         """Halve the evaluator's batch; return whether it could be."""
@@ -324,7 +326,7 @@ class Scheduler:
         clean, focus = self._clean[slot][None], self._focus[slot][None]
         agreed = bool(self._objective.judge(self._classifier, logits, clean, focus)[1])
         one = Candidates(positions[None, None], colours[None, None])
-        claimed = claimed and bool(all_pixels_changed(self._bytes[slot][None], one))
+        claimed = claimed and bool(self._search.allows(self._bytes[slot][None], one))
         decision = self._classifier.decide(logits)[0]
         if not logits.isfinite().all():  # of a classifier that is not the same every time
             error = NOT_FINITE

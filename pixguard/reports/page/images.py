@@ -22,7 +22,7 @@ from pixguard.reports.page.sprites import (
 )
 from pixguard.runner.chunks import in_chunks
 from pixguard.runner.denoisers import load_denoiser
-from pixguard.runner.images import CHUNK, adversarial_images, chunks_alike
+from pixguard.runner.images import CHUNK, adversarial_images, chunks_alike, decoded
 from pixguard.runner.session import Session
 from pixguard.runner.subject import open_registered
 from pixguard.store import reader
@@ -168,7 +168,11 @@ class _OfDataset:
         """Write a clean image and those that fooled, if any: others are not kept."""
         fooled = [a for a in attempts if a.success]
         for attempt in fooled:
-            attacked = with_pixels(clean, attempt.pixels)
+            attacked = (
+                with_pixels(clean, attempt.pixels)
+                if attempt.whole is None
+                else decoded(attempt.whole, attempt.image_index)
+            )
             save_exact(attacked, self.folder / f"attempt-{attempt.id}.png")
         if fooled:
             save_exact(clean, self.folder / f"clean-{fooled[0].image_id}.png")
