@@ -282,6 +282,48 @@ ATTACKS.add(
     )
 )
 
+ATTACKS.add(
+    AttackEntry(
+        "pgd",
+        "pixguard.attacks.pgd:PGDSearch",
+        "Dense: projected gradient descent from a random start (Madry et al. 2018).",
+        options=DenseStepsOptions,
+        needs_gradients=True,
+        dense=True,
+    )
+)
+
+
+@ATTACKS.with_options(
+    AttackEntry(
+        "apgd",
+        "pixguard.attacks.apgd:APGDSearch",
+        "Dense: Auto-PGD, whose step adapts (Croce, Hein 2020).",
+        needs_gradients=True,
+        dense=True,
+    )
+)
+@dataclass(frozen=True, slots=True)
+class APGDOptions(DenseStepsOptions):
+    """What to bring down."""
+
+    loss: Literal["cross-entropy", "targeted-dlr"] = setting(
+        "cross-entropy",
+        "Cross-entropy, or the difference-of-logits ratio towards each of nine rivals in turn.",
+    )
+
+
+ATTACKS.add(
+    AttackEntry(
+        "lbfgs",
+        "pixguard.attacks.lbfgs:LBFGSSearch",
+        "Dense: box-constrained L-BFGS (Szegedy et al. 2014).",
+        options=DenseStepsOptions,
+        needs_gradients=True,
+        dense=True,
+    )
+)
+
 
 def check_dense(attack: str, pixels_given: bool) -> None:
     """Refuse a number of pixels for an attack that changes them all.

@@ -19,6 +19,9 @@ ATTACKS: dict[str, dict[str, Any]] = {
     "sparse-aa": {"queries": 150},
     "random": {"queries": 900},
     "fgsm": {"eps": 33.0},
+    "pgd": {"eps": 33.0, "steps": 10},
+    "apgd": {"eps": 33.0, "steps": 12},
+    "lbfgs": {"norm": "l2", "eps": 0.6, "steps": 4},
 }
 """Options of the attack."""
 

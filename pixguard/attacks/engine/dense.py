@@ -43,10 +43,10 @@ class DenseSearch(Search):
     """As for sigma-zero: gradients are most of the work, eight at a time."""
 
     def __init__(self, entry: Any, options: DenseOptions, pixels: int, channels: int) -> None:
-        super().__init__(entry, options, pixels, channels)
         self.norm = options.norm
         self._steps = options.levels + SLACK
         self.radius = options.levels / 255
+        super().__init__(entry, options, pixels, channels)
 
     def parameters(self) -> Mapping[str, Any]:
         """Return the options, the distance as it is taken."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 from pixguard.attacks.engine.objectives import Objective, reach_target
 from pixguard.classifiers.classifier import Classifier
@@ -61,6 +62,17 @@ class Losses:
                 return (wide.gather(1, own) - wide.gather(1, rival))[:, 0]
             distance = wide - self._classifier.thresholds.double().logit()
             return distance.where(clean, -distance).gather(1, rival)[:, 0]
+
+        return loss
+
+    def towards(self, rivals: Tensor) -> Loss:
+        """Return the cross-entropy to a slot's rival int64 (S,), or to a label's other state."""
+        lead = self.lead(rivals)
+
+        def loss(logits: Tensor, slots: Tensor) -> Tensor:
+            if self._classifier.task == "multi-class":
+                return -logits.double().log_softmax(1).gather(1, rivals[slots][:, None])[:, 0]
+            return -logsigmoid(-lead(logits, slots))
 
         return loss
 
