@@ -325,6 +325,21 @@ ATTACKS.add(
 )
 
 
+@ATTACKS.with_options(
+    AttackEntry(
+        "square",
+        "pixguard.attacks.square:SquareSearch",
+        "Dense: random squares, kept where they help (Andriushchenko et al. 2020).",
+        dense=True,
+    )
+)
+@dataclass(frozen=True, slots=True)
+class SquareOptions(DenseOptions):
+    """How long to draw squares."""
+
+    queries: int = setting(10_100, "Budget of an attempt.", low=1, unit="queries")
+
+
 def check_dense(attack: str, pixels_given: bool) -> None:
     """Refuse a number of pixels for an attack that changes them all.
 

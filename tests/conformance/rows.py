@@ -21,6 +21,7 @@ ATTACKS: dict[str, dict[str, Any]] = {
     "fgsm": {"eps": 33.0},
     "pgd": {"eps": 33.0, "steps": 10},
     "apgd": {"eps": 33.0, "steps": 12},
+    "square": {"eps": 70.0, "queries": 60},
     "lbfgs": {"norm": "l2", "eps": 0.6, "steps": 4},
 }
 """Options of the attack."""
