@@ -11,21 +11,21 @@ gradients each. Where there are fewer than four classes the ratio is not defined
 labels that may be given together, the plain difference takes its place.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from pixguard.attacks.dense_options import APGDOptions
 from pixguard.attacks.engine.dense import DenseSearch
 from pixguard.attacks.engine.losses import Loss
 from pixguard.attacks.engine.search import Arena
-from pixguard.attacks.registry import APGDOptions
 
 MOMENTUM = 0.75
-FIRST_CHECK, CHECK_SHRINKS, LEAST_CHECK = 0.22, 0.03, 0.06
-"""Of all steps: until the first checkpoint, how much shorter each next period is, and the least."""
+FIRST_CHECK, CHECK_SHRINKS, LEAST_CHECK = 22, 3, 6
+"""Percent of all steps: until the first checkpoint, how much shorter each next one is, and the
+least."""
 ENOUGH = 0.75
 """The share of steps of a period that must have lowered the loss."""
 MOST_RIVALS = 9
@@ -171,11 +171,10 @@ def checkpoints(steps: int) -> dict[int, int]:
     Croce, Hein 2020, section 3.2: each period is 0.03 shorter than the one before it, of all steps,
     and at least 0.06.
     """
-    found, share, period = dict[int, int](), 0.0, FIRST_CHECK
-    last = 0
-    while share < 1:
+    found, share, period, last = dict[int, int](), 0, FIRST_CHECK, 0
+    while share < 100:
         share += period
-        at = math.ceil(share * steps)
+        at = -(-share * steps // 100)
         if last < at < steps:
             found[at], last = at - last, at
         period = max(period - CHECK_SHRINKS, LEAST_CHECK)

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from scipy.optimize import fmin_l_bfgs_b
 from torch import Tensor
 
+from pixguard.attacks.dense_options import DenseStepsOptions
 from pixguard.attacks.engine.dense import DenseSearch
 from pixguard.attacks.engine.search import Arena
-from pixguard.attacks.registry import DenseStepsOptions
 
 FIRST_WEIGHT = 0.1
 """The first c; it grows and shrinks tenfold until it is bracketed, then by halves."""

@@ -12,8 +12,8 @@ from typing import Any
 
 from torch import Tensor
 
+from pixguard.attacks.dense_options import DenseStepsOptions
 from pixguard.attacks.engine.dense import DenseSearch
-from pixguard.attacks.registry import DenseStepsOptions
 
 REACH = 2.5
 """How far all steps together go, in distances."""

@@ -8,8 +8,13 @@ conformance tests are made of that.
 from dataclasses import dataclass
 from typing import Literal
 
+from pixguard.attacks.dense_options import (
+    APGDOptions,
+    DenseOptions,
+    DenseStepsOptions,
+    SquareOptions,
+)
 from pixguard.config.settings import SettingError, Settings, setting
-from pixguard.errors import UsageError
 from pixguard.registry import Entry, Registry
 
 DIFFERENTIAL_EVOLUTION = "differential-evolution"
@@ -241,36 +246,6 @@ ATTACKS.add(
     )
 )
 
-
-@dataclass(frozen=True, slots=True)
-class DenseOptions(Settings):
-    """How far a dense attack may go from the clean image."""
-
-    norm: Literal["linf", "l2"] = setting(
-        "linf", "Of the distance: the largest change of a value, or the Euclidean one."
-    )
-    eps: float | None = setting(
-        None,
-        "Greatest distance: for linf in 1/255, for l2 with values in [0, 1]. Default: 8, or 0.5.",
-        low=0.0,
-        unit="distance",
-    )
-
-    @property
-    def levels(self) -> float:
-        """The distance in steps of 8 bits."""
-        if self.norm == "linf":
-            return 8.0 if self.eps is None else float(self.eps)
-        return 255 * (0.5 if self.eps is None else float(self.eps))
-
-
-@dataclass(frozen=True, slots=True)
-class DenseStepsOptions(DenseOptions):
-    """For dense attacks by steps along gradients."""
-
-    steps: int = setting(100, "Gradients of an attempt.", low=1, unit="steps")
-
-
 ATTACKS.add(
     AttackEntry(
         "fgsm",
@@ -281,7 +256,6 @@ ATTACKS.add(
         dense=True,
     )
 )
-
 ATTACKS.add(
     AttackEntry(
         "pgd",
@@ -292,27 +266,16 @@ ATTACKS.add(
         dense=True,
     )
 )
-
-
-@ATTACKS.with_options(
+ATTACKS.add(
     AttackEntry(
         "apgd",
         "pixguard.attacks.apgd:APGDSearch",
         "Dense: Auto-PGD, whose step adapts (Croce, Hein 2020).",
+        options=APGDOptions,
         needs_gradients=True,
         dense=True,
     )
 )
-@dataclass(frozen=True, slots=True)
-class APGDOptions(DenseStepsOptions):
-    """What to bring down."""
-
-    loss: Literal["cross-entropy", "targeted-dlr"] = setting(
-        "cross-entropy",
-        "Cross-entropy, or the difference-of-logits ratio towards each of nine rivals in turn.",
-    )
-
-
 ATTACKS.add(
     AttackEntry(
         "lbfgs",
@@ -323,31 +286,12 @@ ATTACKS.add(
         dense=True,
     )
 )
-
-
-@ATTACKS.with_options(
+ATTACKS.add(
     AttackEntry(
         "square",
         "pixguard.attacks.square:SquareSearch",
         "Dense: random squares, kept where they help (Andriushchenko et al. 2020).",
+        options=SquareOptions,
         dense=True,
     )
 )
-@dataclass(frozen=True, slots=True)
-class SquareOptions(DenseOptions):
-    """How long to draw squares."""
-
-    queries: int = setting(10_100, "Budget of an attempt.", low=1, unit="queries")
-
-
-def check_dense(attack: str, pixels_given: bool) -> None:
-    """Refuse a number of pixels for an attack that changes them all.
-
-    Raises:
-        UsageError: one was given.
-    """
-    if pixels_given:
-        raise UsageError(
-            f"{attack} is a dense attack: it changes all pixels, as far as eps allows",
-            f"leave `pixels=...` out; `attack={attack}` with `eps=...`",
-        )

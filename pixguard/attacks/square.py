@@ -18,11 +18,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pixguard.attacks.dense_options import SquareOptions
 from pixguard.attacks.engine.dense import DenseSearch, lengths
 from pixguard.attacks.engine.philox import below
 from pixguard.attacks.engine.sampling import words_for
 from pixguard.attacks.engine.search import Arena
-from pixguard.attacks.registry import SquareOptions
 
 FIRST_SHARE = 0.8
 HALVED_AFTER = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)

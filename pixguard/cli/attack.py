@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from pixguard.attacks.registry import ATTACKS, check_dense
+from pixguard.attacks.dense_options import check_dense
+from pixguard.attacks.registry import ATTACKS
 from pixguard.cli.common import exit_with_failures, open_session, print_result
 from pixguard.cli.groups import ClassifierOptions, OutputOptions, RunOptions
 from pixguard.cli.options import Own, command, own_options

@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pixguard.attacks.dense_options import DenseOptions
 from pixguard.attacks.engine.incumbents import Incumbents
 from pixguard.attacks.engine.philox import standard_normal, unit_interval
 from pixguard.attacks.engine.sampling import words_for
 from pixguard.attacks.engine.search import Arena, Candidates, Search
-from pixguard.attacks.registry import DenseOptions
 
 SLACK = 1e-6
 """In steps: a distance of 8 that is computed as 7.9999999 is 8."""

@@ -13,11 +13,12 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from pixguard.attacks.dense_options import check_dense
 from pixguard.attacks.engine.losses import Losses
 from pixguard.attacks.engine.pair_bounds import PairBounder
 from pixguard.attacks.engine.proof import Bounder
 from pixguard.attacks.engine.sampling import check_room
-from pixguard.attacks.registry import ATTACKS, AttackEntry, check_dense
+from pixguard.attacks.registry import ATTACKS, AttackEntry
 from pixguard.classifiers.classifier import Classifier
 from pixguard.config.settings import Settings
 from pixguard.errors import UsageError
