@@ -246,6 +246,25 @@ ATTACKS.add(
     )
 )
 
+
+@ATTACKS.with_options(
+    AttackEntry(
+        "attention",
+        "pixguard.attacks.attention:AttentionSearch",
+        "Colours at the pixels that Grad-CAM ranks first, after PIAA (Liu et al. 2022).",
+        needs_gradients=True,
+        revisits=True,
+    )
+)
+@dataclass(frozen=True, slots=True)
+class AttentionOptions(BudgetOptions):
+    """Where to look."""
+
+    attended: int = setting(
+        100, "Look at so many pixels, the most attended ones.", low=1, unit="pixels"
+    )
+
+
 ATTACKS.add(
     AttackEntry(
         "fgsm",

@@ -322,10 +322,8 @@ def check_through(settings: AttackSettings, through: str | None) -> None:
         UsageError: what a denoiser recovers is a whole label set.
     """
     if through is not None and settings.which == "label":
-        raise UsageError(
-            "behind a denoiser an image is right where its whole label set is",
-            "`which=any`, or leave `through=...` out",
-        )
+        told = "behind a denoiser an image is right where its whole label set is"
+        raise UsageError(told, "`which=any`, or leave `through=...` out")
 
 
 def _summary(

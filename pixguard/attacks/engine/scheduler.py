@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pixguard.attacks.engine.attention import Attention
 from pixguard.attacks.engine.jobs import Job, Outcome
 from pixguard.attacks.engine.losses import Losses
 from pixguard.attacks.engine.margin_bounds import MarginBounds
@@ -159,9 +160,8 @@ class Scheduler:
 
     def _allocate(self, image: NDArray[np.uint8]) -> None:
         slots, (height, width, channels) = len(self._attempts), image.shape
-        self._steps = -(
-            -self._search.most_queries(height, width) // self._search.candidates_per_step
-        )
+        most = self._search.most_queries(height, width)
+        self._steps = -(-most // self._search.candidates_per_step)
         self._bytes = torch.zeros(
             slots, height, width, channels, dtype=torch.uint8, device=self._device
         )
@@ -173,10 +173,10 @@ class Scheduler:
         self._memory = Memory(slots, self._device)
         pixels = self._search.record.pixels
         with_room(lambda: self._evaluator.allocate(slots, height, width, pixels), self._halve)
-        about = (self._objective, self._clean, self._focus, self._say)
-        gradients = MarginGradients(self._classifier, *about)
+        about = (self._objective, self._clean, self._focus)
+        gradients = MarginGradients(self._classifier, *about, self._say)
         surrogate = self._search.surrogate
-        transfer = None if surrogate is None else MarginGradients(surrogate, *about)
+        transfer = None if surrogate is None else MarginGradients(surrogate, *about, self._say)
         bounds = MarginBounds(self._classifier, self._objective, self._say)
         pairs = PairMargins(self._classifier, self._objective, self._say)
 
@@ -184,8 +184,8 @@ class Scheduler:
             return self._bytes[slot].cpu().numpy(), self._clean[slot], int(self._focus[slot])
 
         proofs = (lambda s: bounds(*of(s)), lambda s: pairs(*of(s)))
-        losses = Losses(self._classifier, *about[:3])
-        self._search.allocate(Arena(self._bytes, gradients, *proofs, transfer, losses))
+        sights = Losses(self._classifier, *about), Attention(self._classifier, *about)
+        self._search.allocate(Arena(self._bytes, gradients, *proofs, transfer, *sights))
         if not self._saved.fits(self._search.state()):
             self._saved = EMPTY
 

@@ -42,6 +42,8 @@ class Arena:
         transfer: as ``gradient``, of the search's surrogate; None where it has none.
         losses: what else than the margin can be brought down: ``gradient`` takes one of them as its
             third argument.
+        attention: maps slots and images, as ``gradient`` does, to what each pixel counts for the
+            margin, float32 (n, H, W).
     """
 
     images: Tensor
@@ -50,6 +52,7 @@ class Arena:
     pairs: Callable[[int], PairBounder | None] = lambda slot: None
     transfer: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
     losses: Losses | None = None
+    attention: Callable[[Tensor, Tensor], Tensor] | None = None
 
 
 @dataclass(frozen=True, slots=True)
