@@ -36,6 +36,11 @@ ATTACKS = (
     "jsma",
     "sparse-aa",
     "random",
+    "attention",
+    "fgsm",
+    "pgd",
+    "apgd",
+    "square",
     "exhaustive",
 )
 

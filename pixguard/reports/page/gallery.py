@@ -162,6 +162,7 @@ class _GalleryData:
             "fooled": int(a.success),
             "pixels": [[p.row, p.col, *p.before, *p.after] for p in a.pixels],
             "cell": list(self.gallery.images.clean.get(a.image_id, NO_CELL)),
+            "whole": list(self.gallery.images.whole.get(a.id, NO_CELL)),
             "strip": self.gallery.images.strips.get(a.id),
             "restored": [self.restoration(a, r) for r in a.restorations],
         }
