@@ -18,7 +18,7 @@ ATTACKS: dict[str, dict[str, Any]] = {
     "jsma": {"starts": 8},
     "sparse-aa": {"queries": 150},
     "random": {"queries": 900},
-    "attention": {"queries": 400, "attended": 60},
+    "attention": {"queries": 900, "attended": 60},
     "fgsm": {"eps": 33.0},
     "pgd": {"eps": 33.0, "steps": 10},
     "apgd": {"eps": 33.0, "steps": 12},

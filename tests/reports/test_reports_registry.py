@@ -24,8 +24,8 @@ def test_every_table_is_registered() -> None:
         "denoising": "denoising",
         "success": "attack_overview",
     }
-    ours = [*own, "recovery", "paired", "truth", "least-flips", "attacks", "dense", "seeds", "adaptive"]
-    ours += ["classes", "labels", "label-sets", "severity", "pixels", "cost"]
+    ours = [*own, "recovery", "paired", "truth", "least-flips", "attacks", "dense", "seeds"]
+    ours += ["adaptive", "classes", "labels", "label-sets", "severity", "pixels", "cost"]
     ours += ["certified", "detection"]
     own["label-sets"] = "label_sets"
     own["least-flips"] = "least_flips"
