@@ -27,6 +27,8 @@ from pixguard.attacks.engine.search import Arena
 FIRST_SHARE = 0.8
 HALVED_AFTER = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 """Of 10,000 queries: after how many the share of the image is halved again."""
+WORDS = 8
+"""Random words of a query: two places, a turn, and a sign a channel."""
 LEAST_SIDE = 3
 """Of a square in the Euclidean norm: smaller ones have no two halves."""
 
@@ -67,11 +69,13 @@ class SquareSearch(DenseSearch):
         self._kept[slots] = self._point[slots]
 
     def _move(self, slots: Tensor) -> None:
+        drawn = words_for(self._keys[slots], self._iteration[slots], 1, WORDS)[:, 0]
         # One by one: squares of two slots differ in size and place.
-        for slot in slots[:, None].unbind():
+        for slot, words in zip(slots[:, None].unbind(), drawn.unbind(), strict=True):
             clean = self._clean(slot)[0]
             is_first = not int(self._iteration[slot])
-            words = words_for(self._keys[slot], self._iteration[slot], 1, clean.numel() + 8)[0, 0]
+            if is_first:
+                words = words_for(self._keys[slot], self._iteration[slot], 1, clean.numel())[0, 0]
             change = self._kept[slot][0] - clean
             if is_first:
                 change = (self._stripes if self.norm == "linf" else self._bumps)(clean, words)

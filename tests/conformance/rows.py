@@ -22,7 +22,7 @@ ATTACKS: dict[str, dict[str, Any]] = {
     "fgsm": {"eps": 33.0},
     "pgd": {"eps": 33.0, "steps": 10},
     "apgd": {"eps": 33.0, "steps": 12},
-    "square": {"eps": 70.0, "queries": 60},
+    "square": {"eps": 70.0, "queries": 25},
     "lbfgs": {"norm": "l2", "eps": 0.6, "steps": 4},
 }
 """Options of the attack."""
