@@ -61,3 +61,8 @@ def _escaped(character: str) -> str:
     undecoded = "\udc80" <= character <= "\udcff"
     octets = character.encode(errors="surrogateescape" if undecoded else "surrogatepass")
     return "".join(f"\\x{octet:02x}" for octet in octets)
+
+
+def pixels_text(pixels: int) -> str:
+    """Return how many pixels an attack changes: ``1 pixel``, ``2 pixels``; 0: ``all pixels``."""
+    return f"{pixels or 'all'} pixel{'' if pixels == 1 else 's'}"

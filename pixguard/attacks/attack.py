@@ -51,7 +51,7 @@ class Attack:
         classifier: a :class:`~pixguard.classifiers.classifier.Classifier`, or any module that maps
             float32 images (N, C, H, W) in [0, 1] to logits (N, L). It stays on its device, is in
             evaluation mode during a call, and afterwards in the mode it was in.
-        pixels: k, how many pixels are changed.
+        pixels: k, how many pixels are changed; of a dense attack 0, which stands for all.
         seed: with an image's bytes, label and target, it gives the random stream of an attempt:
             neither batch mates nor order have a part in it.
         batch: candidates evaluated at a time; None: by the device's memory and the images at hand.
@@ -95,7 +95,9 @@ class Attack:
             )
         if self.threshold is not None and not 0 < self.threshold < 1:
             raise ValueError(f"threshold must lie in (0, 1), got {self.threshold}")
-        for option in ("pixels", "batch"):
+        if self.entry.dense and self.pixels:
+            raise ValueError(f"{self.entry.name} changes all pixels: leave pixels out")
+        for option in ("batch",) if self.entry.dense else ("pixels", "batch"):
             if (value := getattr(self, option)) is not None and value < 1:
                 raise ValueError(f"{option} must be at least 1, got {value}")
         for option, kind in get_type_hints(type(self)).items():
@@ -175,7 +177,8 @@ class Attack:
         _, height, width, channels = stored.shape
         if self.pixels > height * width:
             raise ValueError(f"images of {height} x {width} do not have {self.pixels} pixels")
-        search = make_search(self.entry.name, self.options(), pixels=self.pixels, channels=channels)
+        pixels = 1 if self.entry.dense else self.pixels
+        search = make_search(self.entry.name, self.options(), pixels=pixels, channels=channels)
         if search.most_queries(height, width) < 1:
             raise ValueError("these options leave no candidate to ask for")
         return search
@@ -250,6 +253,8 @@ def attack_class(entry: AttackEntry) -> type[Attack]:
     assert entry.options is not None
     hints = get_type_hints(entry.options)
     own = [(item.name, hints[item.name], _keyword(item)) for item in fields(entry.options)]
+    if entry.dense:
+        own = [("pixels", int, 0), *own]
     described = "\n".join(
         f"    {item.name}: {item.metadata[SETTING].help}" for item in fields(entry.options)
     )

@@ -8,6 +8,12 @@ conformance tests are made of that.
 from dataclasses import dataclass
 from typing import Literal
 
+from pixguard.attacks.dense_options import (
+    APGDOptions,
+    DenseOptions,
+    DenseStepsOptions,
+    SquareOptions,
+)
 from pixguard.config.settings import SettingError, Settings, setting
 from pixguard.registry import Entry, Registry
 
@@ -27,6 +33,7 @@ class AttackEntry(Entry):
         complete: whether its failure says that no candidate of a space succeeds, so that none may
             be misjudged on the way.
         most_pixels: how many pixels it can change; None: any number.
+        dense: whether it changes all pixels, within a distance, in the place of a number of them.
     """
 
     version: int = 1
@@ -34,6 +41,7 @@ class AttackEntry(Entry):
     revisits: bool = False
     complete: bool = False
     most_pixels: int | None = None
+    dense: bool = False
 
     @property
     def class_name(self) -> str:
@@ -235,5 +243,74 @@ ATTACKS.add(
         "Independent uniform candidates: the floor that every search must beat.",
         options=BudgetOptions,
         revisits=True,
+    )
+)
+
+
+@ATTACKS.with_options(
+    AttackEntry(
+        "attention",
+        "pixguard.attacks.attention:AttentionSearch",
+        "Colours at the pixels that Grad-CAM ranks first, after PIAA (Liu et al. 2022).",
+        needs_gradients=True,
+        revisits=True,
+    )
+)
+@dataclass(frozen=True, slots=True)
+class AttentionOptions(BudgetOptions):
+    """Where to look."""
+
+    attended: int = setting(
+        100, "Look at so many pixels, the most attended ones.", low=1, unit="pixels"
+    )
+
+
+ATTACKS.add(
+    AttackEntry(
+        "fgsm",
+        "pixguard.attacks.fgsm:FGSMSearch",
+        "Dense: one step along the gradient (Goodfellow, Shlens, Szegedy 2015).",
+        options=DenseOptions,
+        needs_gradients=True,
+        dense=True,
+    )
+)
+ATTACKS.add(
+    AttackEntry(
+        "pgd",
+        "pixguard.attacks.pgd:PGDSearch",
+        "Dense: projected gradient descent from a random start (Madry et al. 2018).",
+        options=DenseStepsOptions,
+        needs_gradients=True,
+        dense=True,
+    )
+)
+ATTACKS.add(
+    AttackEntry(
+        "apgd",
+        "pixguard.attacks.apgd:APGDSearch",
+        "Dense: Auto-PGD, whose step adapts (Croce, Hein 2020).",
+        options=APGDOptions,
+        needs_gradients=True,
+        dense=True,
+    )
+)
+ATTACKS.add(
+    AttackEntry(
+        "lbfgs",
+        "pixguard.attacks.lbfgs:LBFGSSearch",
+        "Dense: box-constrained L-BFGS (Szegedy et al. 2014).",
+        options=DenseStepsOptions,
+        needs_gradients=True,
+        dense=True,
+    )
+)
+ATTACKS.add(
+    AttackEntry(
+        "square",
+        "pixguard.attacks.square:SquareSearch",
+        "Dense: random squares, kept where they help (Andriushchenko et al. 2020).",
+        options=SquareOptions,
+        dense=True,
     )
 )

@@ -29,8 +29,8 @@ class AttackResult:
         attacked: bool (N,). Images that the classifier gets wrong by itself are not attacked (the
             paper, section 4.1.2), and those for which it gave an output that is not finite do not
             count: ``success.sum() / attacked.sum()`` is the success rate.
-        pixels: int64 (N, k, 2), (row, col) of the changed pixels.
-        colours: uint8 (N, k, C), their colours.
+        pixels: int64 (N, k, 2), (row, col) of the changed pixels; of a dense attack none.
+        colours: uint8 (N, k, C), their colours; of a dense attack (N, H W, C), row by row.
         queries: int64 (N,), candidates asked for, up to and including the success.
         distinct_queries: int64 (N,), those that differed; None where the attack does not count.
         confidence: float64 (N,) in [0, 1], what is left for the true class; multi-label: the
@@ -60,14 +60,14 @@ class Draft:
         pixels: int,
         counts_distinct: bool,
     ) -> None:
-        count, _, _, channels = stored.shape
+        count, height, width, channels = stored.shape
         self.stored, self.truth, self.broken = stored, truth, list[int]()
         self.undecided = list[int]()
         self._task = classifier.task
         self._adversarial = stored.copy()
         self._success = torch.zeros(count, dtype=torch.bool)
         self._pixels = torch.full((count, pixels, 2), -1)
-        self._colours = torch.zeros(count, pixels, channels, dtype=torch.uint8)
+        self._colours = torch.zeros(count, pixels or height * width, channels, dtype=torch.uint8)
         self._queries = torch.zeros(count, dtype=torch.int64)
         self._distinct = torch.zeros(count, dtype=torch.int64) if counts_distinct else None
         self._confidence = torch.zeros(count, dtype=torch.float64)
@@ -96,6 +96,9 @@ class Draft:
         self._confidence[index] = outcome.true_confidence
         self._predicted[index] = False
         self._predicted[index, list(outcome.decision.label_set)] = True
+        if not len(outcome.positions):
+            self._adversarial[index] = outcome.colours.reshape(self.stored[index].shape)
+            return
         rows, cols = outcome.positions.T
         self._adversarial[index, rows, cols] = outcome.colours
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pixguard.attacks.dense_options import check_dense
 from pixguard.attacks.registry import ATTACKS
 from pixguard.cli.common import exit_with_failures, open_session, print_result
 from pixguard.cli.groups import ClassifierOptions, OutputOptions, RunOptions
@@ -46,6 +47,10 @@ def attack(
 ) -> None:
     """Attack correctly classified test images; by default as the paper does."""
     settings = replace(settings, options=own_options(ctx, ATTACKS, settings.attack, own))
+    if ATTACKS[settings.attack].dense:
+        source = ctx.get_parameter_source("pixels")
+        check_dense(settings.attack, source is not None and source.name == "COMMANDLINE")
+        settings = replace(settings, pixels=1)  # a user's default is for other attacks
     with open_session(output.database, run.device, data, shares=True) as session:
         from pixguard.runner import attacking
         from pixguard.runner.subject import open_subject

@@ -233,7 +233,8 @@ def preview(
     """Write a contact sheet of some images of every class."""
     from pixguard.cli.display import TerminalDisplay
     from pixguard.datasets.opening import open_dataset
-    from pixguard.datasets.preview import contact_sheet, encode_png
+    from pixguard.datasets.png import encode_png
+    from pixguard.datasets.preview import contact_sheet
     from pixguard.files import write_atomically
 
     dataset = open_dataset(data.settings(), TerminalDisplay())

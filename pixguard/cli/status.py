@@ -15,7 +15,7 @@ from pixguard.cli.options import command
 from pixguard.cli.speech import say
 from pixguard.config.settings import Settings, setting
 from pixguard.progress import human_duration, time_left
-from pixguard.words import command_line, printable, printable_json
+from pixguard.words import command_line, pixels_text, printable, printable_json
 
 LOOK_EVERY_S = 2.0
 
@@ -109,7 +109,7 @@ def _worker_lines(one: Mapping[str, Any]) -> Iterator[str]:
 def _plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     target = f", target {plan['target']}" if plan["target"] else ""
     through = f", through {plan['through']}" if plan["through"] else ""
-    pixels = f"{plan['pixels']} pixel{'s' if plan['pixels'] > 1 else ''}"
+    pixels = pixels_text(plan["pixels"])
     size = f"{plan['size']}x{plan['size']}" if plan["size"] else "native sizes"
     yield (
         f"plan {plan['plan']}: {plan['attack']}, {pixels}, seed {plan['seed']}{target}{through}, "

@@ -1,7 +1,5 @@
 """A contact sheet: some images of every class, to see with one's own eyes what a dataset holds."""
 
-import io
-
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -41,13 +39,6 @@ def contact_sheet(dataset: ImageDataset, per_class: int) -> Images:
             left, top = (tile - scaled.width) // 2, (tile - scaled.height) // 2
             sheet.paste(scaled, (column * tile + left, row * height + _LABEL_HEIGHT + top))
     return np.asarray(sheet)
-
-
-def encode_png(image: Images) -> bytes:
-    """Return a uint8 image (H, W, 3) as the content of a PNG file."""
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "PNG")
-    return file.getvalue()
 
 
 def _examples(dataset: ImageDataset, code: str, count: int) -> list[int]:

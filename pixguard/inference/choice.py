@@ -66,7 +66,7 @@ def choose_evaluator(
         height: of the images, in pixels.
         width: of the images, in pixels.
         device: where to compute.
-        pixels: how many pixels a candidate changes.
+        pixels: how many pixels a candidate changes; 0: all, which only ``dense`` can evaluate.
         evaluator: ``auto`` takes what was measured to be the fastest, where there is enough work;
             otherwise delta where the classifier allows it.
         precision: ``auto`` takes bfloat16 on a GPU that has it, float32 elsewhere; measured, a GPU
@@ -75,6 +75,8 @@ def choose_evaluator(
         work: what it is for.
         say: told why what was asked for is not what is taken, and what was measured.
     """
+    if not pixels:
+        evaluator = "dense"
     usual, others = _precisions(device, precision)
     on_gpu, memory = device.type == "cuda", _memory_bytes(device)
     most_dense = automatic_batch(device, max(height, width))

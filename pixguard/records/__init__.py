@@ -17,6 +17,7 @@ from pixguard.records.attacks import (
     PixelRecord,
     PlannedAttempt,
     PlanRecord,
+    WholeImageRecord,
 )
 from pixguard.records.datasets import ClassInfo, DatasetContent, DatasetInfo, ImageRecord
 from pixguard.records.defences import (
@@ -105,6 +106,7 @@ __all__ = [
     "Task",
     "UniversalPixels",
     "ValueKind",
+    "WholeImageRecord",
     "decode_label_set",
     "digest",
     "encode_label_set",

@@ -67,6 +67,23 @@ class PixelRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class WholeImageRecord:
+    """The image that a dense attack made, and how far it lies from the clean one.
+
+    Attributes:
+        sha256: of its pixels, as an image's (:func:`pixguard.datasets.base.image_sha256`).
+        png: the same pixels as a PNG file.
+        linf: the largest change of a value, in steps of 8 bits.
+        l2: the Euclidean length of the change, of images in [0, 1].
+    """
+
+    sha256: str
+    png: bytes
+    linf: int
+    l2: float
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptRecord:
     """One finished attempt to fool a classifier on one image.
 
@@ -74,7 +91,8 @@ class AttemptRecord:
     the attacked image, ``true_confidence_after`` what is left for the clean decision there. All
     three come from single-image float32 evaluations of the stored bytes. An attempt that did not
     succeed holds its best candidate. ``elapsed_ms`` is the attempt's share of the time spent on
-    evaluating and breeding; the sum over attempts is close to the time of the run.
+    evaluating and breeding; the sum over attempts is close to the time of the run. A dense attack
+    has a whole image, and no pixels.
     """
 
     attempt_key: str
@@ -95,6 +113,7 @@ class AttemptRecord:
     precision: str
     pixels: tuple[PixelRecord, ...]
     distinct_queries: int | None = None
+    whole: WholeImageRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)

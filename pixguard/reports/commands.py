@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from pixguard.attacks.registry import ATTACKS
 from pixguard.defences.denoisers.registry import UNTRAINED
 from pixguard.reports.report_table import Cell, Row
 from pixguard.words import shell_word as quote
@@ -27,12 +28,15 @@ def attack(
     """Return the command that attacks a classifier; by default the newest of the dataset.
 
     ``name`` is the attack (None: the command's default), ``through`` the denoiser, by name or id,
-    that the classifier stands behind, ``seed`` the seed where it is not the default.
+    that the classifier stands behind, ``seed`` the seed where it is not the default. A dense attack
+    takes no ``pixels``.
     """
+    is_dense = name is not None and name in ATTACKS.names and ATTACKS[name].dense
+    changes = "" if is_dense else f" --pixels {pixels}"
     chosen = f" --attack {quote(name)}" if name else ""
     defence = f" --through {quote(through)}" if through else ""
     return (
-        f"pixguard attack --dataset {quote(dataset)}{chosen} --pixels {pixels}"
+        f"pixguard attack --dataset {quote(dataset)}{chosen}{changes}"
         f"{_model(classifier_id)}{defence}{f' --seed {seed}' if seed is not None else ''}"
     )
 

@@ -14,6 +14,7 @@ from pixguard.reports.report_table import Cell, Column, Query, ReportTable, Row
 from pixguard.reports.tables.request import INTERVAL_NOTE, rate_cell, settings_text
 from pixguard.statistics import mcnemar, paired_interval
 from pixguard.store import reader
+from pixguard.words import pixels_text
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -209,7 +210,7 @@ def _outcomes(
             group = f"{what}, {row['classifier']} #{row['classifier_id']}"
             kind = "attempt"
             if row["attack"]:
-                group += f", {row['attack']} #{row['attack_id']}, {row['pixels']} px"
+                group += f", {row['attack']} #{row['attack_id']}, {pixels_text(row['pixels'])}"
                 group += f", seed {row['seed']}"
         row["part_name"] = None if row["part"] is None else f"{kind} {row['part']}"
         found[group][row["image_id"], row["part"]] = row
@@ -260,7 +261,7 @@ def _attack(engine: "Engine", kind: str, number: int) -> _Side:
     ids = {key: int(row[key]) for key in ("model_id", "attack_id", "seed", "through_model_id")}
     parameters = json.loads(row["parameters"])
     through = f", through {row['through']} #{ids['through_model_id']}" if row["through"] else ""
-    pixels = f"{row['pixels']} pixel{'s' if row['pixels'] > 1 else ''}"
+    pixels = pixels_text(row["pixels"])
     return _Side(
         f"{kind.capitalize()} {number}",
         f"{row['attack']} v{row['version']}, {pixels}, {settings_text(row['parameters'])}, seed "

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pixguard.records import NATIVE_SIZE
 from pixguard.reports.noise_plans import SYNTHETIC_SOURCE
 from pixguard.reports.querying import RowValues
+from pixguard.words import pixels_text
 
 PAPER_ATTACK = "differential-evolution"
 EXHAUSTIVE = "exhaustive"
@@ -116,8 +117,8 @@ class Study:
             at = "native size" if self.is_native else f"{self.size} x {self.size}"
             settings = ", ".join(f"{k}={v}" for k, v in json.loads(self.attack.parameters).items())
             parts.append(
-                f"attack {self.attack.name} v{self.attack.version}, {self.attack.pixels} "
-                f"pixel{'s' if self.attack.pixels > 1 else ''} changed at {at}, "
+                f"attack {self.attack.name} v{self.attack.version}, "
+                f"{pixels_text(self.attack.pixels)} changed at {at}, "
                 f"{settings or 'no parameters'}, "
                 f"seed {self.attack.seed}, {self.attack.counted}: {self.attack.images}"
             )

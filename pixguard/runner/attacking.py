@@ -14,7 +14,7 @@ from pixguard.attacks.engine.search import Search, make_search
 from pixguard.config import AttackSettings, WorkerSettings
 from pixguard.errors import UsageError
 from pixguard.records import AttackRecord, DatasetInfo, PredictionRecord, RestorationRecord
-from pixguard.runner.defence import clean_cost, defend, select_behind
+from pixguard.runner.defence import clean_cost, defend, gradient_through, select_behind
 from pixguard.runner.execution import carry_out, once
 from pixguard.runner.judging import judge_test_images, judged
 from pixguard.runner.plan import (
@@ -85,6 +85,8 @@ def attack(
         most = settings.most_per_class
         session.display.say(f"at most {most} images a class, as in the paper (per class 0: all)")
     target = subject if through is None else defend(session, subject, through)
+    if through is not None and search.uses_gradients:
+        session.display.say(f"gradients through it: {gradient_through(target)}")
     config = {**asdict(settings), "through": through, **subject.threat}
     with session.writer(config, settings.seed) as writer:
         subject, target = subject.registered(writer), target.registered(writer)
@@ -320,10 +322,8 @@ def check_through(settings: AttackSettings, through: str | None) -> None:
         UsageError: what a denoiser recovers is a whole label set.
     """
     if through is not None and settings.which == "label":
-        raise UsageError(
-            "behind a denoiser an image is right where its whole label set is",
-            "`which=any`, or leave `through=...` out",
-        )
+        told = "behind a denoiser an image is right where its whole label set is"
+        raise UsageError(told, "`which=any`, or leave `through=...` out")
 
 
 def _summary(
@@ -335,7 +335,7 @@ def _summary(
     through = {}
     if subject.defence is not None:
         cost = clean_cost(subject, predictions, plan.clean)
-        through = {"through": str(subject.defence), **cost}
+        through = {"through": str(subject.defence), "gradient": gradient_through(subject), **cost}
     return {
         "dataset": subject.dataset.info.name,
         "classifier": subject.model.id,

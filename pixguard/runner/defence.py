@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from sqlalchemy import Engine
 
-from pixguard.classifiers.behind import behind
+from pixguard.classifiers.behind import behind, is_bpda
 from pixguard.classifiers.evaluation import predict
 from pixguard.config import AttackSettings
 from pixguard.defences.denoisers import build_denoiser
@@ -68,6 +68,11 @@ def defend(session: Session, subject: Subject, selector: str) -> Subject:
         denoiser = load_denoiser(session, defence.stored, channels)
     session.display.say(f"through {defence}")
     return replace(subject, classifier=behind(subject.classifier, denoiser), defence=defence)
+
+
+def gradient_through(subject: Subject) -> str:
+    """Return in words which gradient a white-box attack gets of the defence."""
+    return "as if it changed nothing (BPDA)" if is_bpda(subject.classifier) else "its own"
 
 
 def select_behind(

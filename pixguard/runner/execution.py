@@ -15,6 +15,7 @@ from pixguard.runner.searching import Crew, Here, remark_on
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
 from pixguard.store.writer import Writer
+from pixguard.words import pixels_text
 
 
 def carry_out(
@@ -55,7 +56,7 @@ def carry_out(
     results = Results(writer, subject, plan, settings, attack_id, through_id)
     asked_before = 0
     crew = crew or Here(session, subject, settings, search, once(session.display.say))
-    title = f"attacking, {settings.pixels} pixel{'s' if settings.pixels > 1 else ''}"
+    title = f"attacking, {pixels_text(search.pixels)}"
     started, done = time.monotonic(), len(plan.done)
     budget = Budget(search, subject, plan.todo)
     with session.display.track(title, done + len(plan.todo), "attempts") as progress:

@@ -8,11 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pixguard.datasets.base import ImageDataset
-from pixguard.errors import UsageError
+from pixguard.datasets.base import ImageDataset, Images, image_sha256
+from pixguard.datasets.png import decode_png, encode_png
+from pixguard.errors import PixguardError, UsageError
 from pixguard.inference.images import with_pixels
 from pixguard.models.inputs import to_unit_range
-from pixguard.records import ANY_CLASS, NO_FINDING_ORDINAL, PixelRecord, Split
+from pixguard.records import ANY_CLASS, NO_FINDING_ORDINAL, PixelRecord, Split, WholeImageRecord
 from pixguard.registry import suggestion
 from pixguard.runner.chunks import cut
 from pixguard.runner.session import Session
@@ -22,7 +23,7 @@ CHUNK = 64
 
 
 class Source(Protocol):
-    """What tells a clean image and the pixels that were changed in it, if any."""
+    """What tells a clean image and what was changed in it, if anything."""
 
     @property
     def image_index(self) -> int:
@@ -31,6 +32,10 @@ class Source(Protocol):
     @property
     def pixels(self) -> Sequence[PixelRecord]:
         """The changed pixels."""
+
+    @property
+    def whole(self) -> WholeImageRecord | None:
+        """The whole image, of a dense attack."""
 
 
 AnySource = TypeVar("AnySource", bound=Source)
@@ -80,13 +85,16 @@ def drawn(indices: NDArray[np.int64], limit: int | None, seed: int) -> NDArray[n
 def adversarial_images(
     session: Session, dataset: ImageDataset, attempts: Sequence[Source]
 ) -> tuple[Tensor, Tensor]:
-    """Rebuild images of one shape from their changed pixels, of which all have as many, or none.
+    """Rebuild images of one shape and kind; see :func:`chunks_alike`.
 
     Returns:
         Clean and attacked images, float32 (N, C, H, W) in [0, 1] each; the same where no pixel was
         changed.
     """
     clean = to_unit_range(dataset.images([a.image_index for a in attempts]), session.device)
+    wholes = [decoded(a.whole, a.image_index) for a in attempts if a.whole is not None]
+    if wholes:
+        return clean, to_unit_range(np.stack(wholes), session.device)
     if not attempts[0].pixels:
         return clean, clean
     positions = torch.tensor([[(p.row, p.col) for p in a.pixels] for a in attempts])
@@ -100,10 +108,37 @@ def adversarial_images(
 def chunks_alike(
     dataset: ImageDataset, attempts: Sequence[AnySource]
 ) -> Iterator[Sequence[AnySource]]:
-    """Yield attempts in chunks of one number of pixels and one shape, each for one tensor."""
-    groups: dict[tuple[int, tuple[int, int]], list[AnySource]] = {}
+    """Yield attempts in chunks of one shape, each for one tensor.
+
+    All of a chunk have one number of pixels, or a whole image each, or neither.
+    """
+    groups: dict[tuple[bool, int, tuple[int, int]], list[AnySource]] = {}
     for attempt in attempts:
-        kind = (len(attempt.pixels), dataset.shape(attempt.image_index))
+        shape = dataset.shape(attempt.image_index)
+        kind = (attempt.whole is not None, len(attempt.pixels), shape)
         groups.setdefault(kind, []).append(attempt)
     for _, group in sorted(groups.items()):
         yield from cut(group, CHUNK)
+
+
+def whole_image(clean: Images, attacked: Images) -> WholeImageRecord:
+    """Return the record of what a dense attack made of an image, both uint8 (H, W, C)."""
+    change = attacked.astype(np.int64) - clean
+    length = float(np.sqrt(np.square(change).sum())) / 255
+    linf = int(np.abs(change).max())
+    return WholeImageRecord(image_sha256(attacked), encode_png(attacked), linf, length)
+
+
+def decoded(whole: WholeImageRecord, image_index: int) -> Images:
+    """Return the pixels of a dense attack's image, uint8 (H, W, C).
+
+    Raises:
+        PixguardError: they are not those that were stored.
+    """
+    pixels = decode_png(whole.png)
+    if image_sha256(pixels) != whole.sha256:
+        raise PixguardError(
+            f"the stored image of a dense attack on image {image_index} is not what was written",
+            "pixguard db check",
+        )
+    return pixels

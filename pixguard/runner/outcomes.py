@@ -18,6 +18,7 @@ from pixguard.records import (
     PlannedAttempt,
     PredictionRecord,
 )
+from pixguard.runner.images import whole_image
 from pixguard.runner.plan import Beginning, Plan
 from pixguard.runner.subject import Subject
 from pixguard.store import reader
@@ -137,9 +138,12 @@ def _record(
 ) -> AttemptRecord:
     clean = predictions[attempt.image_index]
     image = outcome.job.image
+    is_dense = not len(outcome.positions)
     pixels = tuple(
         PixelRecord(int(r), int(c), _colour(image[r, c]), _colour(after))
-        for (r, c), after in zip(outcome.positions, outcome.colours, strict=True)
+        for (r, c), after in zip(
+            outcome.positions, () if is_dense else outcome.colours, strict=True
+        )
     )
     return AttemptRecord(
         attempt_key=attempt.key,
@@ -160,6 +164,7 @@ def _record(
         precision=made.precision,
         distinct_queries=outcome.distinct_queries,
         pixels=pixels,
+        whole=whole_image(image, outcome.colours.reshape(image.shape)) if is_dense else None,
     )
 
 

@@ -73,7 +73,7 @@ def evaluator_for(
         classifier,
         *shape,
         device,
-        pixels=settings.pixels,
+        pixels=search.pixels,
         evaluator=settings.evaluator,
         precision=search_precision(settings.precision, search),
         batch=settings.batch,

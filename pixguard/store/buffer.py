@@ -16,7 +16,6 @@ from pixguard.records import (
     AttemptRecord,
     DenoisingRecord,
     DetectionRecord,
-    PixelRecord,
     RestorationRecord,
     digest,
 )
@@ -30,6 +29,7 @@ from pixguard.store.rows import (
     pixel_values,
     restoration_values,
     score_values,
+    whole_values,
 )
 from pixguard.store.tables import (
     Attempt,
@@ -44,6 +44,7 @@ from pixguard.store.tables import (
     Pixel,
     Restoration,
     Score,
+    WholeImage,
 )
 
 
@@ -52,7 +53,7 @@ class Buffer:
     """Rows by table; attempts by key, so that the first of equal keys is the one that is kept."""
 
     run_id: int
-    attempts: dict[str, tuple[Values, tuple[PixelRecord, ...]]] = field(default_factory=dict)
+    attempts: dict[str, tuple[Values, AttemptRecord]] = field(default_factory=dict)
     restorations: list[Values] = field(default_factory=list)
     scores: list[Values] = field(default_factory=list)
     failures: list[Values] = field(default_factory=list)
@@ -77,7 +78,7 @@ class Buffer:
     def add_attempt(self, record: AttemptRecord, **references: int | None) -> None:
         """Add an attempt, with its foreign keys by column name."""
         values = {**attempt_values(record), **references, "run_id": self.run_id}
-        self.attempts.setdefault(record.attempt_key, (values, record.pixels))
+        self.attempts.setdefault(record.attempt_key, (values, record))
 
     def add_restoration(self, record: RestorationRecord, **references: int) -> None:
         """Add a restoration, with its foreign keys by column name."""
@@ -137,13 +138,15 @@ class Buffer:
     def _write_attempts(self, connection: Connection) -> None:
         statement = insert_new(connection, Attempt).returning(Attempt.id, Attempt.attempt_key)
         inserted = connection.execute(statement, [values for values, _ in self.attempts.values()])
-        pixels = [
-            row
-            for attempt_id, key in inserted.all()
-            for row in pixel_values(self.attempts[key][1], attempt_id)
-        ]
-        if pixels:
-            connection.execute(insert(Pixel), pixels)
+        pixels, wholes = list[Values](), list[Values]()
+        for attempt_id, key in inserted.all():
+            record = self.attempts[key][1]
+            pixels += pixel_values(record.pixels, attempt_id)
+            if record.whole is not None:
+                wholes.append(whole_values(record.whole, attempt_id))
+        for table, rows in ((Pixel, pixels), (WholeImage, wholes)):
+            if rows:
+                connection.execute(insert(table), rows)
 
     def _write_denoisings(self, connection: Connection) -> None:
         keys = denoising_keys(connection, [values for values, _ in self.denoisings])

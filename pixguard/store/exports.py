@@ -122,6 +122,12 @@ def exports() -> Mapping[str, Export]:
             _all(t.Pixel, "id").order_by(t.Pixel.attempt_id, t.Pixel.ordinal),
         ),
         Export(
+            "whole_images",
+            "How far the images of dense attacks lie from the clean ones: the largest change in "
+            "steps of 8 bits, and the Euclidean length of all, of values in [0, 1].",
+            _all(t.WholeImage, "id", "png").order_by(t.WholeImage.attempt_id),
+        ),
+        Export(
             "restorations",
             "What a denoiser made of an attacked image; where attempt_id is empty, of a clean one.",
             _select(

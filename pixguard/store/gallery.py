@@ -7,9 +7,18 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, Select, func, select
 
-from pixguard.records import PixelRecord
-from pixguard.store.rows import pixel_record
-from pixguard.store.tables import Attack, Attempt, Dataset, Image, Model, Pixel, Restoration
+from pixguard.records import PixelRecord, WholeImageRecord
+from pixguard.store.rows import pixel_record, whole_record
+from pixguard.store.tables import (
+    Attack,
+    Attempt,
+    Dataset,
+    Image,
+    Model,
+    Pixel,
+    Restoration,
+    WholeImage,
+)
 
 IDS_A_QUERY = 500
 """Bound values in one query: every SQLite takes that many."""
@@ -29,7 +38,8 @@ class GalleryRestoration:
 class GalleryAttempt:
     """One attempt. Labels are label sets' codes; ``through`` names the denoiser attacked through.
 
-    ``pixels`` are those of the success, or of the best candidate where there was none.
+    ``pixels`` are those of the success, or of the best candidate where there was none; of a dense
+    attack that is ``whole``.
     """
 
     id: int
@@ -57,6 +67,7 @@ class GalleryAttempt:
     queries: int
     pixels: tuple[PixelRecord, ...]
     restorations: tuple[GalleryRestoration, ...]
+    whole: WholeImageRecord | None = None
 
 
 def count_attempts(engine: Engine, dataset: str | None = None) -> int:
@@ -147,6 +158,12 @@ def _read(
     changed = select(Pixel.__table__).where(Pixel.attempt_id.in_(ids))
     for row in connection.execute(changed.order_by(Pixel.attempt_id, Pixel.ordinal)):
         pixels[row.attempt_id].append(pixel_record(row))
+    wholes = {
+        row.attempt_id: whole_record(row)
+        for row in connection.execute(
+            select(WholeImage.__table__).where(WholeImage.attempt_id.in_(ids))
+        )
+    }
     restorations: dict[int, list[GalleryRestoration]] = defaultdict(list)
     restored = select(Restoration.__table__).where(Restoration.attempt_id.in_(ids))
     for row in connection.execute(restored.order_by(Restoration.denoiser_id)):
@@ -155,13 +172,15 @@ def _read(
         )
     for row in connection.execute(query):
         through = names.get(row.through_model_id)
-        yield _attempt(row, through, tuple(pixels[row.id]), tuple(restorations[row.id]))
+        own = tuple(pixels[row.id]), wholes.get(row.id)
+        yield _attempt(row, through, *own, tuple(restorations[row.id]))
 
 
 def _attempt(
     row: Row[Any],
     through: str | None,
     pixels: tuple[PixelRecord, ...],
+    whole: WholeImageRecord | None,
     restorations: tuple[GalleryRestoration, ...],
 ) -> GalleryAttempt:
     return GalleryAttempt(
@@ -190,4 +209,5 @@ def _attempt(
         queries=row.queries,
         pixels=pixels,
         restorations=restorations,
+        whole=whole,
     )

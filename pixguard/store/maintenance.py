@@ -70,6 +70,14 @@ CHECKS = {
                CASE WHEN pixel."before" <> pixel."after" THEN pixel."row" || ',' || pixel.col END)
                <> attack.pixels
     """,
+    "attempt {0} of an attack on {1} pixels (0: all) has {2} whole images": """
+        SELECT attempt.id, attack.pixels, COUNT(whole_image.id)
+        FROM attempt
+        JOIN attack ON attack.id = attempt.attack_id
+        LEFT JOIN whole_image ON whole_image.attempt_id = attempt.id
+        GROUP BY attempt.id, attack.pixels
+        HAVING COUNT(whole_image.id) <> CASE WHEN attack.pixels = 0 THEN 1 ELSE 0 END
+    """,
     "score {0} is called {1} and its value is {2}": """
         SELECT id, value_kind, value FROM score
         WHERE value_kind = 'finite' AND ABS(value) > :largest

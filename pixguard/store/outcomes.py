@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, column, func, select, table
 
-from pixguard.records import LabelSet, PixelRecord, decode_label_set
+from pixguard.records import LabelSet, PixelRecord, WholeImageRecord, decode_label_set
 from pixguard.shards import Shard
-from pixguard.store.rows import pixel_record
-from pixguard.store.tables import Attack, Attempt, Image, Pixel, Restoration, Score
+from pixguard.store.rows import pixel_record, whole_record
+from pixguard.store.tables import Attack, Attempt, Image, Pixel, Restoration, Score, WholeImage
 
 OUT_OF_ORDER = select(table("attempts_out_of_order", column("attempt_id")).c.attempt_id)
 """The ids of attempts that stand behind a gap of their plan."""
@@ -35,6 +35,7 @@ class StoredAttempt:
     confidence_before: float
     confidence_after: float
     pixels: tuple[PixelRecord, ...]
+    whole: WholeImageRecord | None = None
 
     @property
     def attempt_id(self) -> int:
@@ -51,13 +52,15 @@ class AttackedImage:
     label_code: str
     attempt_id: None = None
     pixels: tuple[()] = ()
+    whole: None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRestoration:
     """A denoiser's output that can be recomputed.
 
-    ``pixels`` are those of the attempt whose image was restored; none for a clean image.
+    ``pixels`` or ``whole`` are those of the attempt whose image was restored; neither for a clean
+    image.
     """
 
     id: int
@@ -68,6 +71,7 @@ class StoredRestoration:
     classifier_id: int
     denoiser_id: int
     pixels: tuple[PixelRecord, ...]
+    whole: WholeImageRecord | None = None
 
 
 def successes(
@@ -117,7 +121,7 @@ def successes(
         .where(*conditions)
     )
     with engine.connect() as connection:
-        changed = _pixels(connection, wanted)
+        changed, wholes = _pixels(connection, wanted), _wholes(connection, wanted)
         return [
             StoredAttempt(
                 id=row.id,
@@ -135,6 +139,7 @@ def successes(
                 confidence_before=row.confidence_before,
                 confidence_after=row.confidence_after,
                 pixels=tuple(changed[row.id]),
+                whole=wholes.get(row.id),
             )
             for row in connection.execute(query)
             if shard is None or shard.holds(row.attempt_key)
@@ -237,7 +242,7 @@ def restorations_without_scores(
         .where(scored < len(metric_ids), *conditions)
     )
     with engine.connect() as connection:
-        changed = _pixels(connection, attempts)
+        changed, wholes = _pixels(connection, attempts), _wholes(connection, attempts)
         return [
             StoredRestoration(
                 id=row.id,
@@ -248,6 +253,7 @@ def restorations_without_scores(
                 classifier_id=row.classifier_id,
                 denoiser_id=row.denoiser_id,
                 pixels=tuple(changed[row.attempt_id]) if row.attempt_id is not None else (),
+                whole=wholes.get(row.attempt_id),
             )
             for row in connection.execute(query)
         ]
@@ -264,3 +270,9 @@ def _pixels(connection: Connection, attempts: Select[Any]) -> dict[int, list[Pix
     for row in connection.execute(query):
         found[row.attempt_id].append(pixel_record(row))
     return found
+
+
+def _wholes(connection: Connection, attempts: Select[Any]) -> dict[int, WholeImageRecord]:
+    """Return attempt id -> its whole image, of dense attacks."""
+    query = select(WholeImage.__table__).where(WholeImage.attempt_id.in_(attempts))
+    return {row.attempt_id: whole_record(row) for row in connection.execute(query)}

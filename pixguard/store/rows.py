@@ -30,6 +30,7 @@ from pixguard.records import (
     RestorationRecord,
     ScoreRecord,
     Task,
+    WholeImageRecord,
     encode_label_set,
 )
 from pixguard.store.tables import DatasetClass, Pixel
@@ -223,6 +224,16 @@ def pixel_record(pixel: Pixel | Row[Any]) -> PixelRecord:
     """Return a pixel from its row."""
     before, after = (tuple(json.loads(text)) for text in (pixel.before, pixel.after))
     return PixelRecord(pixel.row, pixel.col, before, after)
+
+
+def whole_values(record: WholeImageRecord, attempt_id: int) -> Values:
+    """Return the row of a dense attack's image."""
+    return {"attempt_id": attempt_id, **dataclasses.asdict(record)}
+
+
+def whole_record(row: Row[Any]) -> WholeImageRecord:
+    """Return a dense attack's image from its row."""
+    return WholeImageRecord(row.sha256, row.png, row.linf, row.l2)
 
 
 def restoration_values(record: RestorationRecord) -> Values:

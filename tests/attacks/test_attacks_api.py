@@ -21,6 +21,7 @@ from pixguard.classifiers.classifier import Classifier
 SIDE = 10
 
 every_attack = pytest.mark.parametrize("name", ATTACKS.names)
+sparse = pytest.mark.parametrize("name", [entry.name for entry in ATTACKS if not entry.dense])
 
 
 def make(name: str, network: nn.Module, **options: Any) -> Attack:
@@ -94,7 +95,7 @@ def same(one: AttackResult, other: AttackResult, order: list[int]) -> bool:
     return all(torch.equal(getattr(one, n)[order], getattr(other, n)) for n in names)
 
 
-@every_attack
+@sparse
 def test_a_success_changes_k_pixels_and_flips_the_decision_when_judged_from_its_bytes(name):
     network, images = small_network(3), pictures(12, 3)
     labels = decided(network, images)
@@ -119,7 +120,7 @@ def test_a_success_changes_k_pixels_and_flips_the_decision_when_judged_from_its_
             assert result.predicted[index] == now
 
 
-@every_attack
+@sparse
 def test_a_failure_returns_the_clean_image_and_the_best_candidate(name):
     network, images = Brightest(5.0), pictures(3)  # no image is that bright
     result = make(name, network)(images, torch.zeros(3, dtype=torch.int64))

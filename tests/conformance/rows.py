@@ -18,6 +18,12 @@ ATTACKS: dict[str, dict[str, Any]] = {
     "jsma": {"starts": 8},
     "sparse-aa": {"queries": 150},
     "random": {"queries": 900},
+    "attention": {"queries": 900, "attended": 60},
+    "fgsm": {"eps": 33.0},
+    "pgd": {"eps": 33.0, "steps": 10},
+    "apgd": {"eps": 33.0, "steps": 12},
+    "square": {"eps": 70.0, "queries": 25},
+    "lbfgs": {"norm": "l2", "eps": 0.6, "steps": 4},
 }
 """Options of the attack."""
 

@@ -6,7 +6,8 @@ from PIL import Image
 
 from pixguard.config import DatasetSettings
 from pixguard.datasets.opening import open_dataset
-from pixguard.datasets.preview import contact_sheet, encode_png
+from pixguard.datasets.png import encode_png
+from pixguard.datasets.preview import contact_sheet
 from pixguard.progress import Silent
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import fx, nn
 
-from pixguard.classifiers.behind import behind
+from pixguard.classifiers.behind import behind, is_bpda
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.small_cnn import SmallCNN
 from pixguard.defences.denoisers import DENOISERS, build_denoiser
@@ -63,3 +63,36 @@ def test_it_can_be_traced_where_the_denoiser_can(name: str) -> None:
     whole = behind(classifier, denoiser)
     images = torch.rand(2, 3, 12, 12, generator=torch.Generator().manual_seed(4))
     assert torch.equal(fx.symbolic_trace(whole)(images), whole(images))
+
+
+class Rounded(nn.Module):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return (images * 8).round() / 8
+
+
+class Detached(nn.Module):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.detach() * 0.5
+
+
+@pytest.mark.parametrize("step", [Rounded(), Detached()])
+def test_where_a_defence_has_no_gradient_that_of_the_identity_stands_in(step: nn.Module) -> None:
+    classifier, _ = parts("identity")
+    images = torch.rand(2, 3, 12, 12, generator=torch.Generator().manual_seed(3))
+    whole, leaf = behind(classifier, step), images.clone().requires_grad_()
+    assert is_bpda(whole)
+    assert torch.equal(whole(leaf), classifier(step(images))), "the answer is the defended one"
+    (found,) = torch.autograd.grad(whole(leaf)[:, 0].sum(), leaf)
+    restored = step(images).detach().requires_grad_()
+    (expected,) = torch.autograd.grad(classifier(restored)[:, 0].sum(), restored)
+    assert found.any() and torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("name", DENOISERS.names)
+def test_every_denoiser_has_a_gradient_of_its_own(name: str) -> None:
+    classifier, denoiser = parts(name)
+    whole, image = behind(classifier, denoiser), torch.rand(1, 3, 12, 12, requires_grad=True)
+    assert not is_bpda(whole)
+    (found,) = torch.autograd.grad(whole(image)[:, 0].sum(), image)
+    (own,) = torch.autograd.grad(classifier(denoiser(image).clamp(0, 1))[:, 0].sum(), image)
+    assert found.any() and torch.equal(found, own)

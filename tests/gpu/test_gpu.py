@@ -40,6 +40,11 @@ ATTACKS = (
     "jsma",
     "sparse-aa",
     "random",
+    "attention",
+    "fgsm",
+    "pgd",
+    "apgd",
+    "square",
     "exhaustive",
 )
 

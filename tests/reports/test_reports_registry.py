@@ -24,8 +24,8 @@ def test_every_table_is_registered() -> None:
         "denoising": "denoising",
         "success": "attack_overview",
     }
-    ours = [*own, "recovery", "paired", "truth", "least-flips", "attacks", "seeds", "adaptive"]
-    ours += ["defences"]
+    ours = [*own, "recovery", "paired", "truth", "least-flips", "attacks", "dense", "seeds"]
+    ours += ["adaptive", "defences"]
     ours += ["classes", "labels", "label-sets", "severity", "pixels", "cost"]
     ours += ["certified", "detection"]
     own["label-sets"] = "label_sets"

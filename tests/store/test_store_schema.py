@@ -18,7 +18,7 @@ from postgresql import SQLITE_ONLY
 
 pytestmark = SQLITE_ONLY
 
-HEAD = "0009"
+HEAD = "0010"
 
 
 def _sql(path: Path) -> dict[str, str]:

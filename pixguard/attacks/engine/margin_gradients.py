@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from pixguard.attacks.engine.losses import Loss
 from pixguard.attacks.engine.objectives import Objective
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import plain_float32
@@ -42,32 +43,37 @@ class MarginGradients:
         self._clean, self._focus, self._say = clean, focus, say
         self._batch = BATCH
 
-    def __call__(self, slots: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, slots: Tensor, images: Tensor, loss: Loss | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return the margin float64 (n,) and its gradient float32 (n, C, H, W).
 
         Args:
             slots: int64 (n,), whose images these are.
             images: float32 (n, C, H, W) in [0, 1].
+            loss: in the margin's place.
 
         Raises:
             PixguardError: the device has no room for the gradient of one image.
         """
         with enough_memory("the gradient of one image", NOT_EVEN_ONE):
-            return with_room(lambda: self._all(slots, images), self._halve)
+            return with_room(lambda: self._all(slots, images, loss), self._halve)
 
-    def _all(self, slots: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
+    def _all(self, slots: Tensor, images: Tensor, loss: Loss | None) -> tuple[Tensor, Tensor]:
         margins, gradients = [], []
         for slot, image in fixed_shape(self._batch, slots, images):
             with torch.inference_mode(False), torch.enable_grad(), plain_float32(images.device):
                 leaf = image.clone().requires_grad_()
                 logits = self._classifier(leaf)
-                margin = self._objective.margin(
-                    self._classifier, logits, self._clean[slot], self._focus[slot]
-                )
+                margin = self._margin(logits, slot) if loss is None else loss(logits, slot)
                 (gradient,) = torch.autograd.grad(margin.sum(), leaf)
             margins.append(margin.detach())
             gradients.append(gradient)
         return torch.cat(margins)[: len(slots)], torch.cat(gradients)[: len(slots)]
+
+    def _margin(self, logits: Tensor, slots: Tensor) -> Tensor:
+        about = (self._clean[slots], self._focus[slots])
+        return self._objective.margin(self._classifier, logits, *about)
 
     def _halve(self) -> bool:
         if self._batch == 1:

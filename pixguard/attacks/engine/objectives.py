@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 from pixguard.classifiers.classifier import Classifier
 from pixguard.inference.bounds import Wanted
@@ -20,19 +21,22 @@ Margin = Callable[[Classifier, Tensor, Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """An aim of an attack, in two forms.
+    """An aim of an attack, in three forms.
 
     Attributes:
         judge: returns the *probability* fitness float64 (N,), by which differential evolution
             selects (the paper, section 3.1.1), and success bool (N,).
         margin: returns float64 (N,), how far the logits are from a success: differentiable, not
             saturated where the classifier is sure; at most zero on a success, and above otherwise.
+        entropy: returns float64 (N,), the cross-entropy to the target, or minus that to the clean
+            decision: as the margin, without its kinks.
         wanted: returns what of the logits must stay positive for there to be no success, given a
             clean decision bool (L,) and its focus.
     """
 
     judge: Judge
     margin: Margin
+    entropy: Margin
     wanted: Callable[[Classifier, Tensor, int], Wanted]
 
 
@@ -69,6 +73,29 @@ def _logit_distances(classifier: Classifier, logits: Tensor, clean: Tensor) -> T
     return _distances(logits.double(), classifier.thresholds.double().logit(), clean)
 
 
+def _away(classifier: Classifier, logits: Tensor, clean: Tensor, focus: Tensor) -> Tensor:
+    """Minus the cross-entropy to the focus."""
+    return _at(logits.double().log_softmax(1), focus)
+
+
+def _towards(classifier: Classifier, logits: Tensor, clean: Tensor, focus: Tensor) -> Tensor:
+    """The cross-entropy to the focus."""
+    return -_away(classifier, logits, clean, focus)
+
+
+def _away_by_label(classifier: Classifier, logits: Tensor, clean: Tensor) -> Tensor:
+    """Return float64 (N, L): minus each label's binary cross-entropy to the clean decision."""
+    return logsigmoid(_logit_distances(classifier, logits, clean))
+
+
+def _away_of_labels(classifier: Classifier, logits: Tensor, clean: Tensor, focus: Tensor) -> Tensor:
+    return _away_by_label(classifier, logits, clean).sum(1)
+
+
+def _away_of_label(classifier: Classifier, logits: Tensor, clean: Tensor, focus: Tensor) -> Tensor:
+    return _at(_away_by_label(classifier, logits, clean), focus)
+
+
 def _misclassify(
     classifier: Classifier, logits: Tensor, clean: Tensor, focus: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -102,7 +129,7 @@ def _stays(classifier: Classifier, clean: Tensor, focus: int) -> Wanted:
     return Wanted(every.weights[focus, None], every.offsets[focus, None])
 
 
-misclassify = Objective(_misclassify, _lead, _leads)
+misclassify = Objective(_misclassify, _lead, _away, _leads)
 """Non-targeted, multi-class: minimise the probability of the true class, the focus."""
 
 
@@ -113,7 +140,7 @@ def _reach_target(
     return 1 - _at(probabilities, focus), probabilities.argmax(1) == focus
 
 
-reach_target = Objective(_reach_target, _deficit, _lags)
+reach_target = Objective(_reach_target, _deficit, _towards, _lags)
 """Targeted, multi-class: minimise one minus the probability of the target, the focus."""
 
 
@@ -128,7 +155,7 @@ def _nearest_label(classifier: Classifier, logits: Tensor, clean: Tensor, focus:
     return _logit_distances(classifier, logits, clean).amin(1)
 
 
-change_label_set = Objective(_change_label_set, _nearest_label, _stay)
+change_label_set = Objective(_change_label_set, _nearest_label, _away_of_labels, _stay)
 """Multi-label: any label flips; the label nearest to its threshold leads. No focus."""
 
 
@@ -143,7 +170,7 @@ def _one_label(classifier: Classifier, logits: Tensor, clean: Tensor, focus: Ten
     return _at(_logit_distances(classifier, logits, clean), focus)
 
 
-flip_label = Objective(_flip_label, _one_label, _stays)
+flip_label = Objective(_flip_label, _one_label, _away_of_label, _stays)
 """Multi-label: one given label, the focus, flips."""
 
 
@@ -155,7 +182,7 @@ def _change_argmax(
     return fitness, probabilities.argmax(1) != focus
 
 
-change_argmax = Objective(_change_argmax, _lead, _leads)
+change_argmax = Objective(_change_argmax, _lead, _away, _leads)
 """Multi-label: the most probable label is no longer the clean image's, the focus."""
 
 

@@ -44,5 +44,9 @@ def pack(evaluator: Evaluator, search: Search, attempts: int, waiting: int) -> i
 
 
 def search_precision(asked: PrecisionName, search: Search) -> PrecisionName:
-    """Return the precision to search in: a proof must not rest on rounded answers."""
-    return "float32" if asked == "auto" and search.entry.complete else asked
+    """Return the precision to search in.
+
+    A proof must not rest on rounded answers; a dense attack asks for few, and small changes count.
+    """
+    exact = search.entry.complete or search.entry.dense
+    return "float32" if asked == "auto" and exact else asked

@@ -14,14 +14,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pixguard.attacks.engine.attention import Attention
 from pixguard.attacks.engine.jobs import Job, Outcome
+from pixguard.attacks.engine.losses import Losses
 from pixguard.attacks.engine.margin_bounds import MarginBounds
 from pixguard.attacks.engine.margin_gradients import NO_ROOM, MarginGradients
 from pixguard.attacks.engine.memory import Memory, candidate_keys
 from pixguard.attacks.engine.objectives import Objective
 from pixguard.attacks.engine.pair_bounds import PairMargins
 from pixguard.attacks.engine.philox import key_words
-from pixguard.attacks.engine.search import Arena, Candidates, Search, all_pixels_changed
+from pixguard.attacks.engine.search import Arena, Candidates, Search
 from pixguard.attacks.engine.snapshot import EMPTY, Snapshot
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import canonical_logits
@@ -158,9 +160,8 @@ class Scheduler:
 
     def _allocate(self, image: NDArray[np.uint8]) -> None:
         slots, (height, width, channels) = len(self._attempts), image.shape
-        self._steps = -(
-            -self._search.most_queries(height, width) // self._search.candidates_per_step
-        )
+        most = self._search.most_queries(height, width)
+        self._steps = -(-most // self._search.candidates_per_step)
         self._bytes = torch.zeros(
             slots, height, width, channels, dtype=torch.uint8, device=self._device
         )
@@ -172,10 +173,10 @@ class Scheduler:
         self._memory = Memory(slots, self._device)
         pixels = self._search.record.pixels
         with_room(lambda: self._evaluator.allocate(slots, height, width, pixels), self._halve)
-        about = (self._objective, self._clean, self._focus, self._say)
-        gradients = MarginGradients(self._classifier, *about)
+        about = (self._objective, self._clean, self._focus)
+        gradients = MarginGradients(self._classifier, *about, self._say)
         surrogate = self._search.surrogate
-        transfer = None if surrogate is None else MarginGradients(surrogate, *about)
+        transfer = None if surrogate is None else MarginGradients(surrogate, *about, self._say)
         bounds = MarginBounds(self._classifier, self._objective, self._say)
         pairs = PairMargins(self._classifier, self._objective, self._say)
 
@@ -183,7 +184,8 @@ class Scheduler:
             return self._bytes[slot].cpu().numpy(), self._clean[slot], int(self._focus[slot])
 
         proofs = (lambda s: bounds(*of(s)), lambda s: pairs(*of(s)))
-        self._search.allocate(Arena(self._bytes, gradients, *proofs, transfer))
+        sights = Losses(self._classifier, *about), Attention(self._classifier, *about)
+        self._search.allocate(Arena(self._bytes, gradients, *proofs, transfer, *sights))
         if not self._saved.fits(self._search.state()):
             self._saved = EMPTY
 
@@ -271,7 +273,7 @@ class Scheduler:
             if self._search.fitness == "margin":
                 values = self._objective.margin(self._classifier, logits, clean, focus)
             fitness[owners, places], success[owners, places] = values, hits
-        return fitness, success & all_pixels_changed(self._bytes, candidates)
+        return fitness, success & self._search.allows(self._bytes, candidates)
 
     def _halve(self) -> bool:
         """Halve the evaluator's batch; return whether it could be."""
@@ -324,7 +326,7 @@ class Scheduler:
         clean, focus = self._clean[slot][None], self._focus[slot][None]
         agreed = bool(self._objective.judge(self._classifier, logits, clean, focus)[1])
         one = Candidates(positions[None, None], colours[None, None])
-        claimed = claimed and bool(all_pixels_changed(self._bytes[slot][None], one))
+        claimed = claimed and bool(self._search.allows(self._bytes[slot][None], one))
         decision = self._classifier.decide(logits)[0]
         if not logits.isfinite().all():  # of a classifier that is not the same every time
             error = NOT_FINITE

@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from pixguard.attacks.dense_options import check_dense
+from pixguard.attacks.engine.losses import Losses
 from pixguard.attacks.engine.pair_bounds import PairBounder
 from pixguard.attacks.engine.proof import Bounder
 from pixguard.attacks.engine.sampling import check_room
@@ -38,22 +40,31 @@ class Arena:
             (:data:`pixguard.attacks.engine.proof.Bounder`); None where nothing can.
         pairs: likewise, to what rules out pairs of pixels.
         transfer: as ``gradient``, of the search's surrogate; None where it has none.
+        losses: what else than the margin can be brought down: ``gradient`` takes one of them as its
+            third argument.
+        attention: maps slots and images, as ``gradient`` does, to what each pixel counts for the
+            margin, float32 (n, H, W).
     """
 
     images: Tensor
-    gradient: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+    gradient: Callable[..., tuple[Tensor, Tensor]]
     bounds: Callable[[int], Bounder | None] = lambda slot: None
     pairs: Callable[[int], PairBounder | None] = lambda slot: None
     transfer: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
+    losses: Losses | None = None
+    attention: Callable[[Tensor, Tensor], Tensor] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
     """Candidate images, each given by its changed pixels, decoded to what 8 bits can hold.
 
+    Those of a dense attack are whole images: k is 0, and there are colours of all pixels, row by
+    row.
+
     Attributes:
         positions: int64 (S, P, k, 2), (row, col) of k pixels for P candidates in S slots.
-        colours: uint8 (S, P, k, C).
+        colours: uint8 (S, P, k, C); dense: (S, P, H W, C).
         counts: int64 (S,), how many of a slot's P are asked for, from the first on; None: all.
     """
 
@@ -85,7 +96,7 @@ class Search(ABC):
     Args:
         entry: what the registry says of the attack.
         options: an instance of the entry's options.
-        pixels: k, how many pixels a candidate changes.
+        pixels: k, how many pixels a candidate changes; 0: a dense attack.
         channels: of the images, 1 or 3.
 
     Attributes:
@@ -198,6 +209,18 @@ class Search(ABC):
     def best(self, slot: int) -> tuple[Tensor, Tensor]:
         """Return positions (k, 2) and colours (k, C) of the best candidate that a slot has had."""
 
+    def allows(self, images: Tensor, candidates: Candidates) -> Tensor:
+        """Tell which candidates the attack may make: those that change exactly k pixels.
+
+        Args:
+            images: uint8 (S, H, W, C), the clean images.
+            candidates: of S slots.
+
+        Returns:
+            bool (S, P).
+        """
+        return all_pixels_changed(images, candidates)
+
 
 def make_search(
     attack: str, options: Settings | None = None, *, pixels: int = 1, channels: int = 1
@@ -207,7 +230,7 @@ def make_search(
     Args:
         attack: its name in the registry.
         options: None for its defaults.
-        pixels: how many pixels a candidate changes.
+        pixels: how many pixels a candidate changes; a dense attack takes no other than 1.
         channels: of the images, 1 or 3.
 
     Raises:
@@ -215,6 +238,9 @@ def make_search(
             not fit the images.
     """
     entry = ATTACKS[attack]
+    if entry.dense:
+        check_dense(entry.name, pixels != 1)
+        pixels = 0
     settled: Any = entry.settled(options)
     chosen: type[Search] = entry.load().variant(settled, pixels)
     return chosen(entry, settled, pixels, channels)

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from pixguard.attacks.registry import ATTACKS
 from pixguard.cli.experiments.expanding import Step
 from pixguard.provenance import environment
 from pixguard.records import POLYPHASE_VOTE
@@ -89,7 +90,8 @@ class Look:
             return None
         like = {"kind": kind, "architecture": model.record.architecture, "size": size}
         if kind == "attempt":
-            like |= {"attack": settings.attack, "pixels": settings.pixels}
+            pixels = 0 if ATTACKS[settings.attack].dense else settings.pixels
+            like |= {"attack": settings.attack, "pixels": pixels}
         return like
 
 

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 from pixguard.reports.figures.drawing import Drawing
 from pixguard.reports.figures.kind import FigureKind
-from pixguard.reports.figures.request import ATTEMPTS_NOTE, FigureRequest, FigureSpec, pixels_text
+from pixguard.reports.figures.request import ATTEMPTS_NOTE, FigureRequest, FigureSpec
 from pixguard.reports.figures.style import BLUE, COLUMN_INCHES, GREY, VERMILLION, new_figure
 from pixguard.reports.querying import RowValues
+from pixguard.words import pixels_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

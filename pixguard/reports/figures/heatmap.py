@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from pixguard.reports import commands
 from pixguard.reports.figures.drawing import Drawing
 from pixguard.reports.figures.kind import FigureKind
-from pixguard.reports.figures.request import ATTEMPTS_NOTE, FigureRequest, FigureSpec, pixels_text
+from pixguard.reports.figures.request import ATTEMPTS_NOTE, FigureRequest, FigureSpec
 from pixguard.reports.figures.style import COLUMN_INCHES, add_scale, frame, new_figure
 from pixguard.reports.querying import RowValues
 from pixguard.reports.studies import Study
+from pixguard.words import pixels_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +28,11 @@ def draw(request: FigureRequest) -> Drawing:
     """
     from matplotlib.ticker import MaxNLocator
 
-    plans = request.plans(successfully=True)
+    known = request.plans(successfully=True)
+    plans = [plan for plan in known if plan.attack and plan.attack.pixels]
+    if not plans:
+        command = commands.attack(known[0].dataset, 1, known[0].classifier_id)
+        raise request.not_run(command, "dense attacks change all pixels")
     measured = [(plan, request.fetch("changed_pixels", **plan.attempts)) for plan in plans]
     figure = new_figure(COLUMN_INCHES * min(2, len(measured)), 4.1, square=True)
     panels = figure.subplots(1, len(measured), squeeze=False)[0]

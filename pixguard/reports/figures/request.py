@@ -13,6 +13,7 @@ from pixguard.reports.figures.style import add_texts
 from pixguard.reports.incomplete import incomplete_notes
 from pixguard.reports.request import Request, paper_datasets
 from pixguard.reports.studies import Study, choose, matching
+from pixguard.words import pixels_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -221,11 +222,6 @@ class FigureRequest(Request[FigureSpec]):
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
         return drawing
-
-
-def pixels_text(pixels: int) -> str:
-    """Return ``1 pixel`` or ``2 pixels``."""
-    return f"{pixels} pixel{'' if pixels == 1 else 's'}"
 
 
 def footer(used: Sequence[Study]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pixguard.reports import commands
 from pixguard.reports.figures.drawing import Drawing
 from pixguard.reports.figures.kind import FigureKind
-from pixguard.reports.figures.request import FigureRequest, FigureSpec, pixels_text
+from pixguard.reports.figures.request import FigureRequest, FigureSpec
 from pixguard.reports.figures.style import (
     GREY,
     LINES,
@@ -25,6 +25,7 @@ from pixguard.reports.tables.detection import (
     detectors_of_one_dataset,
     wanted_dataset,
 )
+from pixguard.words import pixels_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from pixguard.attacks.registry import ATTACKS
 from pixguard.reports import commands
-from pixguard.reports.figures.request import FigureRequest, pixels_text
+from pixguard.reports.figures.request import FigureRequest
 from pixguard.reports.studies import PAPER_ATTACK, AttackPlan, Study, choose
+from pixguard.words import pixels_text
 
 RUNS_NOTE = (
     "Attempts: non-targeted, on the bare classifier, first repeat (repeat = 0), on correctly "
@@ -32,6 +33,8 @@ def attack_runs(request: FigureRequest) -> list[Study]:
         raise request.not_run(request.attack_command())
     largest: dict[int, AttackPlan] = {}
     for row in rows:
+        if not row["pixels"]:
+            continue  # of dense attacks the table tells, by distance
         plan = AttackPlan(
             attack_id=row["attack_id"],
             name=row["attack"],
@@ -46,6 +49,9 @@ def attack_runs(request: FigureRequest) -> list[Study]:
         known = largest.get(plan.attack_id)
         if known is None or plan.images > known.images:
             largest[plan.attack_id] = plan
+    if not largest:
+        command = commands.attack(shown.dataset, 1, shown.classifier_id)
+        raise request.not_run(command, "all attacks are dense")
     return [replace(shown, attack=plan) for plan in largest.values()]
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from pixguard.reports.figures.drawing import Drawing
 from pixguard.reports.figures.kind import FigureKind
-from pixguard.reports.figures.request import ATTEMPTS_NOTE, FigureRequest, FigureSpec, pixels_text
+from pixguard.reports.figures.request import ATTEMPTS_NOTE, FigureRequest, FigureSpec
 from pixguard.reports.figures.style import (
     COLUMN_INCHES,
     GREY,
@@ -18,6 +18,7 @@ from pixguard.reports.figures.style import (
 from pixguard.reports.querying import RowValues
 from pixguard.reports.studies import Study
 from pixguard.statistics import wilson_interval
+from pixguard.words import pixels_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

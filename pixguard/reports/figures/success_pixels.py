@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pixguard.reports import commands
 from pixguard.reports.figures.drawing import Drawing
 from pixguard.reports.figures.kind import FigureKind
-from pixguard.reports.figures.request import FigureRequest, FigureSpec, pixels_text
+from pixguard.reports.figures.request import FigureRequest, FigureSpec
 from pixguard.reports.figures.runs import RUNS_NOTE, attack_runs, by_pixels, labels_of, plan_of
 from pixguard.reports.figures.style import (
     COLUMN_INCHES,
@@ -19,6 +19,7 @@ from pixguard.reports.figures.style import (
 )
 from pixguard.reports.figures.success_queries import interval
 from pixguard.reports.studies import Study
+from pixguard.words import pixels_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

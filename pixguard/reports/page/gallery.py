@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pixguard.defences.denoisers.registry import changes_nothing
 from pixguard.records import NO_FINDING_ORDINAL, DatasetInfo, decode_label_set
 from pixguard.store.gallery import GalleryAttempt, GalleryRestoration
+from pixguard.words import pixels_text
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -133,7 +134,7 @@ class _GalleryData:
 
     def attempt(self, a: GalleryAttempt) -> dict[str, Any]:
         through = f" through {a.through}" if a.through else ""
-        attack = f"{a.attack}, {a.attack_pixels} pixel{'s' * (a.attack_pixels > 1)}{through}"
+        attack = f"{a.attack}, {pixels_text(a.attack_pixels)}{through}"
         info = self.datasets[a.dataset_id]
         target = None if a.target is None else info.describe_code(_code(a.target))
         return {
@@ -161,6 +162,7 @@ class _GalleryData:
             "fooled": int(a.success),
             "pixels": [[p.row, p.col, *p.before, *p.after] for p in a.pixels],
             "cell": list(self.gallery.images.clean.get(a.image_id, NO_CELL)),
+            "whole": list(self.gallery.images.whole.get(a.id, NO_CELL)),
             "strip": self.gallery.images.strips.get(a.id),
             "restored": [self.restoration(a, r) for r in a.restorations],
         }

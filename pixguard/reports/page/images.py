@@ -22,7 +22,7 @@ from pixguard.reports.page.sprites import (
 )
 from pixguard.runner.chunks import in_chunks
 from pixguard.runner.denoisers import load_denoiser
-from pixguard.runner.images import CHUNK, adversarial_images, chunks_alike
+from pixguard.runner.images import CHUNK, adversarial_images, chunks_alike, decoded
 from pixguard.runner.session import Session
 from pixguard.runner.subject import open_registered
 from pixguard.store import reader
@@ -33,7 +33,9 @@ from pixguard.words import shell_word
 
 @dataclass
 class GalleryImages:
-    """Where the images are, as (sheet, place in it); attacked images are drawn by the browser.
+    """Where the images are, as (sheet, place in it).
+
+    Attacked images are drawn by the browser, but for those of dense attacks.
 
     To be downloaded there are ``clean-IMAGE_ID.png`` and ``attempt-ATTEMPT_ID.png`` beside the
     sheets, for each attempt that succeeded.
@@ -41,6 +43,7 @@ class GalleryImages:
     Attributes:
         sheets: the files of thumbnails.
         clean: by image id.
+        whole: by attempt id, what dense attacks made.
         restored: by attempt id and denoiser id; the identity has none, it changes nothing.
         strips: attempt id -> the file that holds its large images side by side: clean, then the
             restored ones that it has, in the order of ``strip_denoisers``.
@@ -51,6 +54,7 @@ class GalleryImages:
 
     sheets: list[Sheet] = field(default_factory=list)
     clean: dict[int, tuple[int, int]] = field(default_factory=dict)
+    whole: dict[int, tuple[int, int]] = field(default_factory=dict)
     restored: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     strips: dict[int, str] = field(default_factory=dict)
     strip_denoisers: dict[int, list[int]] = field(default_factory=dict)
@@ -125,6 +129,7 @@ class _OfDataset:
         """Write every image; a denoiser that cannot restore is told, and the others go on."""
         cell = max(a.height for a in self.attempts), max(a.width for a in self.attempts)
         self._pack_clean(cell)
+        self._pack_whole(cell)
         caches: dict[int, RestoredCache] = {}
         for denoiser_id in sorted({r.denoiser_id for a in self.attempts for r in a.restorations}):
             denoiser, found = denoisers[denoiser_id], self.found
@@ -164,11 +169,25 @@ class _OfDataset:
                     self.found.clean[attempt.image_id] = writer.add(image)
                     self._save_exact(image, by_image[attempt.image_id])
 
+    def _pack_whole(self, cell: tuple[int, int]) -> None:
+        dense = [a for a in self.attempts if a.whole is not None]
+        if not dense:
+            return
+        with self._sheets("whole", cell) as writer:
+            for attempt in dense:
+                assert attempt.whole is not None
+                image = decoded(attempt.whole, attempt.image_index)
+                self.found.whole[attempt.id] = writer.add(image)
+
     def _save_exact(self, clean: Images, attempts: Sequence[GalleryAttempt]) -> None:
         """Write a clean image and those that fooled, if any: others are not kept."""
         fooled = [a for a in attempts if a.success]
         for attempt in fooled:
-            attacked = with_pixels(clean, attempt.pixels)
+            attacked = (
+                with_pixels(clean, attempt.pixels)
+                if attempt.whole is None
+                else decoded(attempt.whole, attempt.image_index)
+            )
             save_exact(attacked, self.folder / f"attempt-{attempt.id}.png")
         if fooled:
             save_exact(clean, self.folder / f"clean-{fooled[0].image_id}.png")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pixguard.reports.noise_plans import SYNTHETIC_SOURCE
 from pixguard.reports.querying import RowValues, fetch, make_query
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
-from pixguard.reports.tables.request import rate_cell
+from pixguard.reports.tables.request import changed_cell, rate_cell
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -130,7 +130,7 @@ _OVERVIEWS = (
             (Column("classifier"), _model),
             *_DATA,
             (Column("attack"), "attack"),
-            (Column("pixels", "count", is_label=True), "pixels"),
+            (Column("pixels", "count", is_label=True), lambda row: changed_cell(row["pixels"])),
             (Column("target"), _or("none", "target")),
             (Column("through"), _or("none", "through")),
             (Column("seed", "count", is_label=True), "seed"),

@@ -15,7 +15,9 @@ from pixguard.store.gallery import GalleryAttempt
 
 
 def attacked_key(attempt: GalleryAttempt) -> str:
-    """Return the digest (64 hex digits) of an attacked image: clean image and changed pixels."""
+    """Return the digest (64 hex digits) of an attacked image: clean image and what was changed."""
+    if attempt.whole is not None:
+        return digest([attempt.image_sha256, attempt.whole.sha256])
     pixels = [[p.row, p.col, list(p.after)] for p in attempt.pixels]
     return digest([attempt.image_sha256, pixels])
 

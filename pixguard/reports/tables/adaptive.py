@@ -11,6 +11,7 @@ from pixguard.reports.tables.family import Family
 from pixguard.reports.tables.request import (
     INTERVAL_NOTE,
     TableRequest,
+    changed_cell,
     rate_cell,
     scaled,
     settings_text,
@@ -103,7 +104,7 @@ def _cells(
         Cell(label),
         Cell(attack),
         Cell(settings_text(row["parameters"]) if row["parameters"] else None),
-        Cell(pixels),
+        changed_cell(pixels) if row["attack"] else Cell(pixels),
         Cell(row["seed"]),
         clean_cell(row),
         _transfer(study, row, selector, bare_command),

@@ -4,7 +4,13 @@ from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.tables.all_datasets import COLUMNS as HEAD
 from pixguard.reports.tables.all_datasets import Entry, entries, title_over
 from pixguard.reports.tables.family import Family
-from pixguard.reports.tables.request import ATTEMPTS_NOTE, INTERVAL_NOTE, TableRequest, rate_cell
+from pixguard.reports.tables.request import (
+    ATTEMPTS_NOTE,
+    INTERVAL_NOTE,
+    TableRequest,
+    changed_cell,
+    rate_cell,
+)
 
 FIGURES = (
     Column("total images", "count"),
@@ -27,7 +33,8 @@ def build(request: TableRequest) -> ReportTable:
 
 
 def _pixels(entry: Entry) -> Cell:
-    return Cell(entry.study.attack.pixels if entry.study and entry.study.attack else None)
+    attack = entry.study.attack if entry.study else None
+    return changed_cell(attack.pixels) if attack else Cell(None)
 
 
 def _cells(request: TableRequest, entry: Entry) -> tuple[Cell, ...]:

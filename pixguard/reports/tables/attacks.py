@@ -124,7 +124,11 @@ def _told(part: Study | _Group) -> str:
 def _groups(request: TableRequest, study: Study) -> Iterator[_Group]:
     ids = {"classifier_id": study.classifier_id, "dataset_id": study.dataset_id}
     found = request.fetch("attack_runs", **ids)
-    meanings = {(row["pixels"], json.loads(row["parameters"]).get("success")) for row in found}
+    meanings = {
+        (row["pixels"], json.loads(row["parameters"]).get("success"))
+        for row in found
+        if row["pixels"]  # dense attacks have a table of their own
+    }
     for pixels, success in sorted(meanings, key=lambda m: (m[0], m[1] or "")):
         threat = {**ids, "pixels": pixels, "success": success_pattern(success)}
         runs = request.fetch("attacks", **threat)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.studies import Study
 from pixguard.reports.tables.family import Family
-from pixguard.reports.tables.request import INTERVAL_NOTE, TableRequest, rate_cell
+from pixguard.reports.tables.request import INTERVAL_NOTE, TableRequest, changed_cell, rate_cell
 
 COLUMNS = (
     Column("pixels", "count", is_label=True),
@@ -51,7 +51,7 @@ def _changes(request: TableRequest, plan: Study) -> Iterator[tuple[Cell, ...]]:
         own = {after: images for (before, after), images in changes.items() if before == name}
         for after, images in sorted(own.items(), key=lambda item: (-item[1], item[0])):
             share = rate_cell(images, sum(own.values()), None)
-            yield Cell(plan.attack.pixels), Cell(name), Cell(after), Cell(images), share
+            yield changed_cell(plan.attack.pixels), Cell(name), Cell(after), Cell(images), share
 
 
 def _name(names: dict[str, str], code: str) -> str:

@@ -6,7 +6,7 @@ from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.studies import Study
 from pixguard.reports.tables.family import Family
-from pixguard.reports.tables.request import TableRequest, scaled
+from pixguard.reports.tables.request import TableRequest, changed_cell, scaled
 
 COLUMNS = (
     Column("dataset"),
@@ -68,7 +68,7 @@ def _measured(request: TableRequest, study: Study) -> Iterator[tuple[Cell, ...]]
             Cell(study.data),
             Cell(study.classifier),
             Cell(row["attack"]),
-            Cell(int(row["pixels"])),
+            changed_cell(int(row["pixels"])),
             Cell(through),
             Cell(row["evaluator"]),
             Cell(row["precision"]),

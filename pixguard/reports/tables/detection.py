@@ -21,6 +21,7 @@ from pixguard.reports.tables.request import (
     scaled,
     settings_text,
 )
+from pixguard.words import pixels_text
 
 COLUMNS = (
     Column("detector"),
@@ -180,7 +181,7 @@ def _rows(request: TableRequest, detector: RowValues) -> Iterator[tuple[Cell, ..
 def _attacked(row: RowValues) -> str:
     settings = settings_text(row["parameters"])
     return (
-        f"attacked: {row['attack']}, {row['pixels']} pixel{'s' if row['pixels'] > 1 else ''}, "
+        f"attacked: {row['attack']}, {pixels_text(row['pixels'])}, "
         f"{settings or 'no parameters'}, seed {row['seed']}, {row['classifier']} "
         f"#{row['classifier_id']}"
     )

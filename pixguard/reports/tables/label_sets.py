@@ -7,7 +7,7 @@ from pixguard.records import NO_FINDING_ORDINAL, decode_label_set
 from pixguard.reports.flips import ANY, SAMPLE_NOTE, Aim, aims, flip_table, label_names, support
 from pixguard.reports.report_table import Cell, Column, ReportTable
 from pixguard.reports.tables.family import Family
-from pixguard.reports.tables.request import INTERVAL_NOTE, TableRequest, rate_cell
+from pixguard.reports.tables.request import INTERVAL_NOTE, TableRequest, changed_cell, rate_cell
 
 COLUMNS = (
     Column("pixels", "count", is_label=True),
@@ -55,7 +55,7 @@ def _lines(request: TableRequest, found: Sequence[Aim]) -> Iterator[tuple[Cell, 
                 sum(counts[code] for code in codes) for counts in (tested, right, attacked, fooled)
             ]
             figures = [*map(Cell, numbers), rate_cell(numbers[3], numbers[2], None)]
-            yield Cell(aim.pixels), Cell(name), *figures
+            yield changed_cell(aim.pixels), Cell(name), *figures
 
 
 def _name(code: str, names: dict[int, str]) -> str:

@@ -16,7 +16,7 @@ from pixguard.reports.flips import (
 )
 from pixguard.reports.report_table import Cell, Column, ReportTable
 from pixguard.reports.tables.family import Family
-from pixguard.reports.tables.request import INTERVAL_NOTE, TableRequest, rate_cell
+from pixguard.reports.tables.request import INTERVAL_NOTE, TableRequest, changed_cell, rate_cell
 
 COLUMNS = (
     Column("pixels", "count", is_label=True),
@@ -64,7 +64,7 @@ def _lines(request: TableRequest, found: Sequence[Aim]) -> Iterator[tuple[Cell, 
             off = len(own) - len(on)
             missed, false = sum(label in a.missed for a in on), sum(label in a.false for a in own)
             yield (
-                Cell(aim.pixels),
+                changed_cell(aim.pixels),
                 Cell(aim.aim),
                 Cell(name),
                 Cell(carrying),

@@ -7,7 +7,7 @@ from pixguard.reports.published import published_rows, row_key
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column
 from pixguard.reports.studies import PAPER_ATTACK, Study, choose, matching
-from pixguard.reports.tables.request import TableRequest, titled
+from pixguard.reports.tables.request import TableRequest, changed_cell, titled
 
 PIXELS = Column("pixels", "count", is_label=True)
 """Stands first in a table that the paper lacks: its attacks change any number of pixels."""
@@ -73,7 +73,8 @@ def own_topics(request: TableRequest, *pools: Sequence[Study]) -> list[Topic]:
 
 def pixels_cell(topic: Topic) -> Cell:
     """Return the cell of :data:`PIXELS` of a topic."""
-    return Cell(topic.study.attack.pixels if topic.study and topic.study.attack else None)
+    attack = topic.study.attack if topic.study else None
+    return changed_cell(attack.pixels) if attack else Cell(None)
 
 
 def known_classes(request: TableRequest, topic: Topic) -> list[RowValues]:

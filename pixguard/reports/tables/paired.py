@@ -10,7 +10,7 @@ from pixguard.reports import commands
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.studies import Study
 from pixguard.reports.tables.family import Family
-from pixguard.reports.tables.request import TableRequest
+from pixguard.reports.tables.request import TableRequest, changed_cell
 from pixguard.statistics import SignedRank, holm, signed_rank
 
 COLUMNS = (
@@ -84,7 +84,7 @@ def _comparisons(request: TableRequest, plan: Study) -> Iterator[tuple[Cell, ...
         corrected = holm([test.p_value for test in tests])
         for (first, second), test, p_holm in zip(pairs, tests, corrected, strict=True):
             yield (
-                Cell(plan.attack.pixels),
+                changed_cell(plan.attack.pixels),
                 Cell(metric.upper()),
                 Cell(labels[first]),
                 Cell(labels[second]),

@@ -7,7 +7,13 @@ from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.studies import Study, choose
 from pixguard.reports.tables.adaptive import CLEAN_NOTE, CLEAN_UNKNOWN, clean_cell
 from pixguard.reports.tables.family import Family
-from pixguard.reports.tables.request import INTERVAL_NOTE, TableRequest, rate_cell, settings_text
+from pixguard.reports.tables.request import (
+    INTERVAL_NOTE,
+    TableRequest,
+    changed_cell,
+    rate_cell,
+    settings_text,
+)
 
 COLUMNS = (
     Column("dataset"),
@@ -84,7 +90,7 @@ def _measured(request: TableRequest, study: Study) -> Iterator[tuple[Cell, ...]]
             Cell(study.data),
             Cell(study.classifier),
             Cell(row["attack"], note=settings_text(row["parameters"])),
-            Cell(int(row["pixels"])),
+            changed_cell(int(row["pixels"])),
             Cell(int(row["seed"])),
             Cell(f"{row['denoiser']} #{row['denoiser_id']}"),
             Cell(int(row["fooled"])),

@@ -29,6 +29,7 @@ FAMILIES = Registry(
             "truth",
             "least_flips",
             "attacks",
+            "dense",
             "seeds",
             "adaptive",
             "defences",

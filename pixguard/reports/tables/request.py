@@ -226,7 +226,10 @@ class TableRequest(Request[TableSpec]):
         return None
 
     def plans_by_pixels(self, pool: Sequence[Study]) -> list[Study]:
-        """Return the attacks of one classifier that a table shows, one a number of pixels."""
+        """Return the attacks of one classifier that a table shows, one a number of pixels.
+
+        Of dense attacks, which have none, the largest: its settings stand in the caption.
+        """
         shown = self.find_study(pool)
         if shown is None:
             return []
@@ -300,6 +303,11 @@ def settings_text(parameters: str) -> str:
     """Return an attack's parameters (JSON) as words: ``population=100, generations=100``."""
     found = json.loads(parameters).items()
     return ", ".join(f"{name}={value}" for name, value in found if name not in IMPLIED_SETTINGS)
+
+
+def changed_cell(pixels: int) -> Cell:
+    """Return how many pixels an attack changes; of a dense one, ``all``."""
+    return Cell(pixels or "all")
 
 
 def scaled(value: float | None, scale: float = 1.0) -> float | None:

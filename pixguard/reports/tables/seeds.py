@@ -7,7 +7,7 @@ from statistics import fmean, stdev
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.tables.family import Family
-from pixguard.reports.tables.request import TableRequest, settings_text
+from pixguard.reports.tables.request import TableRequest, changed_cell, settings_text
 
 COLUMNS = (
     Column("attack"),
@@ -58,7 +58,7 @@ def _rows(measured: Sequence[RowValues]) -> Iterator[tuple[Cell, ...]]:
         yield (
             Cell(first["attack"]),
             Cell(settings_text(first["parameters"])),
-            Cell(first["pixels"]),
+            changed_cell(first["pixels"]),
             Cell(target or "none"),
             Cell(len(runs)),
             Cell(str(images[0]) if len(images) == 1 else f"{images[0]} to {images[-1]}"),

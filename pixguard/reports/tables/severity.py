@@ -16,7 +16,7 @@ from pixguard.reports.flips import (
 )
 from pixguard.reports.report_table import Cell, Column, ReportTable
 from pixguard.reports.tables.family import Family
-from pixguard.reports.tables.request import INTERVAL_NOTE, TableRequest, rate_cell
+from pixguard.reports.tables.request import INTERVAL_NOTE, TableRequest, changed_cell, rate_cell
 from pixguard.statistics import mean_interval
 
 COLUMNS = (
@@ -70,7 +70,7 @@ def _cells(aim: Aim, names: dict[int, str], costs: Costs) -> tuple[Cell, ...]:
     with_cost = sum(value > 0 for value in values)
     at_it = sum(value == greatest for value in values) if greatest else 0
     return (
-        Cell(aim.pixels),
+        changed_cell(aim.pixels),
         Cell(aim.aim),
         Cell(count),
         Cell(mean, count, interval),

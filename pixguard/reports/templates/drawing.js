@@ -66,7 +66,10 @@ function source(i, cell, place, large) {
  * less (true: the difference from the clean image).
  */
 function picture(i, options) {
-  const from = source(i, options.cell, options.place ?? 0, options.large);
+  const isWhole = options.changed && column.whole[i][0] >= 0; // of a dense attack
+  const from = isWhole
+    ? source(i, column.whole[i], -1, options.large)
+    : source(i, options.cell, options.place ?? 0, options.large);
   if (!from) return make("div", { class: "no-image", textContent: "no image" });
   const canvas = make("canvas", {
     width: from.w, height: from.h, role: "img", "aria-label": options.text,

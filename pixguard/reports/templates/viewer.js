@@ -49,6 +49,7 @@ function pixelTable(i) {
     return [swatch, values.join(", ")];
   };
   const large = column.strip[i] !== null;
+  if (column.whole[i][0] >= 0) return make("p", { textContent: "A dense attack: all pixels may change." });
   const rows = changes(i).map((pixel) => make("tr", {},
     make("th", { scope: "row", textContent: `(${pixel.row}, ${pixel.col})` }),
     make("td", {}, ...value(pixel.before)),

@@ -1,6 +1,5 @@
 """The images of attempts: clean, attacked, and what denoisers made of the attacked ones."""
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -9,12 +8,12 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from sqlalchemy import Engine
 from torch import nn
 
 from pixguard.config import DatasetRequest
 from pixguard.datasets.base import ImageDataset, Images
+from pixguard.datasets.png import encode_png
 from pixguard.defences.restoring import restore
 from pixguard.runner.chunks import in_chunks
 from pixguard.runner.denoisers import load_denoiser
@@ -185,7 +184,7 @@ class PngSink:
     def _save(self, name: str, image: Images) -> None:
         path = self.folder / f"{name}.png"
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(png(image))
+        path.write_bytes(encode_png(image))
 
 
 class EmbeddedSink:
@@ -214,17 +213,10 @@ class EmbeddedSink:
 
 
 def _file(image: Images) -> dict[str, Any]:
-    return {"bytes": png(image), "path": None}
+    return {"bytes": encode_png(image), "path": None}
 
 
 def rounded(images: NDArray[np.float32]) -> Images:
     """Return images in [0, 1] as uint8."""
     found: Images = np.rint(images * 255).astype(np.uint8)
     return found
-
-
-def png(image: Images) -> bytes:
-    """Return an image, uint8 (H, W, C), as a PNG file, every pixel as it is."""
-    stream = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(stream, "PNG")
-    return stream.getvalue()

@@ -16,10 +16,10 @@ from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import canonical_logits
 from pixguard.classifiers.opening import open_classifier
 from pixguard.config import DatasetRequest
+from pixguard.datasets.png import encode_png
 from pixguard.errors import UsageError
 from pixguard.runner.chunks import cut, in_chunks
 from pixguard.runner.export.files import table_rows
-from pixguard.runner.export.images import png
 from pixguard.runner.export.kinds import ImageFormat, TableFormat
 from pixguard.runner.export.truth_card import example, truth_card
 from pixguard.runner.export.writing import new_folder
@@ -212,7 +212,7 @@ def _write_images(
             place = folder / "images" / name
             place.mkdir(parents=True)
             for index, picture in zip(indices, pictures, strict=True):
-                (place / f"{index}.png").write_bytes(png(picture))
+                (place / f"{index}.png").write_bytes(encode_png(picture))
     if form == "npz":
         np.savez_compressed(folder / "images.npz", **arrays)
     return sum(map(len, arrays.values()))

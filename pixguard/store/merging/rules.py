@@ -44,6 +44,7 @@ RULES = (
     Rule(tables.Plan, _PLAN),
     Rule(tables.Attempt, ("attempt_key",), _OUTCOME, may_differ=True),
     Rule(tables.Pixel, ("attempt_id", "ordinal")),
+    Rule(tables.WholeImage, ("attempt_id",)),
     Rule(tables.Restoration, ("restoration_key",), ("predicted", "recovered"), may_differ=True),
     Rule(tables.Metric, ("name", "version"), ("parameters",)),
     Rule(tables.Score, ("restoration_id", "metric_id"), ("value_kind", "value"), may_differ=True),

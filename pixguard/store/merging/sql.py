@@ -73,3 +73,8 @@ def pixels(where: str, row: str) -> str:
         "(SELECT GROUP_CONCAT(t) FROM (SELECT q.\"row\" || ':' || q.col || ':' || q.\"after\" AS t "
         f"FROM {where}.pixel q WHERE q.attempt_id = {row}.id ORDER BY q.ordinal))"
     )
+
+
+def whole(where: str, row: str) -> str:
+    """Return the expression that tells the image of an attempt of a dense attack."""
+    return f"(SELECT w.sha256 FROM {where}.whole_image w WHERE w.attempt_id = {row}.id)"

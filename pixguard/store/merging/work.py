@@ -84,7 +84,8 @@ class Work:
         name = rule.table.__tablename__
         differ = " OR ".join(sql.differs(column) for column in rule.same)
         if rule.table is tables.Attempt:
-            differ += f" OR {sql.pixels('main', 'm')} IS NOT {sql.pixels('theirs', 'o')}"
+            for told in (sql.pixels, sql.whole):
+                differ += f" OR {told('main', 'm')} IS NOT {told('theirs', 'o')}"
         self._run(f"CREATE TEMP TABLE both_{name} (theirs INTEGER PRIMARY KEY, ours INTEGER)")
         found = self._run(
             f"INSERT INTO both_{name} SELECT o.id, m.id {sql.source(rule.table)} "

@@ -29,6 +29,7 @@ tried AS (
     FROM attempt t
     JOIN attack a ON a.id = t.attack_id
     WHERE t.model_id IN (:classifier_id, :plain_id) AND t.through_model_id IS NULL
+      AND a.pixels > 0  -- of dense attacks nothing was promised
     GROUP BY t.model_id, t.image_id
 )
 SELECT

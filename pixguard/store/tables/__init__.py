@@ -5,7 +5,7 @@ values are JSON text, booleans are 0 or 1, a label set is its code (see :mod:`pi
 Foreign keys never cascade: nothing is deleted behind a researcher's back.
 """
 
-from pixguard.store.tables.attempts import Attack, Attempt, Pixel
+from pixguard.store.tables.attempts import Attack, Attempt, Pixel, WholeImage
 from pixguard.store.tables.base import Base
 from pixguard.store.tables.certificates import Certificate
 from pixguard.store.tables.detections import Detection
@@ -51,4 +51,5 @@ __all__ = [
     "Score",
     "Tag",
     "TrainingEpoch",
+    "WholeImage",
 ]

@@ -1,4 +1,4 @@
-"""Attacks, their attempts, and the pixels that they changed."""
+"""Attacks, their attempts, and the pixels or whole images that they changed."""
 
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -7,7 +7,7 @@ from pixguard.store.tables.base import Base, reference, strict
 
 
 class Attack(Base):
-    """An attack with all its parameters."""
+    """An attack with all its parameters; ``pixels`` is 0 for a dense one, which may change all."""
 
     __tablename__ = "attack"
     __table_args__ = strict(UniqueConstraint("name", "version", "pixels", "parameters_hash"))
@@ -73,3 +73,21 @@ class Pixel(Base):
     col: Mapped[int]
     before: Mapped[str]
     after: Mapped[str]
+
+
+class WholeImage(Base):
+    """The image of an attempt of a dense attack, instead of its pixels.
+
+    ``png`` holds the pixels exactly, ``sha256`` is their digest as in ``image``. ``linf`` is the
+    largest change of a value in steps of 8 bits, ``l2`` the Euclidean length of all changes, of
+    values in [0, 1].
+    """
+
+    __tablename__ = "whole_image"
+    __table_args__ = strict(UniqueConstraint("attempt_id"))
+    id: Mapped[int] = mapped_column(primary_key=True)
+    attempt_id: Mapped[int] = reference("attempt", index=False)
+    sha256: Mapped[str]
+    png: Mapped[bytes]
+    linf: Mapped[int]
+    l2: Mapped[float]
