@@ -155,7 +155,7 @@ class DetectorSettings(Settings):
     normal: str | None = setting(
         None,
         "The class to be known, or all: each in turn. Default: no finding, or the class with most "
-        "training images; for repair, any class.",
+        "training images; for repair, vae and trigger, any class.",
         unit="class",
         in_file=True,
     )

@@ -1,7 +1,7 @@
 """Classifiers and votes to train, and to judge on the test images."""
 
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,10 @@ class _JudgedTraining(Training[TrainSettingsT]):
             loss=settings.loss or default_loss(dataset.info.task),
         )
         super().__init__(dataset, settled)
+
+    def with_seed(self, seed: int) -> Self:
+        """Return the training with another seed, of the same name."""
+        return type(self)(self.dataset, replace(self.settings, seed=seed), self._name)
 
     @property
     def identity(self) -> dict[str, Any]:

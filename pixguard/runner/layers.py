@@ -13,6 +13,7 @@ from pixguard.defences.certificates.polyphase_vote import is_vote, phase_side, r
 from pixguard.defences.denoisers import build_denoiser
 from pixguard.defences.denoisers.layers import MedianLayer
 from pixguard.defences.denoisers.median import Median
+from pixguard.defences.detectors.registry import DETECTORS
 from pixguard.errors import UsageError
 from pixguard.models.weights import parameter_counts
 from pixguard.records import DatasetInfo
@@ -134,6 +135,11 @@ def layers_of_model(stored: StoredModel, info: DatasetInfo) -> LayerTable:
     if record.kind == "classifier":
         return layer_table(build_classifier(record.network, info), info.channels, info.size)
     if record.kind == "detector":
+        if DETECTORS[record.architecture].of_classifier:
+            raise UsageError(
+                f"{record.architecture} has no layers of its own: it asks a classifier",
+                "pixguard models show MODEL --layers, of the classifier",
+            )
         return layer_table(
             build_registered_detector(record, info.channels), info.channels, info.size
         )

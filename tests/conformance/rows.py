@@ -37,6 +37,8 @@ DENOISERS: dict[str, dict[str, Any]] = {
 DETECTORS: dict[str, dict[str, Any]] = {
     "one-class-svm": {"nu": 0.1},
     "repair": {"scorer": "repair-blind"},
+    "vae": {"false_alarms": 0.2},
+    "trigger": {"false_alarms": 0.2},
 }
 """Options of the detector."""
 

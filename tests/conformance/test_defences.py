@@ -103,15 +103,24 @@ def trained_detector(name: str, seed: int = 0) -> Made:
     settings = DetectorSettings("waves", name, epochs=1, seed=seed, options=own)
     images = smooth(40)
     made: Made = load_target(DETECTORS[name].trainer)(
-        images[:32], images[32:], settings, Workplace(CPU)
+        images[:32], images[32:], settings, Workplace(CPU), **asked_by(name)
     )
     return made
+
+
+def asked_by(name: str) -> dict[str, Classifier]:
+    """The classifier that a detector asks, if it does."""
+    if not DETECTORS[name].of_classifier:
+        return {}
+    with seeded(6):
+        network = nn.Sequential(nn.Flatten(), nn.Linear(256, 3))
+    return {"classifier": Classifier(network, "multi-class", 3, (0.5,), (0.5,)).eval()}
 
 
 @every_detector
 def test_a_detector_is_rebuilt_from_parameters_and_state_dict(name: str) -> None:
     trained = trained_detector(name)
-    again = DETECTORS.load(name)(1, **trained.parameters)
+    again = DETECTORS.load(name)(1, **{**trained.parameters, **asked_by(name)})
     again.load_state_dict(trained.module.state_dict())
     images = tensors(smooth(6))
     scores = score_images(trained.module.eval(), images)
