@@ -27,7 +27,7 @@ from pixguard.config.data import BY_IMAGE, parts_of_scheme
 from pixguard.datasets.catalogue import paper_entry, registered_name
 from pixguard.datasets.joined import roots_of
 from pixguard.datasets.patches import PATCH_SIDE
-from pixguard.defences.denoisers.registry import DENOISERS, UNTRAINED, DAEOptions
+from pixguard.defences.denoisers.registry import ALWAYS, DENOISERS, UNTRAINED, DAEOptions
 from pixguard.defences.denoisers.variants import PAPER_CLASS, PAPER_DATASET
 from pixguard.defences.detectors.registry import DETECTORS
 from pixguard.defences.noise import IMPULSE
@@ -225,7 +225,8 @@ class Records:
         ]
         by_name = {m.record.architecture: m for m in known if is_default(m)}
         by_name |= {str(m.id): m for m in known}
-        wanted = list(names) or [n for n in DENOISERS.names if n in by_name or n in UNTRAINED]
+        usual = [entry.name for entry in DENOISERS if not entry.by_name_alone]
+        wanted = list(names) or [n for n in usual if n in by_name or n in ALWAYS]
         if patch_select:
             wanted = [n if DENOISERS[n].changes_nothing else n + SUFFIX for n in wanted]
         of_subject = (self.engine, model.id, pixels)

@@ -25,11 +25,14 @@ DENOISERS: dict[str, dict[str, Any]] = {
     "identity": {},
     "median": {},
     "adaptive-median": {"largest": 5},
+    "rpca": {"weight": 2.0},
     "repair": {"gap": 1.0},
     "repair-blind": {"width": 4, "gap": 1.0},
     "autoencoder": {},
     "dae": {"widths": [4, 8]},
     "noise2noise": {"blocks": 1, "width": 4},
+    "noise2void": {"width": 4},
+    "r2unet": {"widths": [4, 8]},
     "median-cnn": {"blocks": 2, "width": 4, "size": 3},
 }
 """Arguments of the builder beyond the channels."""
