@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pixguard.config.settings import Settings, setting
+from pixguard.config.settings import SettingError, Settings, setting
 from pixguard.files import sha256_of
 
 TORCHVISION = "torchvision"
@@ -78,9 +78,10 @@ class TrainSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class VoteSettings(TrainSettings):
-    """Training of a polyphase vote.
+    """Training of a certified classifier.
 
-    ``architecture`` is the voter's; ``batch_size`` counts sub-images, ``limit`` whole images.
+    ``architecture`` is that of the network which votes; of a polyphase vote ``batch_size`` counts
+    sub-images, ``limit`` whole images.
     """
 
     architecture: str = setting(
@@ -93,6 +94,29 @@ class VoteSettings(TrainSettings):
     stride: int = setting(
         3, "Take every n-th pixel: its square is the number of votes.", unit="pixels"
     )
+    certificate: Literal["polyphase-vote", "randomised-ablation"] = setting(
+        "polyphase-vote", "Which; the others go around a classifier that is there."
+    )
+    keep: int = setting(
+        45,
+        "Of randomised-ablation: how many pixels an ablation shows; 45 is the source's for 784.",
+        low=1,
+        unit="pixels",
+    )
+
+    def identity(self) -> dict[str, Any]:
+        """Return what identifies the training: of a certificate, its own settings alone."""
+        found = TrainSettings.identity(self)
+        others = {"polyphase-vote": ("certificate", "keep"), "randomised-ablation": ("stride",)}
+        return {k: v for k, v in found.items() if k not in others[self.certificate]}
+
+    def __post_init__(self) -> None:
+        Settings.__post_init__(self)
+        alien, default = ("keep", 45) if self.certificate == "polyphase-vote" else ("stride", 3)
+        if getattr(self, alien) != default:
+            raise SettingError(
+                f"{alien} is no option of the certificate {self.certificate}", "leave it out"
+            )
 
 
 @dataclass(frozen=True, slots=True)

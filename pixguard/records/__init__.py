@@ -42,8 +42,11 @@ from pixguard.records.labels import (
 )
 from pixguard.records.models import (
     CERTIFIED,
+    CONFIDENCE,
     MASKED_CONSENSUS,
     POLYPHASE_VOTE,
+    RANDOMISED_ABLATION,
+    RUN_OFF,
     TRAINING_KEY,
     EpochRecord,
     ModelKind,
@@ -65,6 +68,7 @@ from pixguard.records.truth import (
 __all__ = [
     "ANY_CLASS",
     "CERTIFIED",
+    "CONFIDENCE",
     "LARGEST_CHANGE",
     "MASKED_CONSENSUS",
     "NATIVE",
@@ -74,6 +78,8 @@ __all__ = [
     "PIXEL_SURVEY",
     "PIXEL_UNIVERSAL",
     "POLYPHASE_VOTE",
+    "RANDOMISED_ABLATION",
+    "RUN_OFF",
     "TRAINING_KEY",
     "UNDECIDED",
     "AnyCertificate",

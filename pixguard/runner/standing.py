@@ -21,7 +21,6 @@ from pixguard.config import (
     DetectorSettings,
     TrainingRequest,
     TrainSettings,
-    VoteSettings,
 )
 from pixguard.config.data import BY_IMAGE, parts_of_scheme
 from pixguard.datasets.catalogue import paper_entry, registered_name
@@ -35,7 +34,7 @@ from pixguard.defences.patch_select import SUFFIX
 from pixguard.defences.training import with_own_options
 from pixguard.errors import UsageError
 from pixguard.metrics import METRICS
-from pixguard.records import NATIVE, NATIVE_SIZE, POLYPHASE_VOTE, DatasetInfo, ModelKind
+from pixguard.records import CERTIFIED, NATIVE, NATIVE_SIZE, DatasetInfo, ModelKind
 from pixguard.runner.ablation import PLANS
 from pixguard.runner.denoisers import is_default
 from pixguard.runner.detector_training import EVERY_CLASS
@@ -118,8 +117,9 @@ class Records:
 
         scores = reader.test_scores(self.engine)
         for model in self._finished("classifier", data, identity):
-            is_vote = model.record.architecture == POLYPHASE_VOTE
-            if model.record.name != name or is_vote != isinstance(settings, VoteSettings):
+            certificate = getattr(settings, "certificate", None)
+            held = model.record.architecture if model.record.architecture in CERTIFIED else None
+            if model.record.name != name or held != certificate:
                 continue
             tested = sum(progress.image_counts(self.engine, model.dataset_id, "test").values())
             if model.id in scores and scores[model.id].images >= tested:

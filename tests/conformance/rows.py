@@ -47,7 +47,9 @@ DETECTORS: dict[str, dict[str, Any]] = {
 
 CERTIFICATES: dict[str, dict[str, Any]] = {
     "polyphase-vote": {"stride": 2},
+    "run-off": {"stride": 2},
     "masked-consensus": {"stride": 2},
+    "randomised-ablation": {"keep": 20, "samples": 40},
 }
 """Settings of the training, or options of what goes around a classifier."""
 
