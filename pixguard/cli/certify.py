@@ -92,7 +92,10 @@ class SurveyedImages(Settings):
 def train(
     data: TrainingRequest,
     settings: Annotated[
-        VoteSettings, Without("paper_early_stop", "loss", "balance", "adversarial", "pretrained")
+        VoteSettings,
+        Without(
+            "paper_early_stop", "loss", "balance", "adversarial", "adversarial_search", "pretrained"
+        ),
     ],
     called: NameOptions,
     run: RunOptions,

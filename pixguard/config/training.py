@@ -17,6 +17,7 @@ TORCHVISION = "torchvision"
 
 LossName = Literal["ce", "bce", "focal"]
 BalanceName = Literal["none", "sampler", "weights"]
+SearchName = Literal["random", "corner", "differential-evolution", "spgd"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,10 @@ class TrainSettings(Settings):
     )
     augment: bool = setting(False, "Flip, turn and shift training images a little.")
     adversarial: int = setting(
-        0, "Change that many random pixels in half of each batch.", low=0, unit="pixels"
+        0, "Change that many pixels in half of each batch.", low=0, unit="pixels"
+    )
+    adversarial_search: SearchName = setting(
+        "random", "How they are found: drawn, or by an attack of 20 to 40 candidates an image."
     )
     pretrained: str | None = setting(
         None,
@@ -73,7 +77,10 @@ class TrainSettings(Settings):
         given: bool | str = self.pretrained == TORCHVISION
         if self.pretrained and not given:
             given = f"sha256:{sha256_of(Path(self.pretrained))}"
-        return {**asdict(self), "pretrained": given}
+        values = {**asdict(self), "pretrained": given}
+        if self.adversarial_search == "random":  # databases hold trainings that knew no other
+            del values["adversarial_search"]
+        return values
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
 """Classifiers and votes to train, and to judge on the test images."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pixguard.attacks.hardening import with_found_pixels
 from pixguard.classifiers.builders import build_classifier, canonical_name
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.training import default_loss, train_classifier
@@ -122,7 +124,11 @@ class ClassifierTraining(_JudgedTraining[TrainSettings]):
             pretrained=settings.pretrained,
             say=at.display.say,
         )
-        return Made(classifier, train_classifier(classifier, self.dataset, settings, at))
+        change = None
+        if settings.adversarial_search != "random":
+            search, pixels = settings.adversarial_search, settings.adversarial
+            change = partial(with_found_pixels, search=search, pixels=pixels)
+        return Made(classifier, train_classifier(classifier, self.dataset, settings, at, change))
 
 
 class VoteTraining(_JudgedTraining[VoteSettings]):
