@@ -240,7 +240,8 @@ def test_a_randomised_ablation_from_training_to_the_table(slopes: str) -> None:
     (stored,) = json.loads(run("models list --json").stdout)
     assert stored["parameters"] == {"network": "small-cnn", "keep": 30, "samples": 1000}
     layers = json.loads(run("models show 1 --layers --json").stdout)
-    assert layers["total_parameters"] == stored["trainable_parameters"]
+    held = stored["trainable_parameters"] + stored["frozen_parameters"]
+    assert layers["total_parameters"] == held
     done = run_json("certify apply --dataset slopes --model seen --limit 3")
     assert done["made"] == 3 and done["confidence"] == 0.95
     for predicted, decided, votes, radius in select(
