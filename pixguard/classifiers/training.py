@@ -1,6 +1,6 @@
 """Training a classifier as the paper did (sections 3.2.2 and 4.1.2)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ from pixguard.models.inputs import unit_range
 from pixguard.models.training_loop import Fit, Workplace, fit
 from pixguard.records import EpochRecord, Split, Task, digest
 
+Change = Callable[[Classifier, Tensor, Tensor, torch.Generator], Tensor]
+"""Returns a batch of images (n, C, H, W) with pixels changed, given the classifier and labels."""
 VALIDATION_BATCH = 256
 
 
@@ -28,6 +30,7 @@ def train_classifier(
     dataset: ImageDataset,
     settings: TrainSettings,
     at: Workplace,
+    change: Change | None = None,
 ) -> Fit:
     """Train a classifier on the dataset's training split, with SGD; it is left on the device.
 
@@ -44,6 +47,7 @@ def train_classifier(
         settings: early stopping needs a validation split, or, with ``paper_early_stop``, a test
             split; ``limit`` draws that many training images with the seed.
         at: where to train, and to keep and find the finished epochs.
+        change: of ``settings.adversarial`` pixels; None: random ones.
 
     Raises:
         DataError: there is nothing to train on.
@@ -51,7 +55,7 @@ def train_classifier(
         PixguardError: the loss is not finite, or the checkpoint is unusable.
     """
     device = at.device
-    trainee = _Trainee(classifier.to(device), dataset, settings, device)
+    trainee = _Trainee(classifier.to(device), dataset, settings, device, change)
     layout = torch.channels_last if trains_in_bfloat16(device) else torch.contiguous_format
     classifier.to(memory_format=layout)
     identity = {
@@ -86,8 +90,10 @@ class _Trainee:
         dataset: ImageDataset,
         settings: TrainSettings,
         device: torch.device,
+        change: Change | None,
     ) -> None:
         self.module = classifier
+        self._change = change
         self.optimizer = torch.optim.SGD(
             classifier.parameters(), lr=settings.learning_rate, momentum=settings.momentum
         )
@@ -127,7 +133,9 @@ class _Trainee:
         images, labels = unit_range(batch[0]), batch[1]
         if self._settings.augment:
             images = augment(images, generator)
-        if self._settings.adversarial:
+        if self._settings.adversarial and self._change is not None:
+            images = self._change(self.module, images, labels, generator)
+        elif self._settings.adversarial:
             images = with_random_pixels(images, self._settings.adversarial, generator)
         return self._loss(images, labels, self._weights)
 
@@ -185,6 +193,11 @@ def _check_options(dataset: ImageDataset, settings: TrainSettings) -> None:
         raise UsageError(
             f"the loss ce is for one class an image, and {dataset.info.name!r} has several labels",
             "`loss=bce`, or `loss=focal`",
+        )
+    if settings.adversarial_search != "random" and not settings.adversarial:
+        raise UsageError(
+            f"{settings.adversarial_search} has no pixels to look for: none are changed",
+            "`adversarial=1`",
         )
     if settings.adversarial > dataset.info.size**2:
         raise UsageError(

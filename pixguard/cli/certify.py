@@ -36,7 +36,22 @@ class CertifiedImages(Settings):
     shard: str | None = shard_setting()
     model: str = setting(
         POLYPHASE_VOTE,
-        "Certified classifier: an id, or the newest polyphase-vote or masked-consensus.",
+        "Certified classifier: an id, or the newest polyphase-vote, run-off, masked-consensus or "
+        "randomised-ablation.",
+        short="-m",
+        names="classifier",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class VoteChoice(Settings):
+    """Which vote."""
+
+    panel: ClassVar[str] = "Certificates"
+
+    model: str = setting(
+        POLYPHASE_VOTE,
+        "Polyphase vote: an id, or the newest.",
         short="-m",
         names="classifier",
     )
@@ -77,19 +92,26 @@ class SurveyedImages(Settings):
 def train(
     data: TrainingRequest,
     settings: Annotated[
-        VoteSettings, Without("paper_early_stop", "loss", "balance", "adversarial", "pretrained")
+        VoteSettings,
+        Without(
+            "paper_early_stop", "loss", "balance", "adversarial", "adversarial_search", "pretrained"
+        ),
     ],
     called: NameOptions,
     run: RunOptions,
     output: OutputOptions,
 ) -> None:
-    """Train a polyphase vote: one classifier, asked about each sub-image of every s-th pixel."""
+    """Train a classifier that is asked about parts of an image: every s-th pixel, or random ones.
+
+    Of interleaved parts a vote is certain (polyphase-vote), of random ones nearly so
+    (randomised-ablation).
+    """
     with open_session(output.database, run.device, data) as session:
-        from pixguard.runner.classifier_training import VoteTraining
+        from pixguard.runner.classifier_training import certified_training
         from pixguard.runner.subject import open_for_training
         from pixguard.runner.training import train as run_training
 
-        training = VoteTraining(open_for_training(session, data), settings, called.name)
+        training = certified_training(open_for_training(session, data), settings, called.name)
         result = run_training(session, training, resume=run.resume, fresh_seed=run.fresh_seed)
     print_result(result, output.json)
 
@@ -111,6 +133,22 @@ def mask(
         from pixguard.runner.masking import put_masks
 
         result = put_masks(session, data, called.model, masks)
+    print_result(result, output.json)
+
+
+@app.command("run-off")
+@command
+def run_off(
+    data: DatasetRequest, voted: VoteChoice, run: LongOptions, output: OutputOptions
+) -> None:
+    """Decide a polyphase vote in two rounds: between the two classes of most votes, again.
+
+    What comes of it is another classifier, run-off, of the same weights.
+    """
+    with open_session(output.database, run.device, data) as session:
+        from pixguard.runner.masking import put_run_off
+
+        result = put_run_off(session, data, voted.model)
     print_result(result, output.json)
 
 

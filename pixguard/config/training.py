@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pixguard.config.settings import Settings, setting
+from pixguard.config.settings import SettingError, Settings, setting
 from pixguard.files import sha256_of
 
 TORCHVISION = "torchvision"
@@ -17,6 +17,7 @@ TORCHVISION = "torchvision"
 
 LossName = Literal["ce", "bce", "focal"]
 BalanceName = Literal["none", "sampler", "weights"]
+SearchName = Literal["random", "corner", "differential-evolution", "spgd"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,10 @@ class TrainSettings(Settings):
     )
     augment: bool = setting(False, "Flip, turn and shift training images a little.")
     adversarial: int = setting(
-        0, "Change that many random pixels in half of each batch.", low=0, unit="pixels"
+        0, "Change that many pixels in half of each batch.", low=0, unit="pixels"
+    )
+    adversarial_search: SearchName = setting(
+        "random", "How they are found: drawn, or by an attack of 20 to 40 candidates an image."
     )
     pretrained: str | None = setting(
         None,
@@ -73,14 +77,18 @@ class TrainSettings(Settings):
         given: bool | str = self.pretrained == TORCHVISION
         if self.pretrained and not given:
             given = f"sha256:{sha256_of(Path(self.pretrained))}"
-        return {**asdict(self), "pretrained": given}
+        values = {**asdict(self), "pretrained": given}
+        if self.adversarial_search == "random":  # databases hold trainings that knew no other
+            del values["adversarial_search"]
+        return values
 
 
 @dataclass(frozen=True, slots=True)
 class VoteSettings(TrainSettings):
-    """Training of a polyphase vote.
+    """Training of a certified classifier.
 
-    ``architecture`` is the voter's; ``batch_size`` counts sub-images, ``limit`` whole images.
+    ``architecture`` is that of the network which votes; of a polyphase vote ``batch_size`` counts
+    sub-images, ``limit`` whole images.
     """
 
     architecture: str = setting(
@@ -93,6 +101,29 @@ class VoteSettings(TrainSettings):
     stride: int = setting(
         3, "Take every n-th pixel: its square is the number of votes.", unit="pixels"
     )
+    certificate: Literal["polyphase-vote", "randomised-ablation"] = setting(
+        "polyphase-vote", "Which; the others go around a classifier that is there."
+    )
+    keep: int = setting(
+        45,
+        "Of randomised-ablation: how many pixels an ablation shows; 45 is the source's for 784.",
+        low=1,
+        unit="pixels",
+    )
+
+    def identity(self) -> dict[str, Any]:
+        """Return what identifies the training: of a certificate, its own settings alone."""
+        found = TrainSettings.identity(self)
+        others = {"polyphase-vote": ("certificate", "keep"), "randomised-ablation": ("stride",)}
+        return {k: v for k, v in found.items() if k not in others[self.certificate]}
+
+    def __post_init__(self) -> None:
+        Settings.__post_init__(self)
+        alien, default = ("keep", 45) if self.certificate == "polyphase-vote" else ("stride", 3)
+        if getattr(self, alien) != default:
+            raise SettingError(
+                f"{alien} is no option of the certificate {self.certificate}", "leave it out"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +186,7 @@ class DetectorSettings(Settings):
     normal: str | None = setting(
         None,
         "The class to be known, or all: each in turn. Default: no finding, or the class with most "
-        "training images; for repair, any class.",
+        "training images; for repair, vae and trigger, any class.",
         unit="class",
         in_file=True,
     )

@@ -43,8 +43,11 @@ from pixguard.records.labels import (
 )
 from pixguard.records.models import (
     CERTIFIED,
+    CONFIDENCE,
     MASKED_CONSENSUS,
     POLYPHASE_VOTE,
+    RANDOMISED_ABLATION,
+    RUN_OFF,
     TRAINING_KEY,
     EpochRecord,
     ModelKind,
@@ -66,6 +69,7 @@ from pixguard.records.truth import (
 __all__ = [
     "ANY_CLASS",
     "CERTIFIED",
+    "CONFIDENCE",
     "LARGEST_CHANGE",
     "MASKED_CONSENSUS",
     "NATIVE",
@@ -75,6 +79,8 @@ __all__ = [
     "PIXEL_SURVEY",
     "PIXEL_UNIVERSAL",
     "POLYPHASE_VOTE",
+    "RANDOMISED_ABLATION",
+    "RUN_OFF",
     "TRAINING_KEY",
     "UNDECIDED",
     "AnyCertificate",

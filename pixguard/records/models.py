@@ -8,9 +8,13 @@ from pixguard.records.labels import LabelSet
 
 ModelKind = Literal["classifier", "denoiser", "detector"]
 POLYPHASE_VOTE = "polyphase-vote"
+RUN_OFF = "run-off"
 MASKED_CONSENSUS = "masked-consensus"
-CERTIFIED = (POLYPHASE_VOTE, MASKED_CONSENSUS)
+RANDOMISED_ABLATION = "randomised-ablation"
+CERTIFIED = (POLYPHASE_VOTE, RUN_OFF, MASKED_CONSENSUS, RANDOMISED_ABLATION)
 """Architectures of certified classifiers, which are also the methods of their certificates."""
+CONFIDENCE = 0.95
+"""That the radius of a statistical certificate holds, for each image."""
 TRAINING_KEY = "training_key"
 """The hyper-parameter that identifies a finished training; its checkpoint was named by it."""
 
@@ -44,7 +48,7 @@ class ModelRecord:
 
     @property
     def network(self) -> str:
-        """Its architecture, or of a masked consensus that of the classifier that it asks."""
+        """Its architecture, or that of the classifier that it asks about parts of an image."""
         return str(self.parameters.get("network", self.architecture))
 
     @property

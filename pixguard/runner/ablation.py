@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from pixguard.config import DenoiserSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.datasets.overview import content
-from pixguard.defences.denoisers.registry import UNTRAINED, DAEOptions
+from pixguard.defences.denoisers.registry import ALWAYS, DAEOptions
 from pixguard.defences.denoisers.variants import (
     PAPER_CLASS,
     PAPER_DATASET,
@@ -103,9 +103,7 @@ def run_plan(
     with session.writer(_config(plan, settings, test_limit), settings.seed) as writer:
         dataset_id = writer.dataset(dataset.info)
         writer.content(dataset_id, content(dataset))
-        judge(
-            {n: register_untrained(writer, n, dataset.info, dataset_id) for n in UNTRAINED}, writer
-        )
+        judge({n: register_untrained(writer, n, dataset.info, dataset_id) for n in ALWAYS}, writer)
     for label, training in trainings.items():
         session.display.say(f"{plan}: {label}")
         trained = train(session, training, resume=True)

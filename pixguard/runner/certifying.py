@@ -11,7 +11,7 @@ from pixguard.datasets.base import ImageDataset
 from pixguard.defences.certificates.registry import CERTIFICATES
 from pixguard.errors import UsageError
 from pixguard.models.inputs import to_unit_range
-from pixguard.records import CertificateRecord, digest
+from pixguard.records import CONFIDENCE, CertificateRecord, digest
 from pixguard.registry import load_target
 from pixguard.runner.chunks import cut, in_chunks
 from pixguard.runner.session import Session
@@ -23,7 +23,7 @@ from pixguard.words import shell_word
 
 CHUNK = 64
 """Images certified between two commits, and two looks at the stop signal."""
-REPORTED = (1, 2)
+REPORTED = range(9)
 """Numbers of changed pixels that are counted at the end."""
 
 
@@ -64,6 +64,7 @@ def certify(
         if not wanted:
             raise UsageError(f"no image is of part {shard}", "fewer parts: `shard=1/2`")
     started = time.monotonic()
+    is_statistical = CERTIFICATES[method].is_statistical
     with session.writer({"limit": limit}, seed=0) as writer:
         found = certificates(writer.engine, model.id, method)
         todo = [index for index in wanted if index not in found]
@@ -81,6 +82,7 @@ def certify(
             done += len(made)
             certain += sum(record.radius > 0 for record in made)
             note(f"{100 * certain / done:.1f} % certain at 1 pixel")
+    seconds = time.monotonic() - started
     return {
         "run": writer.run_id,
         "dataset": info.name,
@@ -90,7 +92,9 @@ def certify(
         "found": len(wanted) - len(todo),
         "made": len(todo),
         **_summary(subject.dataset, [found[index] for index in wanted]),
-        "seconds": round(time.monotonic() - started, 1),
+        "confidence": CONFIDENCE if is_statistical else 1.0,
+        "seconds": round(seconds, 1),
+        "images_per_second": round(len(todo) / seconds, 2) if todo else None,
     }
 
 

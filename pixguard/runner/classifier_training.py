@@ -1,11 +1,13 @@
 """Classifiers and votes to train, and to judge on the test images."""
 
 from dataclasses import replace
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pixguard.attacks.hardening import with_found_pixels
 from pixguard.classifiers.builders import build_classifier, canonical_name
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.training import default_loss, train_classifier
@@ -16,8 +18,14 @@ from pixguard.defences.certificates.polyphase_vote import (
     build_voter,
     phase_dataset,
 )
+from pixguard.defences.certificates.randomised_ablation import (
+    SAMPLES,
+    as_trainee,
+    build_asked,
+)
+from pixguard.defences.certificates.randomised_ablation import as_classifier as as_smoothed
 from pixguard.models.training_loop import Made, Workplace
-from pixguard.records import POLYPHASE_VOTE
+from pixguard.records import CONFIDENCE, POLYPHASE_VOTE, RANDOMISED_ABLATION
 from pixguard.runner.judging import judge_test_images
 from pixguard.runner.removing import removed_without_answers
 from pixguard.runner.session import Session
@@ -53,6 +61,10 @@ class _JudgedTraining(Training[TrainSettingsT]):
             loss=settings.loss or default_loss(dataset.info.task),
         )
         super().__init__(dataset, settled)
+
+    def with_seed(self, seed: int) -> Self:
+        """Return the training with another seed, of the same name."""
+        return type(self)(self.dataset, replace(self.settings, seed=seed), self._name)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -112,7 +124,11 @@ class ClassifierTraining(_JudgedTraining[TrainSettings]):
             pretrained=settings.pretrained,
             say=at.display.say,
         )
-        return Made(classifier, train_classifier(classifier, self.dataset, settings, at))
+        change = None
+        if settings.adversarial_search != "random":
+            search, pixels = settings.adversarial_search, settings.adversarial
+            change = partial(with_found_pixels, search=search, pixels=pixels)
+        return Made(classifier, train_classifier(classifier, self.dataset, settings, at, change))
 
 
 class VoteTraining(_JudgedTraining[VoteSettings]):
@@ -163,3 +179,56 @@ class VoteTraining(_JudgedTraining[VoteSettings]):
         told = super().conclude(session, writer, stored, made)
         stride = self.settings.stride
         return {**told, "stride": stride, "votes": stride**2}
+
+
+class AblationTraining(_JudgedTraining[VoteSettings]):
+    """A randomised ablation: a classifier of a dataset's images of which few pixels are seen.
+
+    What is told of it is what is told of a classifier; ``train_accuracy`` is that of single
+    ablations.
+
+    Raises:
+        UsageError: there are no more pixels than are kept, or the dataset is multi-label.
+    """
+
+    def __init__(
+        self, dataset: ImageDataset, settings: VoteSettings, name: str | None = None
+    ) -> None:
+        super().__init__(dataset, settings, name)
+        own = self.settings
+        self._asked = build_asked(own.architecture, own.keep, dataset.info, own.seed)
+
+    @property
+    def architecture(self) -> str:
+        """That of every randomised ablation, whatever it asks."""
+        return RANDOMISED_ABLATION
+
+    def make(self, at: Workplace) -> Made:
+        """Train what sees the ablations."""
+        settings, info = self.settings, self.dataset.info
+        at.display.say(f"{settings.keep} of {info.size**2} pixels are seen at a time")
+        trainee = as_trainee(self._asked, settings.keep)
+        fit = train_classifier(trainee, self.dataset, settings, at)
+        parameters = {"network": settings.architecture, "keep": settings.keep, "samples": SAMPLES}
+        whole = as_smoothed(self._asked, settings.keep, info.size, SAMPLES)
+        return Made(whole, fit, parameters)
+
+    def conclude(
+        self, session: Session, writer: Writer, stored: StoredModel, made: Made | None
+    ) -> dict[str, Any]:
+        """As of a classifier, with what a certificate rests on."""
+        told = super().conclude(session, writer, stored, made)
+        about = {"keep": self.settings.keep, "votes": SAMPLES, "confidence": CONFIDENCE}
+        return {**told, **about}
+
+
+def certified_training(
+    dataset: ImageDataset, settings: VoteSettings, name: str | None = None
+) -> VoteTraining | AblationTraining:
+    """Return the training of the certificate that the settings name.
+
+    Raises:
+        UsageError: the settings do not fit the dataset.
+    """
+    kind = VoteTraining if settings.certificate == POLYPHASE_VOTE else AblationTraining
+    return kind(dataset, settings, name)

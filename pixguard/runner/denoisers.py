@@ -6,7 +6,7 @@ from sqlalchemy import Engine
 from torch import nn
 
 from pixguard.defences.denoisers import DENOISERS, build_denoiser
-from pixguard.defences.denoisers.registry import UNTRAINED
+from pixguard.defences.denoisers.registry import ALWAYS, UNTRAINED
 from pixguard.defences.patch_select import SUFFIX, PatchSelect
 from pixguard.errors import UsageError
 from pixguard.models.weights import load_weights, parameter_counts
@@ -143,18 +143,19 @@ def choose_denoisers(
 ) -> list[StoredModel]:
     """Return the denoisers to apply: those named (id or name), else the newest of each name.
 
-    Those without weights are always among the latter.
+    Those without weights are always among the latter, but for those that are taken by name alone.
 
     Raises:
         UsageError: a selector fits no denoiser of the dataset.
     """
     info = subject.dataset.info
     for name in UNTRAINED:
-        if not selectors or name in selectors:
+        if name in (selectors or ALWAYS):
             register_untrained(writer, name, info, subject.dataset_id)
     known = known_denoisers(writer.engine, subject)
     present = {m.record.architecture for m in known if is_default(m)}
-    wanted = selectors or [name for name in DENOISERS.names if name in present]
+    known_names = [entry.name for entry in DENOISERS if not entry.by_name_alone]
+    wanted = selectors or [name for name in known_names if name in present]
     return [find_denoiser(known, selector, info.name) for selector in wanted]
 
 

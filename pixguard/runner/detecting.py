@@ -27,7 +27,7 @@ from pixguard.store.reader import LATEST, StoredModel
 from pixguard.store.writer import Writer
 from pixguard.words import shell_word
 
-FALSE_ALARMS = (0.01, 0.05)
+FALSE_ALARMS = (0.001, 0.01, 0.05)
 """Shares of false alarms that thresholds are reported for."""
 
 
@@ -78,6 +78,12 @@ def apply(
             )
         if attacked is None:
             session.display.say("no classifier was attacked: only clean images are scored")
+        for stored in chosen:
+            asked = stored.record.parameters.get("classifier")
+            if attacked and asked not in (None, attacked.record.weights_sha256):
+                session.display.say(
+                    f"detector {stored.id} asks another classifier than the attacked {attacked.id}"
+                )
         results = [
             {
                 "id": stored.id,

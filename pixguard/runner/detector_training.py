@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
+from pixguard.classifiers.classifier import Classifier
 from pixguard.config import DetectorSettings
 from pixguard.datasets.base import ImageDataset
 from pixguard.defences.detectors.registry import DETECTORS
@@ -11,8 +12,10 @@ from pixguard.errors import UsageError
 from pixguard.models.training_loop import Made, Workplace
 from pixguard.records import ANY_CLASS, NO_FINDING_ORDINAL
 from pixguard.registry import load_target, suggestion
+from pixguard.runner.detectors import find_asked
 from pixguard.runner.images import drawn, indices_of_normal
 from pixguard.runner.session import Session
+from pixguard.runner.subject import open_stored
 from pixguard.runner.training import Training, described, train_each
 from pixguard.store.reader import StoredModel
 from pixguard.store.writer import Writer
@@ -24,13 +27,26 @@ FEWEST_IMAGES = 10
 
 
 class DetectorTraining(Training[DetectorSettings]):
-    """A detector of images unlike those of the class that ``settings.normal`` names."""
+    """A detector of images unlike those of the class that ``settings.normal`` names.
+
+    ``classifier`` is the one that it asks, if it asks one.
+    """
 
     kind = "detector"
 
-    def __init__(self, dataset: ImageDataset, settings: DetectorSettings) -> None:
+    def __init__(
+        self,
+        dataset: ImageDataset,
+        settings: DetectorSettings,
+        classifier: Classifier | None = None,
+    ) -> None:
         super().__init__(dataset, settings)
         self.note = f" ({settings.normal})"
+        self._asked = {} if classifier is None else {"classifier": classifier}
+
+    def with_seed(self, seed: int) -> Self:
+        """Return the training with another seed, asking the same classifier."""
+        return type(self)(self.dataset, replace(self.settings, seed=seed), **self._asked)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -45,7 +61,7 @@ class DetectorTraining(Training[DetectorSettings]):
         validation = dataset.images(indices_of_normal(dataset, "val", settings.normal))
         at.display.say(f"normal: {settings.normal}, {len(images)} training images")
         trainer = load_target(DETECTORS[settings.name].trainer)
-        made: Made = trainer(images, validation, settings, at)
+        made: Made = trainer(images, validation, settings, at, **self._asked)
         return made
 
     def conclude(
@@ -83,10 +99,15 @@ def detector_trainings(
         UsageError: no such detector or class, or too few images of it.
     """
     entry = DETECTORS[settings.name]
-    options = entry.settled(settings.options)
+    options, asked = entry.settled(settings.options), None
+    if entry.of_classifier:
+        stored = find_asked(session, dataset.info, options.classifier)
+        session.display.say(f"it asks classifier {stored.id} ({stored.record.architecture})")
+        options = replace(options, classifier=stored.record.weights_sha256)
+        asked = open_stored(session, stored, dataset.info)
     if settings.normal is None and not entry.of_class:
         own = replace(settings, normal=ANY_CLASS, options=options)
-        return [DetectorTraining(dataset, own)]
+        return [DetectorTraining(dataset, own, asked)]
     normal = settings.normal or majority_class(dataset)
     there = dataset.class_counts("train")
     limit = settings.limit
@@ -115,6 +136,7 @@ def detector_trainings(
                 limit=None if counts[name] == there[name] else limit,
                 options=options,
             ),
+            asked,
         )
         for name in names
     ]

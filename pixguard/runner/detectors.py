@@ -1,35 +1,96 @@
 """The detectors that a database knows: which ones are meant, and how they come back to life."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import Engine
 from torch import nn
 
+from pixguard.classifiers.classifier import Classifier
 from pixguard.config import DatasetRequest
 from pixguard.datasets.catalogue import is_named, registered_name, unknown_dataset
 from pixguard.defences.detectors.registry import DETECTORS, options_text
 from pixguard.errors import UsageError
 from pixguard.models.weights import load_weights
-from pixguard.records import ModelRecord
+from pixguard.records import DatasetInfo, ModelRecord
 from pixguard.registry import suggestion
 from pixguard.runner.session import Session
+from pixguard.runner.subject import open_stored
 from pixguard.store import reader
+from pixguard.store.engine import is_there, reading
 from pixguard.store.reader import StoredModel
 from pixguard.words import shell_word
 
 
-def build_registered_detector(record: ModelRecord, channels: int) -> nn.Module:
-    """Return a registered detector that awaits its weights."""
-    detector: nn.Module = DETECTORS.load(record.architecture)(channels, **record.parameters)
+def build_registered_detector(
+    record: ModelRecord, channels: int, classifier: Classifier | None = None
+) -> nn.Module:
+    """Return a registered detector that awaits its weights, and asks the classifier if it asks."""
+    parameters = dict(record.parameters)
+    if DETECTORS[record.architecture].of_classifier:
+        parameters["classifier"] = classifier
+    detector: nn.Module = DETECTORS.load(record.architecture)(channels, **parameters)
     return detector
 
 
 def load_detector(session: Session, stored: StoredModel, channels: int) -> nn.Module:
-    """Return a registered detector on the session's device, in evaluation mode."""
-    record = stored.record
-    detector = build_registered_detector(record, channels)
+    """Return a registered detector on the session's device, in evaluation mode.
+
+    Raises:
+        UsageError: it asks a classifier that the database does not hold.
+    """
+    record, classifier = stored.record, None
+    if DETECTORS[record.architecture].of_classifier:
+        with reading(session.database) as engine:
+            asked = asked_classifier(engine, stored)
+            info = reader.dataset(engine, asked.dataset_id).info
+        classifier = open_stored(session, asked, info)
+    detector = build_registered_detector(record, channels, classifier)
     load_weights(detector, session.weights / record.weights_file, record.content_sha256)
     return detector.to(session.device).eval()
+
+
+def asked_classifier(engine: Engine, stored: StoredModel) -> StoredModel:
+    """Return the classifier that a detector asks.
+
+    Raises:
+        UsageError: the database does not hold it.
+    """
+    wanted = stored.record.parameters["classifier"]
+    for one in reader.models(engine, "classifier"):
+        if one.record.weights_sha256 == wanted:
+            return one
+    raise UsageError(
+        f"detector {stored.id} ({stored.record.architecture}) asks the classifier of weights "
+        f"{wanted[:12]}, which is not in this database",
+        f"pixguard detect train --dataset {shell_word(stored.dataset_name)} "
+        f"--model {stored.record.architecture}",
+    )
+
+
+def find_asked(session: Session, info: DatasetInfo, selector: str) -> StoredModel:
+    """Return the classifier of a dataset, as it is split, that a new detector is to ask.
+
+    Raises:
+        UsageError: there is none.
+    """
+    found = list[StoredModel]()
+    if is_there(session.database):
+        with reading(session.database) as engine:
+            for same in reader.datasets(engine, info.name, info.source, info.size):
+                if replace(same.info, location=info.location) == info:
+                    found += reader.models(engine, "classifier", same.id)
+    meant = [model for model in found if model.is_called(selector)]
+    if meant:
+        return reader.meant(meant, selector)
+    there = ", ".join(f"{m.id} ({m.record.architecture})" for m in found)
+    raise UsageError(
+        f"the detector asks a classifier of {info.name!r}, and there is "
+        + (f"none that is {selector!r}: only {there}" if found else "none"),
+        f"`classifier={found[-1].id}`"
+        if found
+        else f"pixguard train --dataset {shell_word(info.name)}",
+    )
 
 
 def normal_class(stored: StoredModel) -> str:

@@ -10,12 +10,14 @@ from torch import Tensor, nn
 from pixguard.classifiers.builders import build_classifier
 from pixguard.datasets.patches import PATCH_SIDE
 from pixguard.defences.certificates.polyphase_vote import is_vote, phase_side, registered_voter
+from pixguard.defences.certificates.randomised_ablation import registered_asked
 from pixguard.defences.denoisers import build_denoiser
 from pixguard.defences.denoisers.layers import MedianLayer
 from pixguard.defences.denoisers.median import Median
+from pixguard.defences.detectors.registry import DETECTORS
 from pixguard.errors import UsageError
 from pixguard.models.weights import parameter_counts
-from pixguard.records import DatasetInfo
+from pixguard.records import RANDOMISED_ABLATION, DatasetInfo
 from pixguard.runner.denoisers import build_registered
 from pixguard.runner.detectors import build_registered_detector
 from pixguard.store.reader import StoredModel
@@ -131,9 +133,16 @@ def layers_of_model(stored: StoredModel, info: DatasetInfo) -> LayerTable:
         # Every phase goes through the same layers.
         voter, stride = registered_voter(record, info)
         return layer_table(voter, info.channels, phase_side(info.size, stride))
+    if record.architecture == RANDOMISED_ABLATION:
+        return layer_table(registered_asked(record, info), 2 * info.channels, info.size)
     if record.kind == "classifier":
         return layer_table(build_classifier(record.network, info), info.channels, info.size)
     if record.kind == "detector":
+        if DETECTORS[record.architecture].of_classifier:
+            raise UsageError(
+                f"{record.architecture} has no layers of its own: it asks a classifier",
+                "pixguard models show MODEL --layers, of the classifier",
+            )
         return layer_table(
             build_registered_detector(record, info.channels), info.channels, info.size
         )

@@ -21,13 +21,12 @@ from pixguard.config import (
     DetectorSettings,
     TrainingRequest,
     TrainSettings,
-    VoteSettings,
 )
 from pixguard.config.data import BY_IMAGE, parts_of_scheme
 from pixguard.datasets.catalogue import paper_entry, registered_name
 from pixguard.datasets.joined import roots_of
 from pixguard.datasets.patches import PATCH_SIDE
-from pixguard.defences.denoisers.registry import DENOISERS, UNTRAINED, DAEOptions
+from pixguard.defences.denoisers.registry import ALWAYS, DENOISERS, UNTRAINED, DAEOptions
 from pixguard.defences.denoisers.variants import PAPER_CLASS, PAPER_DATASET
 from pixguard.defences.detectors.registry import DETECTORS
 from pixguard.defences.noise import IMPULSE
@@ -35,7 +34,7 @@ from pixguard.defences.patch_select import SUFFIX
 from pixguard.defences.training import with_own_options
 from pixguard.errors import UsageError
 from pixguard.metrics import METRICS
-from pixguard.records import NATIVE, NATIVE_SIZE, POLYPHASE_VOTE, DatasetInfo, ModelKind
+from pixguard.records import CERTIFIED, NATIVE, NATIVE_SIZE, DatasetInfo, ModelKind
 from pixguard.runner.ablation import PLANS
 from pixguard.runner.denoisers import is_default
 from pixguard.runner.detector_training import EVERY_CLASS
@@ -118,8 +117,9 @@ class Records:
 
         scores = reader.test_scores(self.engine)
         for model in self._finished("classifier", data, identity):
-            is_vote = model.record.architecture == POLYPHASE_VOTE
-            if model.record.name != name or is_vote != isinstance(settings, VoteSettings):
+            certificate = getattr(settings, "certificate", None)
+            held = model.record.architecture if model.record.architecture in CERTIFIED else None
+            if model.record.name != name or held != certificate:
                 continue
             tested = sum(progress.image_counts(self.engine, model.dataset_id, "test").values())
             if model.id in scores and scores[model.id].images >= tested:
@@ -225,7 +225,8 @@ class Records:
         ]
         by_name = {m.record.architecture: m for m in known if is_default(m)}
         by_name |= {str(m.id): m for m in known}
-        wanted = list(names) or [n for n in DENOISERS.names if n in by_name or n in UNTRAINED]
+        usual = [entry.name for entry in DENOISERS if not entry.by_name_alone]
+        wanted = list(names) or [n for n in usual if n in by_name or n in ALWAYS]
         if patch_select:
             wanted = [n if DENOISERS[n].changes_nothing else n + SUFFIX for n in wanted]
         of_subject = (self.engine, model.id, pixels)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from pixguard.config import DenoiserSettings, DetectorSettings, TrainSettings
 from pixguard.datasets.base import ImageDataset
@@ -89,6 +89,10 @@ class Training(ABC, Generic[SettingsT]):
         split = [info.split_scheme, info.split_seed]
         return digest([*images, *split, {**self.identity, "seed": seed}])
 
+    def with_seed(self, seed: int) -> Self:
+        """Return the training with another seed."""
+        return type(self)(self.dataset, replace(self.settings, seed=seed))
+
     @abstractmethod
     def make(self, at: Workplace) -> Made:
         """Train, keeping the state in the workplace's checkpoint."""
@@ -151,7 +155,7 @@ def train_each(
             for seed in itertools.count(trainings[0].settings.seed)
             if not any(begun(session, finished, t.key_of(seed)) for t in trainings)
         )
-        trainings = [type(t)(t.dataset, replace(t.settings, seed=seed)) for t in trainings]
+        trainings = [t.with_seed(seed) for t in trainings]
     # All are checked before hours are spent on the first.
     check_writable(session)
     with reading(session.database) as engine:

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from pixguard.config import DatasetRequest
-from pixguard.defences.denoisers.repair import Repair, alarm_threshold
+from pixguard.defences.alarm import alarm_threshold
+from pixguard.defences.denoisers.repair import Repair
 from pixguard.models.inputs import to_unit_range
 from pixguard.runner.session import Session
 from pixguard.runner.subject import open_subject
@@ -48,7 +49,7 @@ def main() -> None:
     dataset, classifier, cpu = subject.dataset, subject.classifier, session.device
     repair = Repair(dataset.info.channels).eval()
     validation = dataset.images(dataset.indices("val"))
-    threshold = alarm_threshold(repair, validation, asked.false_alarms, cpu)
+    threshold = alarm_threshold(repair.highest, validation, asked.false_alarms, cpu)
     rng = np.random.default_rng(0)
     fooled = dict.fromkeys(("bare", "no alarm", "repaired", "repaired, no alarm"), 0)
     count = 0

@@ -211,6 +211,49 @@ def test_the_vote_is_a_classifier_like_others(trained: Path) -> None:
     assert certified_rows()[0]["refuted"] == 0
 
 
+def test_a_run_off_is_another_classifier_of_the_same_votes(trained: Path) -> None:
+    made = run_json("certify run-off --dataset slopes")
+    assert (made["model"], made["of_model"], made["votes"]) == (2, 1, 4)
+    assert run_json("certify run-off --dataset slopes")["model"] == 2
+    vote, run_off = json.loads(run("models list --json").stdout)
+    assert vote["weights_file"] == run_off["weights_file"]
+    assert (run_off["architecture"], run_off["parameters"]) == ("run-off", vote["parameters"])
+    layers = [json.loads(run(f"models show {n} --layers --json").stdout) for n in (1, 2)]
+    assert layers[0]["layers"] == layers[1]["layers"]
+    done = run_json("certify apply --dataset slopes --model run-off --limit 40")
+    assert done["made"] == 40 and done["confidence"] == 1.0 and done["images_per_second"] > 0
+    assert [row["pixels"] for row in done["right_and_certain"]] == list(range(9))
+    assert select("SELECT DISTINCT method FROM certificate") == [("run-off",)]
+    run("attack --dataset slopes --model run-off --attack exhaustive --limit 4")
+    rows = {row["classifier"]: row for row in certified_rows()}
+    assert rows["run-off #2"]["votes"] == 4 and rows["run-off #2"]["refuted"] == 0
+    assert "is no polyphase vote" in run("certify run-off --dataset slopes -m 2", code=2).output
+
+
+def test_a_randomised_ablation_from_training_to_the_table(slopes: str) -> None:
+    train = f"certify train {slopes} --certificate randomised-ablation --keep 30 --epochs 2"
+    made = run_json(f"{train} --learning-rate 0.02 --name seen")
+    assert (made["architecture"], made["keep"], made["confidence"]) == (
+        "randomised-ablation", 30, 0.95,
+    )  # fmt: skip
+    assert run_json(f"{train} --learning-rate 0.02 -r")["already_trained"]
+    (stored,) = json.loads(run("models list --json").stdout)
+    assert stored["parameters"] == {"network": "small-cnn", "keep": 30, "samples": 1000}
+    layers = json.loads(run("models show 1 --layers --json").stdout)
+    held = stored["trainable_parameters"] + stored["frozen_parameters"]
+    assert layers["total_parameters"] == held
+    done = run_json("certify apply --dataset slopes --model seen --limit 3")
+    assert done["made"] == 3 and done["confidence"] == 0.95
+    for predicted, decided, votes, radius in select(
+        "SELECT c.predicted, p.predicted, c.votes, c.radius FROM certificate c "
+        "JOIN prediction p ON p.image_id = c.image_id AND p.model_id = c.model_id"
+    ):
+        assert predicted == decided and sum(json.loads(str(votes))) == 1000
+        assert 0 <= int(str(radius)) <= 2
+    row = next(r for r in certified_rows() if r["classifier"] == "randomised-ablation #1")
+    assert (row["votes"], row["images"]) == (1000, 3)
+
+
 def test_a_training_is_not_done_twice(trained: Path, slopes: str) -> None:
     again = f"{TRAIN} {slopes} --epochs 3"
     assert "--fresh-seed" in run(again, code=2).output
@@ -258,6 +301,9 @@ BAD = [
     (f"{TRAIN} --stride 1", 2, "stride of 1"),
     (f"{TRAIN} --stride 9", 2, "stride of 9"),
     (f"{TRAIN} --stride 3", 2, "--stride 2"),
+    (f"{TRAIN} --keep 5", 2, "no option of the certificate polyphase-vote"),
+    ("certify train --certificate randomised-ablation --keep 64", 2, "no 64 pixels"),
+    ("certify apply --dataset slopes --model run-off", 2, "pixguard certify run-off"),
     (f"{TRAIN} --model resnet5O", 2, "resnet50"),
     (f"{TRAIN} --resume --fresh-seed", 2, "one of the two"),
     ("certify apply --dataset slopes", 2, "pixguard certify train --dataset slopes"),

@@ -1,10 +1,11 @@
 """Detection as a user types it, on phantoms of several labels an image."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from support import run, run_json
+from support import run, run_json, write_slopes
 
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
@@ -49,3 +50,25 @@ def test_without_a_detector_the_command_that_trains_one_is_told() -> None:
     run("train --dataset oct --source phantom --size 28 --images 60 --model small-cnn --epochs 1")
     refused = run("detect apply --dataset oct --json", code=2)
     assert json.loads(refused.stdout)["error"]["hint"] == "pixguard detect train --dataset oct"
+
+
+def test_a_trigger_asks_the_classifier_that_it_was_made_for() -> None:
+    write_slopes(Path("slopes"))
+    data, trigger = "--dataset slopes --data-dir slopes --size 8", "--model trigger --limit 9"
+    untrained = json.loads(run(f"detect train {data} {trigger} --json", code=2).stdout)
+    assert untrained["error"]["hint"] == "pixguard train --dataset slopes"
+    for seed in (0, 1):
+        run(f"train {data} --model small-cnn --epochs 1 --limit 40 --seed {seed}")
+    told = run(f"detect train {data} {trigger} --classifier 1")
+    assert "asks classifier 1 (small-cnn)" in told.output
+    again = run_json(f"detect train {data} {trigger} --classifier 1 -r")
+    assert again["detectors"][0]["already_trained"]
+    newest = run_json(f"detect train {data} {trigger}")
+    assert not newest["detectors"][0].get("already_trained")  # it asks classifier 2
+    run("attack --dataset slopes --model 2 --attack random --queries 20 --limit 4")
+    told = run("detect apply --dataset slopes")
+    assert "detector 3 asks another classifier than the attacked 2" in told.output
+    assert "has no layers of its own" in run("models show 3 --layers", code=2).output
+    run("db delete model 1 --yes")
+    lost = run("detect apply --dataset slopes --detector 3 --json", code=2)
+    assert "which is not in this database" in json.loads(lost.stdout)["error"]["message"]

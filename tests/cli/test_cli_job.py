@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from pixguard.cli.app import app
-from pixguard.defences.denoisers.registry import UNTRAINED
+from pixguard.defences.denoisers.registry import ALWAYS
 from support import by_name, run, run_json
 
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
@@ -64,7 +64,7 @@ def test_the_whole_job(trained: Path) -> None:
     run("denoise train --dataset oct --model autoencoder --epochs 1 --limit 60")
     applied = run_json("denoise apply --dataset oct")
     denoisers = by_name(applied["denoisers"])
-    assert set(denoisers) == {*UNTRAINED, "autoencoder"}
+    assert set(denoisers) == {*ALWAYS, "autoencoder"}
     successes = applied["attacked"]
     assert count("restoration") == len(denoisers) * (successes + 8)
     assert applied["clean"] == 8

@@ -31,11 +31,14 @@ DENOISERS: dict[str, dict[str, Any]] = {
     "identity": {},
     "median": {},
     "adaptive-median": {"largest": 5},
+    "rpca": {"weight": 2.0},
     "repair": {"gap": 1.0},
     "repair-blind": {"width": 4, "gap": 1.0},
     "autoencoder": {},
     "dae": {"widths": [4, 8]},
     "noise2noise": {"blocks": 1, "width": 4},
+    "noise2void": {"width": 4},
+    "r2unet": {"widths": [4, 8]},
     "median-cnn": {"blocks": 2, "width": 4, "size": 3},
 }
 """Arguments of the builder beyond the channels."""
@@ -43,12 +46,16 @@ DENOISERS: dict[str, dict[str, Any]] = {
 DETECTORS: dict[str, dict[str, Any]] = {
     "one-class-svm": {"nu": 0.1},
     "repair": {"scorer": "repair-blind"},
+    "vae": {"false_alarms": 0.2},
+    "trigger": {"false_alarms": 0.2},
 }
 """Options of the detector."""
 
 CERTIFICATES: dict[str, dict[str, Any]] = {
     "polyphase-vote": {"stride": 2},
+    "run-off": {"stride": 2},
     "masked-consensus": {"stride": 2},
+    "randomised-ablation": {"keep": 20, "samples": 40},
 }
 """Settings of the training, or options of what goes around a classifier."""
 

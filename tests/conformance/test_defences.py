@@ -12,7 +12,12 @@ from pixguard.classifiers.builders import build_classifier
 from pixguard.classifiers.classifier import Classifier
 from pixguard.config import DatasetSettings, DenoiserSettings, DetectorSettings, VoteSettings
 from pixguard.datasets.opening import open_dataset
-from pixguard.defences.certificates import masked_consensus, polyphase_vote
+from pixguard.defences.certificates import (
+    masked_consensus,
+    polyphase_vote,
+    randomised_ablation,
+    run_off,
+)
 from pixguard.defences.certificates.registry import CERTIFICATES
 from pixguard.defences.denoisers import DENOISERS, build_denoiser
 from pixguard.defences.detectors.registry import DETECTORS
@@ -103,15 +108,24 @@ def trained_detector(name: str, seed: int = 0) -> Made:
     settings = DetectorSettings("waves", name, epochs=1, seed=seed, options=own)
     images = smooth(40)
     made: Made = load_target(DETECTORS[name].trainer)(
-        images[:32], images[32:], settings, Workplace(CPU)
+        images[:32], images[32:], settings, Workplace(CPU), **asked_by(name)
     )
     return made
+
+
+def asked_by(name: str) -> dict[str, Classifier]:
+    """The classifier that a detector asks, if it does."""
+    if not DETECTORS[name].of_classifier:
+        return {}
+    with seeded(6):
+        network = nn.Sequential(nn.Flatten(), nn.Linear(256, 3))
+    return {"classifier": Classifier(network, "multi-class", 3, (0.5,), (0.5,)).eval()}
 
 
 @every_detector
 def test_a_detector_is_rebuilt_from_parameters_and_state_dict(name: str) -> None:
     trained = trained_detector(name)
-    again = DETECTORS.load(name)(1, **trained.parameters)
+    again = DETECTORS.load(name)(1, **{**trained.parameters, **asked_by(name)})
     again.load_state_dict(trained.module.state_dict())
     images = tensors(smooth(6))
     scores = score_images(trained.module.eval(), images)
@@ -127,13 +141,17 @@ def test_a_detector_s_training_comes_from_the_seed(name: str) -> None:
 
 
 def certified(name: str, info: DatasetInfo) -> Classifier:
-    """Return a certified classifier of untrained weights, by whether it goes around another."""
+    """Return a certified classifier of untrained weights."""
     entry, row = CERTIFICATES[name], rows.CERTIFICATES[name]
-    if entry.goes_around:
+    if name == "masked-consensus":
         asked = build_classifier("small-cnn", info, seed=1)
-        return masked_consensus.as_classifier(asked, entry.options(**row))
+        return masked_consensus.as_classifier(asked, entry.options(**row))  # type: ignore[misc]
+    if name == "randomised-ablation":
+        asked = randomised_ablation.build_asked("small-cnn", row["keep"], info, seed=1)
+        return randomised_ablation.as_classifier(asked, row["keep"], info.size, row["samples"])
     voter = polyphase_vote.build_voter("small-cnn", VoteSettings(**row).stride, info, seed=1)
-    return polyphase_vote.as_classifier(voter, row["stride"])
+    kind = run_off.RunOffVote if name == "run-off" else polyphase_vote.PolyphaseVote
+    return polyphase_vote.as_classifier(voter, row["stride"], kind)
 
 
 @every_certificate

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from pixguard.config import DenoiserSettings, DetectorSettings
+from pixguard.defences.alarm import alarm_threshold
 from pixguard.defences.denoisers import build_denoiser
 from pixguard.defences.denoisers.registry import RepairBlindOptions
-from pixguard.defences.denoisers.repair import Repair, alarm_threshold, isolation, neighbours
+from pixguard.defences.denoisers.repair import Repair, isolation, neighbours
 from pixguard.defences.denoisers.repair_blind import BlindSpot, RepairBlind
 from pixguard.defences.detectors.registry import RepairOptions
 from pixguard.defences.detectors.repair import RepairDetector
@@ -165,7 +166,7 @@ def test_the_threshold_is_the_lowest_that_the_share_allows() -> None:
     with torch.inference_mode():
         scores = Repair(1).highest(to_unit_range(images, CPU)).sort(descending=True).values
     for share, exceeding in [(0.0, 0), (0.02, 0), (0.05, 2), (0.5, 20)]:
-        threshold = alarm_threshold(Repair(1), images, share, CPU)
+        threshold = alarm_threshold(Repair(1).highest, images, share, CPU)
         assert (scores > threshold).sum() == exceeding
         assert (scores >= threshold).sum() == exceeding + 1
 

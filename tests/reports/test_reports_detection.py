@@ -192,3 +192,17 @@ def test_datasets_are_not_mixed_and_phantoms_are_named(scored: Miniature) -> Non
     assert shown.caption[0].endswith("phantom data: synthetic, not the paper's")
     (listed,) = [r for r in list_tables(scored.engine).rows if r.cells[0].value == "detection"]
     assert listed.cells[2].value == "derma, lungs"
+
+
+def test_one_in_a_thousand_takes_a_thousand_images(empty: Miniature) -> None:
+    lungs = empty.dataset("lungs", CLASSES)
+    svm = detector(empty, lungs)
+    for score in (997.5, 998.0, 998.5, 999.5):
+        empty.detection(svm, empty.image(lungs, "1"), score, 0)
+    for score in range(999):
+        empty.detection(svm, empty.image(lungs, "0"), float(score), 0)
+    few = by_aim(build(empty))["Nodule"]["found % at 0.1 %"]
+    assert (few.value, few.note) == (None, "too few to compare")
+    empty.detection(svm, empty.image(lungs, "0"), 999.0, 0)
+    # At or above 997.5 are two normal images, 998 ties with one more; 998.5 has one, 999.5 none.
+    assert by_aim(build(empty))["Nodule"]["found % at 0.1 %"].value == 50.0

@@ -13,6 +13,7 @@ from pixguard.cli.app import app
 from pixguard.cli.denoise_plans import PLANS as COMMANDS
 from pixguard.config import DenoiserSettings
 from pixguard.datasets.base import ImageDataset
+from pixguard.defences.denoisers.registry import ALWAYS
 from pixguard.defences.denoisers.variants import TABLE_4, TABLE_5
 from pixguard.defences.restoring import restore
 from pixguard.errors import InterruptedRunError, UsageError
@@ -21,7 +22,6 @@ from pixguard.models.inputs import to_unit_range
 from pixguard.progress import Silent
 from pixguard.records import ClassInfo, DatasetInfo
 from pixguard.reports.build import build_table
-from pixguard.reports.noise_plans import UNTRAINED
 from pixguard.reports.specs import table_spec
 from pixguard.reports.tables.ablation import MEMBERS, PLAN_OF_TABLE
 from pixguard.runner import ablation
@@ -106,10 +106,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_denoiser_is_scored_once_on_test_images_of_the_class_alone(whole: Path) -> None:
     found = scores(whole)
-    assert len(found) == (2 + len(UNTRAINED)) * TEST_IMAGES * len(METRICS)
+    assert len(found) == (2 + len(ALWAYS)) * TEST_IMAGES * len(METRICS)
     tested = {int(i) for i in DATASET.indices("test") if DATASET.label_set(int(i)) == (1,)}
     assert {index for _, _, index, _ in found} == tested
-    assert {name for name, *_ in found} == {*UNTRAINED, "autoencoder", "dae"}
+    assert {name for name, *_ in found} == {*ALWAYS, "autoencoder", "dae"}
 
 
 def test_a_finished_plan_needs_resume_and_then_adds_nothing(whole: Path) -> None:
@@ -155,7 +155,7 @@ def test_all_denoisers_see_the_same_noise(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(ablation, "restore", spy)
     run(tmp_path, test_limit=6)
     first, *others = [torch.cat(seen[at : at + 2]) for at in range(0, len(seen), 2)]
-    assert len(first) == 6 and len(others) == 1 + len(UNTRAINED)
+    assert len(first) == 6 and len(others) == 1 + len(ALWAYS)
     assert all(torch.equal(first, other) for other in others)
 
 
@@ -214,7 +214,7 @@ def test_the_report_knows_the_denoisers_of_every_plan() -> None:
         printed = [row.cells[0].value for row in _empty_table(number).rows]
         assert printed[: len(variants)] == [v.label for v in variants]
     assert set(COMMANDS) == set(PLANS) == set(PLAN_OF_TABLE.values())
-    assert ablation.UNTRAINED == UNTRAINED
+    assert ablation.ALWAYS == ALWAYS
 
 
 def _empty_table(number: int):

@@ -9,7 +9,6 @@ from sqlalchemy import Engine
 from pixguard.attacks.registry import ATTACKS
 from pixguard.cli.experiments.expanding import Step
 from pixguard.provenance import environment
-from pixguard.records import POLYPHASE_VOTE
 from pixguard.runner.standing import DONE, OPEN, Records, Standing
 from pixguard.store import progress
 from pixguard.store.engine import is_there, reading
@@ -77,7 +76,7 @@ class Look:
             model_kind = {"train": "classifier", "certify train": "classifier"}
             architecture = getattr(settings, "architecture", None) or settings.name
             if step.command == "certify train":
-                architecture = POLYPHASE_VOTE
+                architecture = settings.certificate
             return {
                 "kind": kind,
                 "model_kind": model_kind.get(step.command, "denoiser"),

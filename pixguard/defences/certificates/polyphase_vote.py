@@ -24,7 +24,7 @@ from pixguard.datasets.base import ImageDataset, Images
 from pixguard.errors import UsageError
 from pixguard.models.inputs import plain_layout
 from pixguard.models.weights import load_weights
-from pixguard.records import POLYPHASE_VOTE, DatasetInfo, LabelSet, ModelRecord, digest
+from pixguard.records import POLYPHASE_VOTE, RUN_OFF, DatasetInfo, LabelSet, ModelRecord, digest
 
 
 def phases(images: Tensor, stride: int) -> list[Tensor]:
@@ -115,29 +115,37 @@ class PolyphaseVote(nn.Module):
 
     def votes(self, images: Tensor) -> Tensor:
         """Return int64 (N, L): how many phases of images (N, C, H, W) are taken for each class."""
-        return _count(self._opinions(images))
+        return count(self.opinions(images))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return float32 logits (N, L) whose largest is the plurality, by a quarter or more.
-
-        They are the votes, a half more for the winner (which is the rule for equals), and a
-        quarter of the voter's softmax, meant over the phases: votes alone are flat, and an attack
-        that is to be taken seriously must be told which vote is nearly won.
-        """
+        """Return float32 logits (N, L) whose largest is the plurality; see :func:`vote_logits`."""
         if not isinstance(images, Tensor):  # torch.fx, on behalf of the delta evaluator
             raise TypeError("a vote is not evaluated layer by layer")
-        opinions = self._opinions(images)
-        votes = _count(opinions)
-        winner = nn.functional.one_hot(plurality(votes), votes.shape[1])
-        logits: Tensor = votes + 0.5 * winner + 0.25 * opinions.softmax(2).mean(0)
-        return logits
+        return vote_logits(self.opinions(images))
 
-    def _opinions(self, images: Tensor) -> Tensor:
+    def opinions(self, images: Tensor) -> Tensor:
         """Return the voter's logits, float32 (phases, N, L); one batch a phase, never mixed."""
         return torch.stack([self.voter(part).float() for part in phases(images, self.stride)])
 
 
-def _count(opinions: Tensor) -> Tensor:
+def vote_logits(opinions: Tensor) -> Tensor:
+    """Return float32 logits (N, L) whose largest is the plurality, by a quarter or more.
+
+    They are the votes, a half more for the winner (which is the rule for equals), and a quarter of
+    the voters' mean softmax: votes alone are flat, and an attack that is to be taken seriously must
+    be told which vote is nearly won.
+
+    Args:
+        opinions: the voters' logits, float32 (voters, N, L).
+    """
+    votes = count(opinions)
+    winner = nn.functional.one_hot(plurality(votes), votes.shape[1])
+    logits: Tensor = votes + 0.5 * winner + 0.25 * opinions.softmax(2).mean(0)
+    return logits
+
+
+def count(opinions: Tensor) -> Tensor:
+    """Return int64 (N, L): how many voters, by their logits (voters, N, L), name each class."""
     return nn.functional.one_hot(opinions.argmax(2), opinions.shape[2]).sum(0)
 
 
@@ -168,12 +176,11 @@ def certify(classifier: Classifier, image: Tensor) -> tuple[LabelSet, tuple[int,
     return (int(plurality(votes)),), tuple(votes[0].tolist()), int(certified_radius(votes))
 
 
-def build_voter(architecture: str, stride: int, info: DatasetInfo, seed: int = 0) -> Classifier:
-    """Return a fresh voter for the phases of a dataset's images, on the CPU.
+def require_one_class(info: DatasetInfo) -> None:
+    """Raise where images have any number of labels.
 
     Raises:
-        UsageError: the dataset is multi-label, the stride does not fit the images, or there is no
-            such architecture or it cannot take images as small as a phase.
+        UsageError: they do.
     """
     if info.task != "multi-class":
         raise UsageError(
@@ -181,6 +188,16 @@ def build_voter(architecture: str, stride: int, info: DatasetInfo, seed: int = 0
             "labels",
             "a multi-class dataset",
         )
+
+
+def build_voter(architecture: str, stride: int, info: DatasetInfo, seed: int = 0) -> Classifier:
+    """Return a fresh voter for the phases of a dataset's images, on the CPU.
+
+    Raises:
+        UsageError: the dataset is multi-label, the stride does not fit the images, or there is no
+            such architecture or it cannot take images as small as a phase.
+    """
+    require_one_class(info)
     if not 2 <= stride <= info.size:
         raise UsageError(
             f"images of {info.size} x {info.size} are not split by a stride of {stride}",
@@ -196,13 +213,16 @@ def build_voter(architecture: str, stride: int, info: DatasetInfo, seed: int = 0
         ) from error
 
 
-def as_classifier(voter: Classifier, stride: int) -> Classifier:
+def as_classifier(
+    voter: Classifier, stride: int, kind: type[PolyphaseVote] = PolyphaseVote
+) -> Classifier:
     """Return the vote of a voter as a classifier of whole images, in evaluation mode.
 
-    Its own normalisation does nothing: the voter's comes after the split.
+    ``kind`` says how it is decided. Its own normalisation does nothing: the voter's comes after
+    the split.
     """
     whole = Classifier(
-        PolyphaseVote(voter, stride),
+        kind(voter, stride),
         voter.task,
         voter.label_count,
         mean=(0.0,) * voter.channels,
@@ -231,8 +251,8 @@ def open_vote(
 
 
 def is_vote(record: ModelRecord) -> bool:
-    """Say whether a registered classifier is a polyphase vote."""
-    return record.architecture == POLYPHASE_VOTE
+    """Say whether a registered classifier is a polyphase vote, or a run-off of one."""
+    return record.architecture in (POLYPHASE_VOTE, RUN_OFF)
 
 
 def phase_side(side: int, stride: int) -> int:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from pixguard.config.settings import Settings, setting
-from pixguard.records import MASKED_CONSENSUS, POLYPHASE_VOTE
+from pixguard.records import MASKED_CONSENSUS, POLYPHASE_VOTE, RANDOMISED_ABLATION, RUN_OFF
 from pixguard.registry import Entry, Registry
 
 
@@ -18,17 +18,13 @@ class CertificateEntry(Entry):
     Attributes:
         certifier: ``"module:function"`` that certifies an image: ``(classifier, image float32
             (1, C, H, W) in [0, 1]) -> (label set, votes of each class, radius in pixels)``.
-        goes_around: whether it is put around a classifier that is there, and is no training of its
-            own.
+        made_by: the command that makes such a classifier.
+        is_statistical: whether a radius holds with a confidence, and not for certain.
     """
 
     certifier: str = ""
-    goes_around: bool = False
-
-    @property
-    def made_by(self) -> str:
-        """The command that makes such a classifier."""
-        return "pixguard certify mask" if self.goes_around else "pixguard certify train"
+    made_by: str = "pixguard certify train"
+    is_statistical: bool = False
 
 
 CERTIFICATES = Registry(
@@ -40,7 +36,22 @@ CERTIFICATES = Registry(
             certifier="pixguard.defences.certificates.polyphase_vote:certify",
             summary="A plurality of interleaved sub-images (feature-partition aggregation, "
             "Hammoudeh & Lowd).",
-        )
+        ),
+        CertificateEntry(
+            RUN_OFF,
+            "pixguard.defences.certificates.run_off:open_run_off",
+            certifier="pixguard.defences.certificates.run_off:certify",
+            made_by="pixguard certify run-off",
+            summary="The same voters, decided in two rounds (run-off election, Rezaei et al.).",
+        ),
+        CertificateEntry(
+            RANDOMISED_ABLATION,
+            "pixguard.defences.certificates.randomised_ablation:open_ablation",
+            certifier="pixguard.defences.certificates.randomised_ablation:certify",
+            made_by="pixguard certify train --certificate randomised-ablation",
+            is_statistical=True,
+            summary="A plurality over random pixels, the rest hidden (Levine & Feizi).",
+        ),
     ],
 )
 
@@ -50,7 +61,7 @@ CERTIFICATES = Registry(
         MASKED_CONSENSUS,
         "pixguard.defences.certificates.masked_consensus:open_masked",
         certifier="pixguard.defences.certificates.masked_consensus:certify",
-        goes_around=True,
+        made_by="pixguard certify mask",
         summary="Agreement under masks that hide every s-th pixel (double masking, Xiang et al.).",
     )
 )

@@ -24,10 +24,12 @@ class DenoiserEntry(Entry):
     Attributes:
         recipe: ``"module:class"`` of how it is trained; empty where there is nothing to train.
         changes_nothing: whether what comes out is what went in.
+        by_name_alone: whether it restores only where it is named: it takes too long for a default.
     """
 
     recipe: str = ""
     changes_nothing: bool = False
+    by_name_alone: bool = False
 
     @property
     def trained(self) -> bool:
@@ -106,6 +108,12 @@ DENOISERS = Registry(
             "Medians in place of extremes, of a window that grows (Hwang and Haddad 1995).",
         ),
         DenoiserEntry(
+            "rpca",
+            "pixguard.defences.denoisers.rpca:RobustPCA",
+            "Keeps what of each channel is of low rank (Husnoo and Anwar 2021).",
+            by_name_alone=True,
+        ),
+        DenoiserEntry(
             "repair",
             "pixguard.defences.denoisers.repair:Repair",
             "Replaces only the few pixels that stand out, by their neighbours' median (ours).",
@@ -137,6 +145,18 @@ DENOISERS = Registry(
             recipe="pixguard.defences.denoisers.noise2noise:Noise2NoiseRecipe",
         ),
         DenoiserEntry(
+            "noise2void",
+            "pixguard.defences.denoisers.noise2void:Noise2Void",
+            "A U-Net that tells a hidden pixel from its surroundings (Krull et al. 2019).",
+            recipe="pixguard.defences.denoisers.noise2void:Noise2VoidRecipe",
+        ),
+        DenoiserEntry(
+            "r2unet",
+            "pixguard.defences.denoisers.r2unet:R2UNet",
+            "A recurrent residual U-Net (Nasrin et al. 2019).",
+            recipe=TO_CLEAN,
+        ),
+        DenoiserEntry(
             "median-cnn",
             "pixguard.defences.denoisers.median_cnn:MedianCNN",
             "Convolutions and median layers (Liang et al. 2021).",
@@ -147,6 +167,8 @@ DENOISERS = Registry(
 """In the order of tables and panels."""
 
 UNTRAINED: tuple[str, ...] = tuple(entry.name for entry in DENOISERS if not entry.trained)
+ALWAYS: tuple[str, ...] = tuple(n for n in UNTRAINED if not DENOISERS[n].by_name_alone)
+"""Those that commands take which name none."""
 
 
 def changes_nothing(name: str) -> bool:

@@ -6,17 +6,13 @@ neighbour, or one beyond an edge, is not among the four. The sum is divided by w
 the pixel, so that texture does not count. That division, and the gap, are ours.
 """
 
-import math
 from itertools import product
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from pixguard.classifiers.evaluation import plain_float32
-from pixguard.datasets.base import Images
 from pixguard.defences.denoisers.layers import select
-from pixguard.models.inputs import to_unit_range
 
 MOST = 4
 GAP = 1.5
@@ -105,19 +101,3 @@ class Repair(nn.Module):
         """Return images (N, C, H, W) in [0, 1] for images (N, C, H, W) in [0, 1]."""
         scores, better = self.look(images)
         return torch.where(self.found(scores), better.clamp(0, 1), images)
-
-
-def alarm_threshold(
-    repair: Repair, images: Images, false_alarms: float, device: torch.device
-) -> float:
-    """Return the lowest threshold that at most a share of clean images exceed.
-
-    Args:
-        repair: in evaluation mode, on the device.
-        images: uint8 (N, H, W, C), N at least 1.
-        false_alarms: in [0, 1); less than one of N images is none of them.
-        device: where they are scored, each alone.
-    """
-    with torch.inference_mode(), plain_float32(device):
-        scores = [repair.highest(to_unit_range(image[None], device)).item() for image in images]
-    return sorted(scores, reverse=True)[math.floor(false_alarms * len(scores) + 1e-9)]

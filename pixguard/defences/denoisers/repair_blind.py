@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, softplus
 
+from pixguard.defences.alarm import alarm_threshold
 from pixguard.defences.denoisers.layers import select
 from pixguard.defences.denoisers.registry import RepairBlindOptions
-from pixguard.defences.denoisers.repair import GAP, MOST, Repair, alarm_threshold, neighbours
+from pixguard.defences.denoisers.repair import GAP, MOST, Repair, neighbours
 from pixguard.defences.training import Recipe
 from pixguard.errors import UsageError
 
@@ -123,5 +124,5 @@ class BlindSpotRecipe(Recipe):
                 "leave it out, or choose a `split=...` that has them",
             )
         share, images = options.false_alarms, self._val
-        module.threshold = alarm_threshold(module.eval(), images, share, self._device)
+        module.threshold = alarm_threshold(module.eval().highest, images, share, self._device)
         return {"threshold": module.threshold}

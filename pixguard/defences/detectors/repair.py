@@ -3,20 +3,19 @@
 Its threshold is taken from clean validation images, at the share of false alarms that is allowed.
 """
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pixguard.config import DenoiserSettings, DetectorSettings
 from pixguard.datasets.base import Images
 from pixguard.defences.denoisers import build_denoiser
-from pixguard.defences.denoisers.repair import Repair, alarm_threshold
+from pixguard.defences.denoisers.repair import Repair
+from pixguard.defences.detectors.alarm import Alarm, require_validation
 from pixguard.defences.detectors.registry import DETECTORS
 from pixguard.defences.training import train_denoiser
-from pixguard.errors import UsageError
 from pixguard.models.training_loop import Fit, Made, Workplace
 
 
-class RepairDetector(nn.Module):
+class RepairDetector(Alarm):
     """A repair whose highest score raises an alarm above a threshold.
 
     Args:
@@ -24,19 +23,15 @@ class RepairDetector(nn.Module):
         denoiser: which repair: a :class:`~pixguard.defences.denoisers.repair.Repair` by name.
     """
 
-    threshold: Tensor
-
     def __init__(self, channels: int, denoiser: str = "repair") -> None:
         super().__init__()
         repair = build_denoiser(denoiser, channels)
         assert isinstance(repair, Repair)
         self.repair = repair
-        # It stands with the weights: what has another threshold is another detector.
-        self.register_buffer("threshold", torch.zeros((), dtype=torch.float64))
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return scores (N,), float64, for images (N, C, H, W)."""
-        return self.repair.highest(images) - self.threshold
+    def highest(self, images: Tensor) -> Tensor:
+        """See :class:`~pixguard.defences.detectors.alarm.Alarm`."""
+        return self.repair.highest(images)
 
 
 def train(
@@ -50,11 +45,7 @@ def train(
         UsageError: there are no validation images.
     """
     options = DETECTORS[settings.name].settled(settings.options)
-    if not len(images_val):
-        raise UsageError(
-            "the threshold of an alarm comes from clean validation images, and there are none",
-            "choose a `split=...` that has them, or another `normal=...`",
-        )
+    require_validation(images_val)
     detector = RepairDetector(images_train.shape[-1], options.scorer)
     fit = Fit((), 0.0, True, len(images_train))
     if options.scorer != "repair":
@@ -63,15 +54,6 @@ def train(
         fit = made.fit
         assert isinstance(made.module, Repair)
         detector.repair = made.module
-    if not fit.finished:
-        return Made(detector, fit)
-    detector.to(at.device).eval()
-    if options.false_alarms * len(images_val) < 1:
-        at.display.say(
-            f"{len(images_val)} validation images cannot tell a rate below 1 in {len(images_val)}: "
-            "the threshold is the highest score of theirs"
-        )
-    detector.threshold.fill_(
-        alarm_threshold(detector.repair, images_val, options.false_alarms, at.device)
-    )
+    if fit.finished:
+        detector.settle(images_val, options.false_alarms, at)
     return Made(detector, fit, {"denoiser": options.scorer})

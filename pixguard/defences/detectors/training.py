@@ -8,7 +8,11 @@ from pixguard.models.training_loop import Made, Workplace
 
 
 class Trainer(Protocol):
-    """Trains a detector on the images of its normal class."""
+    """Trains a detector on the images of its normal class.
+
+    That of an entry with ``of_classifier`` takes the classifier, too: a keyword ``classifier``, in
+    evaluation mode on the workplace's device.
+    """
 
     def __call__(
         self, images_train: Images, images_val: Images, settings: DetectorSettings, at: Workplace

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from pixguard.defences.denoisers.registry import UNTRAINED
+from pixguard.defences.denoisers.registry import ALWAYS
 from pixguard.defences.denoisers.variants import PAPER_DATASET
 from pixguard.reports import commands
 from pixguard.reports.noise_plans import Member, NoisePlan
@@ -104,7 +104,7 @@ def build(request: TableRequest) -> ReportTable:
     shown = request.paper and (request.dataset in (None, PAPER_DATASET))
     shown = shown and (plan is None or plan.is_papers)
     rows = [_row(request, plan, line, command, shown) for line in lines]
-    rows += [_untrained(request, plan, lines, name, command) for name in UNTRAINED]
+    rows += [_untrained(request, plan, lines, name, command) for name in ALWAYS]
     notes = [*NOTES, *_steps(request, plan, lines)]
     if number == 3:
         notes.append(_table_3_note())

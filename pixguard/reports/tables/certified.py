@@ -34,9 +34,12 @@ NOTES = (
     "withstood k pixels: of the images attacked with k pixels, which were right, those that no "
     "attempt of k pixels or fewer fooled: all attacks, targets, repeats and seeds, on the bare "
     "classifier. It is what these attacks found, an upper bound, where certified is a lower one.",
-    "refuted: images fooled by no more pixels than their radius; one would be a fault in pixguard.",
-    "votes: sub-images that vote, or masks. Below each certified classifier stands the newest "
-    "plain one of its dataset, on the same images; nothing is certain about it.",
+    "refuted: images fooled by no more pixels than their radius; one would be a fault in pixguard. "
+    "But a radius of randomised-ablation is statistical: it holds with a confidence of 95 % for "
+    "each image, and of the smoothed classifier, which decisions are an estimate of.",
+    "votes: sub-images that vote, masks, or the ablations of a certificate. Below each certified "
+    "classifier stands the newest plain one of its dataset, on the same images; nothing is certain "
+    "about it.",
 )
 
 
@@ -84,7 +87,8 @@ def _pair(request: TableRequest, vote: Study, plain: Study | None) -> Iterator[t
     )
     images = int(row["images"])
     head = (Cell(vote.dataset), Cell(vote.data), Cell(vote.classifier))
-    votes = Cell(json.loads(row["parameters"])["stride"] ** 2)
+    parameters = json.loads(row["parameters"])
+    votes = Cell(parameters["stride"] ** 2 if "stride" in parameters else parameters["samples"])
     if not images:
         command = commands.certify(vote.dataset, vote.classifier_id)
         yield (*head, votes, *(Cell(None, not_run=command) for _ in COLUMNS[4:]))

@@ -31,6 +31,7 @@ COLUMNS = (
     Column("images", "count"),
     Column("compared", "count"),
     Column("AUC", "score"),
+    Column("found % at 0.1 %", "percent"),
     Column("found % at 1 %", "percent"),
     Column("found % at 5 %", "percent"),
     Column("flagged %", "percent"),
@@ -41,24 +42,24 @@ PAPER_DATASET = "chest"
 PAPER_DETECTOR = "one-class-svm"
 EVERYTHING_ELSE = "all others"
 NO_OTHERS = "no test images"
-FEWEST_COMPARED = {1: 100, 5: 20}
+FEWEST_COMPARED = {"0_1": 1000, "1": 100, "5": 20}
 """Images that a share of false alarms in percent takes: fewer, and it is less than one of them."""
 TOO_FEW = "too few to compare"
 NOTES = (
     "A detector was given images of the normal class alone: one-class-svm, an autoencoder and an "
-    "SVM; repair, which looks for pixels that stand out and by default knows any class. to find: "
+    "SVM; repair, vae and trigger look for changed pixels and by default know any class. to find: "
     "test images of another class (in the row of each of its labels), or attacked ones; images: "
     "how many. compared: normal test images, or for an attack the same images before it.",
     "AUC: the chance that an image to find scores higher than a compared one, ties half; 0.5 is "
-    "guessing. found at 1 %, 5 %: with the lowest threshold that at most that share of the "
+    "guessing. found at 0.1 %, 1 %, 5 %: with the lowest threshold that at most that share of the "
     "compared images reach; it is set on these very test images.",
     "flagged, false alarms: at the detector's own threshold, of the images to find, and of the "
     "compared. nu bounds the alarms among the images that an SVM was fitted to, false_alarms those "
     f"among the validation images; neither those among new ones. {INTERVAL_NOTE}",
 )
 TOO_FEW_NOTE = (
-    f"{TOO_FEW}: 1 % of fewer than {FEWEST_COMPARED[1]} images, and 5 % of fewer than "
-    f"{FEWEST_COMPARED[5]}, is less than one image."
+    f"{TOO_FEW}: 0.1 % of fewer than 1,000 images, 1 % of fewer than {FEWEST_COMPARED['1']}, and "
+    f"5 % of fewer than {FEWEST_COMPARED['5']}, is less than one image."
 )
 ATTACKS_NOTE = (
     "Attacked: attempts that succeeded, non-targeted, on the bare classifier, first repeat "

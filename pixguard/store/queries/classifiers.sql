@@ -25,7 +25,7 @@ SELECT
     m.created_ms,
     m.dataset_id AS own_dataset_id,
     o.size AS input_size,
-    CASE WHEN m.architecture IN ('polyphase-vote', 'masked-consensus') OR m.hyperparameters LIKE '%"added_from"%'
+    CASE WHEN m.architecture IN ('polyphase-vote', 'run-off', 'masked-consensus', 'randomised-ablation') OR m.hyperparameters LIKE '%"added_from"%'
         THEN 0 ELSE 1 END AS is_plain,
     CASE
         WHEN EXISTS (

@@ -4,7 +4,7 @@
 -- with several labels to several; an image with the normal class among its labels is normal.
 -- A row for each other class, and one without a class for all that is not normal.
 -- AUC is the Mann-Whitney statistic over (class x normal) pairs, a tie counting half. found counts
--- the images that no more than 1 (5) of 100 normal ones score as high as or higher than.
+-- the images that no more than 0.1 (1, 5) of 100 normal ones score as high as or higher than.
 WITH scored AS (
     SELECT
         i.label_set,
@@ -37,6 +37,8 @@ judged AS (
         normals,
         false_alarms,
         not_above - 0.5 * tied AS beaten,
+        CASE WHEN 1000 * (normals - not_above + tied) <= normals THEN 1 ELSE 0 END
+            AS found_at_0_1,
         CASE WHEN 100 * (normals - not_above + tied) <= normals THEN 1 ELSE 0 END AS found_at_1,
         CASE WHEN 20 * (normals - not_above + tied) <= normals THEN 1 ELSE 0 END AS found_at_5
     FROM placed
@@ -58,6 +60,7 @@ SELECT
     MAX(normals) AS compared,
     MAX(false_alarms) AS compared_flagged,
     SUM(beaten) AS beaten,
+    SUM(found_at_0_1) AS found_at_0_1,
     SUM(found_at_1) AS found_at_1,
     SUM(found_at_5) AS found_at_5
 FROM grouped

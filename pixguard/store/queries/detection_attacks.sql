@@ -49,6 +49,8 @@ SELECT
     MAX(p.cleans) AS compared,
     MAX(p.cleans_flagged) AS compared_flagged,
     SUM(p.not_above - 0.5 * p.tied) AS beaten,
+    SUM(CASE WHEN 1000 * (p.cleans - p.not_above + p.tied) <= p.cleans THEN 1 ELSE 0 END)
+        AS found_at_0_1,
     SUM(CASE WHEN 100 * (p.cleans - p.not_above + p.tied) <= p.cleans THEN 1 ELSE 0 END)
         AS found_at_1,
     SUM(CASE WHEN 20 * (p.cleans - p.not_above + p.tied) <= p.cleans THEN 1 ELSE 0 END)
