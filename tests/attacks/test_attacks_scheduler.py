@@ -11,8 +11,8 @@ from attacks.attacks_arena import arena, named
 from pixguard.attacks.differential_evolution import DifferentialEvolutionSearch
 from pixguard.attacks.engine.jobs import Job, Outcome
 from pixguard.attacks.engine.objectives import misclassify
-from pixguard.attacks.engine.scheduler import NOT_FINITE, Scheduler, all_pixels_changed
-from pixguard.attacks.engine.search import Candidates, make_search
+from pixguard.attacks.engine.scheduler import NOT_FINITE, Scheduler
+from pixguard.attacks.engine.search import Candidates, all_pixels_changed, make_search
 from pixguard.attacks.registry import (
     ATTACKS,
     DIFFERENTIAL_EVOLUTION,
