@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from benchmarks.subjects import Subject
-from benchmarks.timing import random_candidates, seconds_of
-from pixguard.attacks.engine.packing import LEAST_SHARE
+from benchmarks.timing import random_candidates, synchronised
 from pixguard.inference.base import Evaluator
 from pixguard.inference.choice import Work, choose_evaluator
 from pixguard.inference.choices import Choices
+from pixguard.inference.delta import DeltaEvaluator
 from pixguard.inference.dense import automatic_batch
 from pixguard.inference.form import Form
 from pixguard.inference.truth import Forms, Truth
@@ -123,10 +123,21 @@ def _rate(evaluator: Evaluator, subject: Subject, pixels: int, least_s: float) -
     """Return candidates per second, of full batches."""
     height, width, channels = subject.images.shape[1:]
     shape = (height, width, channels)
-    count = evaluator.batch * (LEAST_SHARE * evaluator.sets**2 if evaluator.sets > 1 else 1)
-    candidates = random_candidates(count, 1, shape, pixels, subject.device)
-    spent, done = 0.0, 0
-    while spent < least_s or not done:
-        spent += seconds_of(evaluator, candidates, subject.device)
-        done += count
-    return done / spent
+    candidates = random_candidates(evaluator.batch, 1, shape, pixels, subject.device)
+    parts = [(1.0, evaluator.logits, candidates)]
+    if isinstance(evaluator, DeltaEvaluator):
+        owners, positions, colours = candidates
+        parts = [
+            (weight, part.evaluated, (owners, part.moved(positions), colours))
+            for weight, part in evaluator.parts
+        ]
+    seconds = 0.0
+    for weight, evaluate, own in parts:
+        spent, done = 0.0, 0
+        while spent < least_s or not done:
+            started = synchronised(subject.device)
+            evaluate(*own)
+            spent += synchronised(subject.device) - started
+            done += evaluator.batch
+        seconds += weight * spent / done
+    return 1 / seconds

@@ -18,7 +18,7 @@ from inference.inference_networks import (
     dense_logits,
     random_network,
 )
-from pixguard.attacks.engine.packing import LEAST_SHARE, REVISITING_SHARE, pack
+from pixguard.attacks.engine.packing import NEW_PART, SORTED_SHARE, pack
 from pixguard.classifiers.small_cnn import SmallCNN
 from pixguard.inference import windowed
 from pixguard.inference.delta import DeltaEvaluator
@@ -158,11 +158,11 @@ def test_numbers_are_those_of_the_smallest_sets_that_hold_all_pixels() -> None:
 @pytest.mark.parametrize(
     ("revisits", "attempts", "sets"),
     [
-        (True, 9 * REVISITING_SHARE, 3),
-        (True, 4 * REVISITING_SHARE, 2),
-        (True, 4 * REVISITING_SHARE - 1, 1),
-        (False, 9 * LEAST_SHARE, 3),
-        (False, 4 * LEAST_SHARE, 2),
+        (True, 9 * SORTED_SHARE * NEW_PART, 3),
+        (True, 4 * SORTED_SHARE * NEW_PART, 2),
+        (True, 4 * SORTED_SHARE * NEW_PART - 1, 1),
+        (False, 9 * SORTED_SHARE, 3),
+        (False, 4 * SORTED_SHARE, 2),
         (False, 3, 1),
     ],
 )
