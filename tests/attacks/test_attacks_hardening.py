@@ -1,5 +1,7 @@
 """Pixels for adversarial training: found, few, and without a trace in the classifier."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
@@ -7,7 +9,9 @@ from torch import Tensor
 from pixguard.attacks.hardening import BUDGETS, with_found_pixels
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.small_cnn import SmallCNN
+from pixguard.config import TrainSettings
 from pixguard.models.seeding import seeded
+from support import run, run_json, write_slopes
 
 
 def classifier(task: str = "multi-class") -> Classifier:
@@ -67,3 +71,19 @@ def test_a_batch_of_one_is_left_alone() -> None:
     stream = torch.Generator().manual_seed(0)
     same = with_found_pixels(model, one, torch.tensor([0]), stream, search="corner", pixels=1)
     assert same is one
+
+
+@pytest.mark.usefixtures("in_an_empty_folder")
+def test_training_on_found_pixels_is_another_training() -> None:
+    write_slopes(Path("slopes"))
+    train = "train --dataset slopes --data-dir slopes --size 8 --model small-cnn --epochs 1"
+    few = f"{train} --limit 12 --batch-size 6"
+    weights = [run_json(few + more)["weights"] for more in (
+        " --adversarial 1", " --adversarial 1 --adversarial-search corner",
+    )]  # fmt: skip
+    assert weights[0] != weights[1]
+    again = run_json(f"{few} --adversarial 1 --adversarial-search corner --resume")
+    assert again["already_trained"]
+    refused = run(f"{few} --adversarial-search spgd", code=2)
+    assert "has no pixels to look for" in " ".join(refused.output.split())
+    assert "adversarial_search" not in TrainSettings().identity()
