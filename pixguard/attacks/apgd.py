@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from pixguard.attacks.dense_options import APGDOptions
-from pixguard.attacks.engine.dense import DenseSearch
 from pixguard.attacks.engine.losses import Loss
+from pixguard.attacks.engine.rivals import MOST_RIVALS, RivalSearch
 from pixguard.attacks.engine.search import Arena
 
 MOMENTUM = 0.75
@@ -28,10 +28,9 @@ FIRST_CHECK, CHECK_SHRINKS, LEAST_CHECK = 22, 3, 6
 least."""
 ENOUGH = 0.75
 """The share of steps of a period that must have lowered the loss."""
-MOST_RIVALS = 9
 
 
-class APGDSearch(DenseSearch):
+class APGDSearch(RivalSearch):
     """APGD; a step costs one gradient and one query."""
 
     options: APGDOptions
@@ -41,23 +40,15 @@ class APGDSearch(DenseSearch):
         return {**super().parameters(), "momentum": MOMENTUM, "most_rivals": MOST_RIVALS}
 
     @property
-    def _is_targeted(self) -> bool:
+    def is_targeted(self) -> bool:
+        """Whether the loss names a rival."""
         return self.options.loss == "targeted-dlr"
-
-    def most_queries(self, height: int, width: int) -> int:
-        """One a step, for every rival that there may be."""
-        return self.options.steps * (MOST_RIVALS if self._is_targeted else 1)
 
     def allocate(self, arena: Arena) -> None:
         """Prepare what a run remembers: points, losses, steps and counts of each slot."""
         super().allocate(arena)
-        assert arena.losses is not None
-        self._losses = arena.losses
         slots, device = len(arena.images), arena.images.device
         self._checks = checkpoints(self.options.steps)
-        rivals = min(MOST_RIVALS, self._losses.most_rivals) if self._is_targeted else 1
-        self._rivals = torch.zeros(slots, rivals, dtype=torch.int64, device=device)
-        self._rival = torch.zeros(slots, dtype=torch.int64, device=device)
         self._before, self._best_point, self._best_gradient, self._gradient = (
             torch.zeros_like(self._point) for _ in range(4)
         )
@@ -70,8 +61,6 @@ class APGDSearch(DenseSearch):
         """Return all that a run remembers."""
         return {
             **super().state(),
-            "rivals": self._rivals,
-            "rival": self._rival,
             "before": self._before,
             "best_point": self._best_point,
             "best_gradient": self._best_gradient,
@@ -84,33 +73,16 @@ class APGDSearch(DenseSearch):
             "lowered": self._lowered,
         }
 
-    def is_done(self, slot: int) -> bool | None:
-        """Tell whether the last rival of a slot has had its steps."""
-        return int(self._iteration[slot]) >= self.options.steps * self._rivals.shape[1]
-
-    def tell(self, fitness: Tensor) -> None:
-        """Keep the best; see :meth:`DenseSearch.tell`."""
-        super().tell(fitness)
-        self._due &= self._iteration < self.options.steps * self._rivals.shape[1]
-
-    def _begin(self, slots: Tensor) -> None:
-        if self._is_targeted:
-            found = self._losses.rivals(slots, self._clean(slots))
-            self._rivals[slots] = found[:, : self._rivals.shape[1]]
-
     def _move(self, slots: Tensor) -> None:
-        step = self._iteration[slots] % self.options.steps
-        if len(fresh := slots[step == 0]):
+        is_fresh = self._fresh(slots)
+        if len(fresh := slots[is_fresh]):
             self._restart(fresh)
-        if len(going := slots[step > 0]):
+        if len(going := slots[~is_fresh]):
             self._adapt(going)
         self._advance(slots)
 
     def _restart(self, slots: Tensor) -> None:
-        """Begin a run at a random point, against the next rival."""
-        if self._is_targeted:
-            run = self._iteration[slots] // self.options.steps
-            self._rival[slots] = self._rivals[slots].gather(1, run[:, None])[:, 0]
+        """Begin a run at a random point."""
         point = self._random_points(slots)
         loss, gradient = self._evaluate(slots, point)
         self._point[slots] = self._before[slots] = self._best_point[slots] = point
@@ -122,7 +94,7 @@ class APGDSearch(DenseSearch):
 
     def _evaluate(self, slots: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         loss: Loss = self._losses.entropy
-        if self._is_targeted:
+        if self.is_targeted:
             loss = self._losses.dlr(self._rival)
         values, gradient = self._arena.gradient(slots, points, loss)
         return values, gradient

@@ -53,6 +53,13 @@ class SquareOptions(DenseOptions):
     queries: int = setting(10_100, "Budget of an attempt.", low=1, unit="queries")
 
 
+@dataclass(frozen=True, slots=True)
+class AutoAttackOptions(DenseStepsOptions):
+    """How long each of its parts runs."""
+
+    square_queries: int = setting(5000, "Budget of the last part, Square.", low=1, unit="queries")
+
+
 def check_dense(attack: str, pixels_given: bool) -> None:
     """Refuse a number of pixels for an attack that changes them all.
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 from pixguard.attacks.dense_options import (
     APGDOptions,
+    AutoAttackOptions,
     DenseOptions,
     DenseStepsOptions,
     SquareOptions,
@@ -311,6 +312,26 @@ ATTACKS.add(
         "pixguard.attacks.square:SquareSearch",
         "Dense: random squares, kept where they help (Andriushchenko et al. 2020).",
         options=SquareOptions,
+        dense=True,
+    )
+)
+ATTACKS.add(
+    AttackEntry(
+        "fab",
+        "pixguard.attacks.fab:FABSearch",
+        "Dense: FAB-T, the nearest image of each other class (Croce, Hein 2020).",
+        options=DenseStepsOptions,
+        needs_gradients=True,
+        dense=True,
+    )
+)
+ATTACKS.add(
+    AttackEntry(
+        "auto-attack",
+        "pixguard.attacks.auto_attack:AutoAttackSearch",
+        "Dense: APGD with both losses, FAB-T, then Square (Croce, Hein 2020).",
+        options=AutoAttackOptions,
+        needs_gradients=True,
         dense=True,
     )
 )

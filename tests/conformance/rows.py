@@ -24,6 +24,8 @@ ATTACKS: dict[str, dict[str, Any]] = {
     "apgd": {"eps": 33.0, "steps": 12},
     "square": {"eps": 70.0, "queries": 25},
     "lbfgs": {"norm": "l2", "eps": 0.6, "steps": 4},
+    "fab": {"eps": 30.0, "steps": 12},
+    "auto-attack": {"eps": 33.0, "steps": 4, "square_queries": 8},
 }
 """Options of the attack."""
 

@@ -140,16 +140,18 @@ class DenseSearch(Search):
     def _show(self, slots: Tensor, points: Tensor) -> None:
         """Put the images of points float32 (n, C, H, W) into the candidates."""
         clean = self._arena.images[slots].permute(0, 3, 1, 2).long()
-        change = points.double() * 255.0 - clean
-        if self.norm == "linf":
-            most = math.floor(self._steps)
-            steps = change.round().clamp(-most, most).long()
-        else:
-            steps = whole_steps(change * INSIDE, self._squares)
+        steps = self._rounded(points.double() * 255.0 - clean)
         levels = (clean + steps).clamp(0, 255).to(torch.uint8)
         # Not in place: those of the last step may still be in use as an outcome.
         self._last = Candidates(self._last.positions, self._last.colours.clone())
         self._last.colours[slots, 0] = levels.flatten(2).transpose(1, 2)
+
+    def _rounded(self, change: Tensor) -> Tensor:
+        """Return changes float64 (n, C, H, W), in steps of 8 bits, as whole ones inside, int64."""
+        if self.norm == "l2":
+            return whole_steps(change * INSIDE, self._squares)
+        most = math.floor(self._steps)
+        return change.round().clamp(-most, most).long()
 
     def _inside(self, slots: Tensor, points: Tensor) -> Tensor:
         """Return points float32 (n, C, H, W) brought into the distance and into [0, 1]."""
