@@ -17,7 +17,7 @@ from pixguard.store.engine import open_engine
 sys.path.append(str(Path(__file__).resolve().parent.parent / "scripts"))
 bench = importlib.import_module("bench_reports")
 
-WITHOUT_DATA = {"ablation", "certified", "detection", "least_flips"}
+WITHOUT_DATA = {"ablation", "certified", "dense", "detection", "least_flips"}
 """What the benchmark's database lacks: tables that do not grow with the number of attempts."""
 
 

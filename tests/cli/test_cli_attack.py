@@ -34,7 +34,7 @@ from support import run, run_json
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
 SMALL = {
-    name: " ".join(f"--{option} {value}" for option, value in options.items())
+    name: " ".join(f"--{option.replace('_', '-')} {value}" for option, value in options.items())
     for name, options in rows.ATTACKS.items()
 }
 """Every attack with a small budget."""

@@ -34,6 +34,7 @@ WORDS = {
     "certified": "polyphase",
     "recovery": "dae",
     "defences": "dae",
+    "dense": "fgsm",
     "paired": "identity",
     "classes": "share",
     "labels": "missed",
@@ -51,6 +52,9 @@ def mini_phantom(mini: Miniature) -> Miniature:
     derma, phantom = 4, 6
     fooled = mini.attempt(1, phantom, mini.image(derma, "4"), 1)
     mini.pixel(fooled, 0, 27)
+    step = mini.attack(0, "fgsm", parameters='{"eps": 4.0, "norm": "linf"}')
+    stepped = mini.attempt(step, phantom, mini.image(derma, "4"), 1)
+    mini.add(t.WholeImage, attempt_id=stepped, sha256="s", png=b"", linf=4, l2=0.1)
     metric = mini.metrics()["psnr"]
     for name in ("identity", "dae"):
         denoiser = mini.model("denoiser", name, derma)

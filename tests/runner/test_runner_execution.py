@@ -35,6 +35,7 @@ class Asking:
     candidates_per_step: int
     revisits: bool
     most_slots: int | None = None
+    pixels: int = 1
 
     @property
     def entry(self) -> AttackEntry:

@@ -23,6 +23,7 @@ from support import StopAfter
 SETTINGS = AttackSettings(
     batch=10,  # few slots: most of the plan waits while the first images are attacked
     pixels=1,
+    evaluator="delta",
     per_class=20,
     options=DifferentialEvolutionOptions(population=20, generations=15),
 )

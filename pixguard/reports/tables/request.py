@@ -23,8 +23,9 @@ ONE_ATTACK_NOTE = (
     "A row takes one attack: of those that were selected, the one with most images on the "
     "classifier that is shown."
 )
-IMPLIED_SETTINGS = frozenset({"goal"})
-"""Parameters that all rows of a table share: it shows non-targeted attacks alone."""
+IMPLIED_SETTINGS = frozenset({"goal", "parts"})
+"""Parameters that all rows of a table share (it shows non-targeted attacks alone), or that follow
+from the others: the parts of an attack that is made of several."""
 
 
 @dataclass(frozen=True, slots=True)
