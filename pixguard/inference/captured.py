@@ -39,7 +39,7 @@ def capture(run: Callable[[], Tensor], device: torch.device) -> tuple[Callable[[
         RuntimeError: the function waits for the device, or takes memory in a way that it cannot.
     """
     with torch.cuda.device(device):
-        aside: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        aside: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call] # torch's types
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(WARM_UPS):

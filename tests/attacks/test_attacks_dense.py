@@ -15,6 +15,7 @@ from pixguard.attacks.attack import Attack
 from pixguard.attacks.engine.dense import whole_steps
 from pixguard.attacks.fab import project
 from pixguard.attacks.square import bump
+from pixguard.errors import UsageError
 
 SIDE = 8
 SHORT: dict[str, dict[str, Any]] = {
@@ -105,7 +106,7 @@ def test_in_the_euclidean_norm_too_apart_from_rounding(name: str) -> None:
 
 
 @every_dense
-@pytest.mark.parametrize("norm, eps", [("linf", 0.5), ("linf", 2.7), ("l2", 0.05), ("l2", 0.31)])
+@pytest.mark.parametrize("norm, eps", [("linf", 1.9), ("linf", 2.7), ("l2", 0.05), ("l2", 0.31)])
 def test_every_image_that_is_asked_for_lies_within_the_distance(
     name: str, norm: str, eps: float
 ) -> None:
@@ -175,6 +176,14 @@ def test_targets_and_several_labels(name: str) -> None:
     with torch.no_grad():
         after = network(several.images.float() / 255) > 0
     assert torch.equal((after != given).any(1), several.success)
+
+
+@every_dense
+@pytest.mark.parametrize("norm, eps", [("linf", 8 / 255), ("linf", 0.0), ("l2", 0.003)])
+def test_a_distance_of_less_than_a_step_is_refused(name: str, norm: str, eps: float) -> None:
+    """Else who takes eps for a share of the range would read that nothing is ever fooled."""
+    with pytest.raises(UsageError, match="no image of 8 bits differs"):
+        make(name, linear(), norm=norm, eps=eps)(middling(1), torch.tensor([0]))
 
 
 def test_a_number_of_pixels_is_refused() -> None:
@@ -247,12 +256,12 @@ def test_auto_attack_goes_on_where_a_part_is_done_before_its_budget() -> None:
     """Of two classes there is one rival: its parts against rivals end after one run of nine."""
     network, images = linear(), middling(3)
     labels = decided(network, images)
-    result = make("auto-attack", network, eps=0.5, steps=3, square_queries=7)(images, labels)
-    assert not result.success.any(), "half a step of 8 bits changes nothing"
+    result = make("auto-attack", network, eps=1.0, steps=3, square_queries=7)(images, labels)
+    assert not result.success.any(), "all margins are wider than one step of 8 bits"
     assert result.queries.tolist() == [3 + 3 + 3 + 7] * len(images)
 
 
-def test_auto_attack_finds_what_any_of_its_parts_finds() -> None:
+def test_auto_attack_finds_what_its_first_part_finds() -> None:
     network, images = convolutional(1, 5), middling(12)
     labels = decided(network, images)
     options: dict[str, Any] = {"eps": 3.0, "steps": 6}

@@ -20,6 +20,7 @@ from pixguard.attacks.engine.incumbents import Incumbents
 from pixguard.attacks.engine.philox import standard_normal, unit_interval
 from pixguard.attacks.engine.sampling import words_for
 from pixguard.attacks.engine.search import Arena, Candidates, Search
+from pixguard.errors import UsageError
 
 SLACK = 1e-6
 """In steps: a distance of 8 that is computed as 7.9999999 is 8."""
@@ -35,6 +36,9 @@ class DenseSearch(Search):
 
     Attributes:
         radius: the distance, in units of [0, 1] images.
+
+    Raises:
+        UsageError: the distance is less than one step of 8 bits.
     """
 
     options: Any
@@ -46,6 +50,12 @@ class DenseSearch(Search):
         self.norm = options.norm
         self._steps = options.levels + SLACK
         self.radius = options.levels / 255
+        if self._squares < 1:
+            raise UsageError(
+                f"within eps {options.eps:g} no image of 8 bits differs from the clean one: "
+                "in linf eps is in 1/255, in l2 the length of values in [0, 1]",
+                "`eps=8` in linf, `eps=0.5` in l2",
+            )
         super().__init__(entry, options, pixels, channels)
 
     def parameters(self) -> Mapping[str, Any]:

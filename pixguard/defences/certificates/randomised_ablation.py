@@ -23,6 +23,7 @@ import math
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import torch
 from scipy.special import betainc
@@ -215,15 +216,12 @@ def build_asked(architecture: str, keep: int, info: DatasetInfo, seed: int = 0) 
     name, first = next(
         (name, module) for name, module in network.named_modules() if isinstance(module, nn.Conv2d)
     )
+    same: dict[str, Any] = {
+        word: getattr(first, word) for word in ("kernel_size", "stride", "padding", "dilation")
+    }
     with seeded(seed):
         doubled = nn.Conv2d(
-            2 * info.channels,
-            first.out_channels,
-            first.kernel_size,  # type: ignore[arg-type]
-            first.stride,  # type: ignore[arg-type]
-            first.padding,  # type: ignore[arg-type]
-            first.dilation,  # type: ignore[arg-type]
-            bias=first.bias is not None,
+            2 * info.channels, first.out_channels, bias=first.bias is not None, **same
         )
     parent, _, attribute = name.rpartition(".")
     setattr(network.get_submodule(parent), attribute, doubled)

@@ -60,15 +60,19 @@ def build(request: TableRequest) -> ReportTable:
     pool = {c.classifier_id: c for c in request.studies(request.evidence.attempted)}
     studies = [c for c in pool.values() if c.architecture not in CERTIFIED]
     studies.sort(key=lambda c: (c.is_synthetic, c.dataset, c.size, c.classifier_id))
-    certified = [
-        c
-        for c in request.studies(request.evidence.certified)
-        if c.architecture in CERTIFIED and any(c.dataset_id == s.dataset_id for s in studies)
+    proven = [
+        (own, row)
+        for own in request.studies(request.evidence.certified)
+        if own.architecture in CERTIFIED and any(own.dataset_id == s.dataset_id for s in studies)
+        for row in request.fetch(
+            "certified", classifier_id=own.classifier_id, plain_id=0, method=own.architecture
+        )
+        if row["images"]
     ]
     used: dict[int, Study] = {}
     rows: list[Row] = []
     for study in studies:
-        for own, pixels, cells in _about(request, study, certified):
+        for own, pixels, cells in _about(request, study, proven):
             used[own.classifier_id] = own
             head = (Cell(own.dataset), Cell(own.data), Cell(own.classifier), Cell(pixels))
             rows.append(Row((*head, *cells), in_paper=False))
@@ -82,28 +86,20 @@ def build(request: TableRequest) -> ReportTable:
 
 
 def _about(
-    request: TableRequest, study: Study, certified: Sequence[Study]
+    request: TableRequest, study: Study, proven: Sequence[tuple[Study, RowValues]]
 ) -> Iterator[tuple[Study, int, tuple[Cell, ...]]]:
     """Yield the rows after the head, with the classifier that each is about, and the pixels."""
     names = {"classifier_id": study.classifier_id, "dataset_id": study.dataset_id}
     measured = request.fetch("defences", **names)
     namesakes = Counter(name for name, _ in {(r["denoiser"], r["denoiser_id"]) for r in measured})
-    proven = [
-        (own, row)
-        for own in certified
-        if own.dataset_id == study.dataset_id
-        for row in request.fetch(
-            "certified", classifier_id=own.classifier_id, plain_id=0, method=own.architecture
-        )
-        if row["images"]
-    ]
     for pixels, rows in groupby(measured, lambda row: int(row["pixels"])):
         for row in rows:
             is_unique = namesakes[row["denoiser"]] == 1
             yield study, pixels, _denoiser(request, study, row, is_unique=is_unique)
         if pixels in PROVEN:
             for own, row in proven:
-                yield own, pixels, _certificate(own, row, pixels)
+                if own.dataset_id == study.dataset_id:
+                    yield own, pixels, _certificate(own, row, pixels)
 
 
 def _denoiser(
