@@ -34,7 +34,7 @@ import torch
 
 from pixguard.config import AttackSettings, DatasetRequest
 from pixguard.records import AttackRecord
-from pixguard.runner import attacking, cluster, dispatch, execution, pace
+from pixguard.runner import cluster, dispatch, execution, pace, planning
 from pixguard.runner.judging import judge_test_images
 from pixguard.runner.kits import known_kit
 from pixguard.runner.outcomes import Budget
@@ -63,7 +63,7 @@ class Bench:
         self.session = Session.of(str(folder / "pixguard.db"), "cpu")
         subject = open_subject(self.session, DatasetRequest("oct"), "latest")
         self.settings = AttackSettings(repeats=-(-attempts // 24), limit=24)
-        self.search, self.record = attacking.open_search(subject, self.settings)
+        self.search, self.record = planning.open_search(subject, self.settings)
         with self.session.writer({}, 0) as writer:
             self.subject: Subject = subject.registered(writer)
             found = judge_test_images(self.session, writer, self.subject, "")
@@ -71,7 +71,7 @@ class Bench:
 
     def _plan(self, engine: Any, predictions: Any) -> Plan:
         record: AttackRecord = self.record
-        return attacking.make_plan(
+        return planning.make_plan(
             self.session, engine, self.subject, record, self.settings, predictions
         )
 

@@ -35,6 +35,8 @@ class AttackEntry(Entry):
             be misjudged on the way.
         most_pixels: how many pixels it can change; None: any number.
         dense: whether it changes all pixels, within a distance, in the place of a number of them.
+        descends: whether it follows the classifier's gradient step by step, so that nothing but the
+            classifier can be attacked.
     """
 
     version: int = 1
@@ -43,6 +45,7 @@ class AttackEntry(Entry):
     complete: bool = False
     most_pixels: int | None = None
     dense: bool = False
+    descends: bool = False
 
     @property
     def class_name(self) -> str:
@@ -166,6 +169,7 @@ ATTACKS.add(
         "Gradient descent on a smoothed count of changed pixels (Cinà et al. 2025).",
         options=BudgetOptions,
         needs_gradients=True,
+        descends=True,
     )
 )
 
@@ -197,6 +201,7 @@ ATTACKS.add(
         "pixguard.attacks.spgd:SparsePGDSearch",
         "Sparse-PGD: gradient descent on colours and on a mask (Zhong, Huang, Liu 2024).",
         needs_gradients=True,
+        descends=True,
     )
 )
 @dataclass(frozen=True, slots=True)
@@ -214,6 +219,7 @@ class SparsePGDOptions(BudgetOptions):
         "pixguard.attacks.jsma:JSMASearch",
         "The most salient pixels, greedily, at extreme colours (Papernot et al. 2016).",
         needs_gradients=True,
+        descends=True,
     )
 )
 @dataclass(frozen=True, slots=True)
@@ -235,6 +241,7 @@ ATTACKS.add(
         "Sparse-AutoAttack: Sparse-PGD projected, unprojected, then Sparse-RS.",
         options=BudgetOptions,
         needs_gradients=True,
+        descends=True,
     )
 )
 ATTACKS.add(
@@ -273,6 +280,7 @@ ATTACKS.add(
         "Dense: one step along the gradient (Goodfellow, Shlens, Szegedy 2015).",
         options=DenseOptions,
         needs_gradients=True,
+        descends=True,
         dense=True,
     )
 )
@@ -283,6 +291,7 @@ ATTACKS.add(
         "Dense: projected gradient descent from a random start (Madry et al. 2018).",
         options=DenseStepsOptions,
         needs_gradients=True,
+        descends=True,
         dense=True,
     )
 )
@@ -293,6 +302,7 @@ ATTACKS.add(
         "Dense: Auto-PGD, whose step adapts (Croce, Hein 2020).",
         options=APGDOptions,
         needs_gradients=True,
+        descends=True,
         dense=True,
     )
 )
@@ -303,6 +313,7 @@ ATTACKS.add(
         "Dense: box-constrained L-BFGS (Szegedy et al. 2014).",
         options=DenseStepsOptions,
         needs_gradients=True,
+        descends=True,
         dense=True,
     )
 )
@@ -322,6 +333,7 @@ ATTACKS.add(
         "Dense: FAB-T, the nearest image of each other class (Croce, Hein 2020).",
         options=DenseStepsOptions,
         needs_gradients=True,
+        descends=True,
         dense=True,
     )
 )
@@ -332,6 +344,7 @@ ATTACKS.add(
         "Dense: APGD with both losses, FAB-T, then Square (Croce, Hein 2020).",
         options=AutoAttackOptions,
         needs_gradients=True,
+        descends=True,
         dense=True,
     )
 )

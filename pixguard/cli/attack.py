@@ -25,6 +25,12 @@ class TargetOptions(ClassifierOptions):
         "trained).",
         names="denoiser",
     )
+    undetected_by: str | None = setting(
+        None,
+        "Count as a success only what this detector lets pass: an id, a name, or latest (the "
+        "newest trained).",
+        names="detector",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +62,16 @@ def attack(
         from pixguard.runner.subject import open_subject
 
         subject = open_subject(session, data, classifier.model, classifier.attack_at)
-        through, fresh_seed = classifier.through, run.fresh_seed
+        given: Any = {
+            "through": classifier.through,
+            "undetected_by": classifier.undetected_by,
+            "fresh_seed": run.fresh_seed,
+        }
         if run.dry_run:
-            result = attacking.dry_run(
-                session, subject, settings, through=through, fresh_seed=fresh_seed
-            )
+            result = attacking.dry_run(session, subject, settings, **given)
         else:
             result = attacking.attack(
-                session,
-                subject,
-                settings,
-                through=through,
-                workers=workers,
-                resume=run.resume,
-                fresh_seed=fresh_seed,
+                session, subject, settings, workers=workers, resume=run.resume, **given
             )
     print_result(result, output.json)
     again = session.again(result.get("seed", settings.seed))

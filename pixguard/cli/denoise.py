@@ -2,12 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import typer
 
 from pixguard.cli.common import new_app, open_session, print_result
-from pixguard.cli.groups import ClassifierOptions, LongOptions, OutputOptions, RunOptions
+from pixguard.cli.groups import (
+    ClassifierOptions,
+    DeviceOptions,
+    LongOptions,
+    OutputOptions,
+    RunOptions,
+)
 from pixguard.cli.options import Own, command, own_options
 from pixguard.config import DatasetRequest, DenoiserSettings, Settings, TrainingRequest, setting
 from pixguard.config.attack import shard_setting
@@ -53,6 +60,37 @@ def train(
 
         training = DenoiserTraining(open_for_training(session, data), settings)
         result = run_training(session, training, resume=run.resume, fresh_seed=run.fresh_seed)
+    print_result(result, output.json)
+
+
+@dataclass(frozen=True, slots=True)
+class AddedDenoiser(Settings):
+    """A denoiser that was trained elsewhere."""
+
+    panel: ClassVar[str] = "Denoisers"
+
+    file: Path = setting(
+        Path(), "Its state dict: .safetensors, .pt or .pth.", argument=True, metavar="FILE"
+    )
+    name: str = setting(
+        "scunet",
+        "Which network it is of; scunet needs pixguard[spandrel].",
+        flag="--model",
+        short="-m",
+    )
+
+
+@app.command()
+@command
+def add(
+    added: AddedDenoiser, data: TrainingRequest, run: DeviceOptions, output: OutputOptions
+) -> None:
+    """Register a denoiser that was trained elsewhere, for the images of a dataset."""
+    with open_session(output.database, run.device, data) as session:
+        from pixguard.runner.denoiser_adding import add as register
+        from pixguard.runner.subject import open_for_training
+
+        result = register(session, open_for_training(session, data), added.file, added.name)
     print_result(result, output.json)
 
 

@@ -146,6 +146,12 @@ def with_own_options(settings: DenoiserSettings) -> DenoiserSettings:
     entry = DENOISERS[settings.name]
     if not entry.trained:
         trained = ", ".join(one.name for one in DENOISERS if one.trained)
+        if entry.reads:
+            raise UsageError(
+                f"the denoiser {settings.name!r} is not trained here: its weights come in a file",
+                f"pixguard denoise add FILE --model {settings.name} --dataset ...; or one of: "
+                f"{trained}",
+            )
         raise UsageError(f"the denoiser {settings.name!r} needs no training", f"one of: {trained}")
     return replace(settings, options=entry.settled(settings.options))
 

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from pixguard.errors import PixguardError, is_out_of_memory, reason
 from pixguard.files import write_atomically
 
-CHECKPOINT_KEYS = ("state_dict", "model_state_dict", "model", "net", "model_state")
+CHECKPOINT_KEYS = (
+    "state_dict", "model_state_dict", "model", "net", "model_state", "params_ema", "params",
+)  # fmt: skip
 """Under which training frameworks keep the state dict of a checkpoint."""
 WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.")
 """What DataParallel, torch.compile and training frameworks put before every name."""

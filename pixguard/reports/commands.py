@@ -24,17 +24,19 @@ def attack(
     name: str | None = None,
     through: str | None = None,
     seed: int | None = None,
+    undetected_by: int | None = None,
 ) -> str:
     """Return the command that attacks a classifier; by default the newest of the dataset.
 
     ``name`` is the attack (None: the command's default), ``through`` the denoiser, by name or id,
-    that the classifier stands behind, ``seed`` the seed where it is not the default. A dense attack
-    takes no ``pixels``.
+    that the classifier stands behind, ``seed`` the seed where it is not the default,
+    ``undetected_by`` the detector that must stay silent. A dense attack takes no ``pixels``.
     """
     is_dense = name is not None and name in ATTACKS.names and ATTACKS[name].dense
     changes = "" if is_dense else f" --pixels {pixels}"
     chosen = f" --attack {quote(name)}" if name else ""
     defence = f" --through {quote(through)}" if through else ""
+    defence += f" --undetected-by {undetected_by}" if undetected_by is not None else ""
     return (
         f"pixguard attack --dataset {quote(dataset)}{chosen}{changes}"
         f"{_model(classifier_id)}{defence}{f' --seed {seed}' if seed is not None else ''}"

@@ -1,7 +1,7 @@
 """Attacks through a defence: which denoiser, and who is right behind it."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Engine
@@ -92,21 +92,41 @@ def select_behind(
     Raises:
         InterruptedRunError: a stop was requested.
     """
-    dataset, made = subject.dataset, list[RestorationRecord]()
-    at_most, right = len(select_images(dataset, bare, settings)), 0
-    title = "judging clean images behind the defence"
+    made = list[RestorationRecord]()
+
+    def is_right(index: int) -> bool:
+        made.append(_judge_clean(session, subject, index))
+        return made[-1].recovered
+
+    return select_defended(session, subject, settings, bare, is_right), made
+
+
+def select_defended(
+    session: Session,
+    subject: Subject,
+    settings: AttackSettings,
+    bare: Mapping[int, PredictionRecord],
+    is_right: Callable[[int], bool],
+) -> list[int]:
+    """Return the images to attack in the face of a defence: what ``is_right`` says of each counts.
+
+    Raises:
+        InterruptedRunError: a stop was requested.
+    """
+    at_most, asked, right = len(select_images(subject.dataset, bare, settings)), 0, 0
+    title = "judging clean images with the defence"
     with session.display.track(title, at_most, "right") as progress:
 
         def right_behind(index: int) -> bool:
-            nonlocal right
+            nonlocal asked, right
             session.honour_stop("the attack has not begun", session.again(settings.seed))
-            made.append(_judge_clean(session, subject, index))
-            right += made[-1].recovered
-            if made[-1].recovered and right <= at_most:
-                progress.update(right, f"{len(made) - right} wrong")
-            return made[-1].recovered
+            is_one = is_right(index)
+            asked, right = asked + 1, right + is_one
+            if is_one and right <= at_most:
+                progress.update(right, f"{asked - right} not")
+            return is_one
 
-        return select_images(dataset, bare, settings, right_behind), made
+        return select_images(subject.dataset, bare, settings, right_behind)
 
 
 def _judge_clean(session: Session, subject: Subject, index: int) -> RestorationRecord:
@@ -141,6 +161,17 @@ def store_defence(writer: Writer, subject: Subject, clean: Sequence[RestorationR
             denoiser_id=stored.id,
         )
     return stored.id
+
+
+def check_through(settings: AttackSettings, through: str | None) -> None:
+    """Refuse images that a defended classifier is right about one label of.
+
+    Raises:
+        UsageError: what a denoiser recovers is a whole label set.
+    """
+    if through is not None and settings.which == "label":
+        told = "behind a denoiser an image is right where its whole label set is"
+        raise UsageError(told, "`which=any`, or leave `through=...` out")
 
 
 def clean_cost(

@@ -55,6 +55,8 @@ def missing_denoiser(dataset: str, name: str) -> str:
     if name.endswith(SUFFIX):
         base = name.removesuffix(SUFFIX)
         return f"pixguard denoise apply --dataset {named} --denoiser {base} --patch-select"
+    if DENOISERS[name].reads:
+        return f"pixguard denoise add FILE --model {name} --dataset {named}"
     return f"pixguard denoise train --dataset {named} --model {name}"
 
 

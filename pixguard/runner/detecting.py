@@ -14,7 +14,7 @@ from pixguard.errors import UsageError
 from pixguard.records import DetectionRecord, digest
 from pixguard.registry import suggestion
 from pixguard.runner.applying import Application, Source
-from pixguard.runner.detectors import find_detectors, load_detector, normal_class
+from pixguard.runner.detectors import find_detectors, load_detector, normal_class, watch_of
 from pixguard.runner.images import indices_of_normal
 from pixguard.runner.session import Session
 from pixguard.runner.subject import describe, open_registered
@@ -150,7 +150,8 @@ class _Detection(Application):
         self._found = detections(writer.engine, stored.id)
         super().__init__(session, writer, dataset, self._found)
         self._stored, self._normal = stored, normal_class(stored)
-        self._detector = load_detector(session, stored, dataset.info.channels)
+        watch = watch_of(writer.engine, stored)
+        self._detector = load_detector(session, watch, dataset.info.channels)
 
     def run_on(self, fooling: Sequence[StoredAttempt]) -> dict[str, Any]:
         """Score what was not scored yet; return how much that was, and how it turned out."""

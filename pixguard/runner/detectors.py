@@ -15,7 +15,7 @@ from pixguard.models.weights import load_weights
 from pixguard.records import DatasetInfo, ModelRecord
 from pixguard.registry import suggestion
 from pixguard.runner.session import Session
-from pixguard.runner.subject import open_stored
+from pixguard.runner.subject import Watch, open_stored
 from pixguard.store import reader
 from pixguard.store.engine import is_there, reading
 from pixguard.store.reader import StoredModel
@@ -33,33 +33,28 @@ def build_registered_detector(
     return detector
 
 
-def load_detector(session: Session, stored: StoredModel, channels: int) -> nn.Module:
-    """Return a registered detector on the session's device, in evaluation mode.
-
-    Raises:
-        UsageError: it asks a classifier that the database does not hold.
-    """
-    record, classifier = stored.record, None
-    if DETECTORS[record.architecture].of_classifier:
-        with reading(session.database) as engine:
-            asked = asked_classifier(engine, stored)
-            info = reader.dataset(engine, asked.dataset_id).info
-        classifier = open_stored(session, asked, info)
+def load_detector(session: Session, watch: Watch, channels: int) -> nn.Module:
+    """Return a registered detector on the session's device, in evaluation mode."""
+    record, classifier = watch.stored.record, None
+    if watch.asks is not None:
+        classifier = open_stored(session, *watch.asks)
     detector = build_registered_detector(record, channels, classifier)
     load_weights(detector, session.weights / record.weights_file, record.content_sha256)
     return detector.to(session.device).eval()
 
 
-def asked_classifier(engine: Engine, stored: StoredModel) -> StoredModel:
-    """Return the classifier that a detector asks.
+def watch_of(engine: Engine, stored: StoredModel) -> Watch:
+    """Return a detector with the classifier that it asks.
 
     Raises:
-        UsageError: the database does not hold it.
+        UsageError: the database does not hold that classifier.
     """
+    if not DETECTORS[stored.record.architecture].of_classifier:
+        return Watch(stored)
     wanted = stored.record.parameters["classifier"]
     for one in reader.models(engine, "classifier"):
         if one.record.weights_sha256 == wanted:
-            return one
+            return Watch(stored, (one, reader.dataset(engine, one.dataset_id).info))
     raise UsageError(
         f"detector {stored.id} ({stored.record.architecture}) asks the classifier of weights "
         f"{wanted[:12]}, which is not in this database",

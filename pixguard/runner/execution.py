@@ -14,6 +14,7 @@ from pixguard.runner.plan import Plan, by_shape
 from pixguard.runner.searching import Crew, Here, remark_on
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject
+from pixguard.runner.watching import store_watch
 from pixguard.store.writer import Writer
 from pixguard.words import pixels_text
 
@@ -32,7 +33,7 @@ def carry_out(
     Returns:
         Counts of attempts made, successes, failures and queries, and how they were evaluated.
     """
-    through_id = None if subject.defence is None else store_defence(writer, subject, plan.clean)
+    through_id = _store_between(writer, subject, plan)
     writer.flush()
     attack_id = writer.attack(plan.record)
     remark = remark_on(session, subject, plan, settings, search)
@@ -91,6 +92,13 @@ def carry_out(
         "evaluator": ", ".join(crew.used),
         "precision": ", ".join(sorted(set(crew.used.values()))),
     }
+
+
+def _store_between(writer: Writer, subject: Subject, plan: Plan) -> int | None:
+    """Store what the defence says of clean images; return its id, None where there is none."""
+    if subject.watch is not None:
+        return store_watch(writer, subject, plan.scored)
+    return None if subject.defence is None else store_defence(writer, subject, plan.clean)
 
 
 def once(say: Callable[[str], None]) -> Callable[[str], None]:

@@ -58,7 +58,10 @@ def known_kit(sender: Sender, part: Plan) -> worker.Kit:
     """Return the kit with what is known already: no worker is asked."""
     subject, defence = sender.subject, sender.subject.defence
     surrogate = subject.surrogate
-    models = (subject.model, defence and defence.stored, surrogate and surrogate.stored)
+    watch = subject.watch
+    asked = watch and watch.asks and watch.asks[0]
+    beside = (surrogate and surrogate.stored, watch and watch.stored, asked)
+    models = (subject.model, defence and defence.stored, *beside)
     names = {one.record.weights_file for one in models if one} - {""}
     return _keyed(
         worker.Kit(
@@ -71,6 +74,7 @@ def known_kit(sender: Sender, part: Plan) -> worker.Kit:
             defence=defence,
             resized_to=subject.resized_to,
             surrogate=surrogate,
+            watch=watch,
             settings=sender.settings,
             attempts=len(part.attempts),
             device=sender.device,

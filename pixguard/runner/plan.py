@@ -18,6 +18,7 @@ from pixguard.records import (
     NO_FINDING_ORDINAL,
     AttackRecord,
     DatasetInfo,
+    DetectionRecord,
     LabelSet,
     PlannedAttempt,
     PredictionRecord,
@@ -42,6 +43,7 @@ class Plan:
         predictions: the decisions on the clean images, by index, of what is attacked: of the
             classifier behind its defence, where there is one.
         clean: every clean image that had to be judged behind the defence.
+        scored: every clean image that had to be scored by the detector.
         shard: the part of the attempts that is made here; None: all.
     """
 
@@ -50,6 +52,7 @@ class Plan:
     done: Mapping[str, bool]
     predictions: Mapping[int, PredictionRecord]
     clean: Sequence[RestorationRecord] = ()
+    scored: Sequence[DetectionRecord] = ()
     shard: Shard | None = None
 
     @property
@@ -146,10 +149,12 @@ def attempt_key(
     repeat: int,
     seed: int,
     through: tuple[str, str] | None = None,
+    undetected_by: tuple[str, str] | None = None,
 ) -> str:
     """Return the key of an attempt: 64 hexadecimal digits, the same on every machine.
 
-    ``through`` is the name of the denoiser before the classifier, and the digest of its weights.
+    ``through`` is the name of the denoiser before the classifier, and the digest of its weights,
+    ``undetected_by`` that of the detector beside it.
     """
     parts: dict[str, object] = {
         "attack": [attack.name, attack.version, attack.pixels, attack.parameters_hash],
@@ -161,6 +166,8 @@ def attempt_key(
     }
     if through is not None:  # no entry without one: databases hold keys that were made so
         parts["through"] = list(through)
+    if undetected_by is not None:
+        parts["undetected_by"] = list(undetected_by)
     return digest(parts)
 
 
@@ -271,6 +278,7 @@ def plan_attempts(
     weights_sha256: str,
     settings: AttackSettings,
     through: tuple[str, str] | None = None,
+    undetected_by: tuple[str, str] | None = None,
     right_about: Callable[[int, int | None], bool] = lambda index, target: True,
 ) -> list[PlannedAttempt]:
     """Return every attempt of a plan, in order, whether or not it has been made.
@@ -281,9 +289,8 @@ def plan_attempts(
 
     def key(index: int, target: int | None, repeat: int) -> str:
         sha256, seed = image_sha256[index], settings.seed
-        return attempt_key(
-            attack, weights_sha256, sha256, index, target, repeat, seed, through=through
-        )
+        of = (attack, weights_sha256, sha256, index, target, repeat, seed)
+        return attempt_key(*of, through=through, undetected_by=undetected_by)
 
     return [
         PlannedAttempt(key(i, target, repeat), i, target, repeat)

@@ -58,6 +58,25 @@ class Defence:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """A trained detector beside a classifier, and the classifier that it asks, if it asks one.
+
+    ``asks`` is that one, and the dataset that it was trained on.
+    """
+
+    stored: StoredModel
+    asks: tuple[StoredModel, DatasetInfo] | None = None
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Its name and the digest of its weights, the threshold among them."""
+        return self.stored.record.architecture, self.stored.record.weights_sha256
+
+    def __str__(self) -> str:
+        return f"detector {self.stored.id} ({self.stored.record.architecture})"
+
+
+@dataclass(frozen=True, slots=True)
 class Surrogate:
     """A classifier whose gradients stand in for another's, and the dataset it was trained on."""
 
@@ -69,7 +88,8 @@ class Surrogate:
 class Subject:
     """A classifier and the images that it is attacked on, ready to be attacked.
 
-    Where there is a ``defence``, ``classifier`` is the trained one behind it. Where it is attacked
+    Where there is a ``defence``, ``classifier`` is the trained one behind it; where there is a
+    ``watch``, a success must not alarm it. Where it is attacked
     at native size, ``dataset`` holds the images of its own dataset at their own sizes, and
     ``classifier`` the trained one behind a resize. ``dataset_id`` is 0 until the dataset is
     registered. An attack that transfers takes the gradients of the ``surrogate``.
@@ -80,6 +100,7 @@ class Subject:
     model: StoredModel
     classifier: Classifier
     defence: Defence | None = None
+    watch: Watch | None = None
     resized_to: int | None = None
     surrogate: Surrogate | None = None
 

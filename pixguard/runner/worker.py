@@ -33,8 +33,9 @@ from pixguard.runner.denoisers import load_denoiser
 from pixguard.runner.outcomes import Made
 from pixguard.runner.searching import describe, evaluator_for, make_scheduler, memory_hint
 from pixguard.runner.session import Session
-from pixguard.runner.subject import Defence, Surrogate, open_stored
+from pixguard.runner.subject import Defence, Surrogate, Watch, open_stored
 from pixguard.runner.surrogate import open_surrogate
+from pixguard.runner.watching import open_guard
 from pixguard.store.reader import StoredModel
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h; with what glibc goes up to by itself
@@ -61,6 +62,7 @@ class Kit:
         defence: the denoiser before the classifier.
         resized_to: the side that images are resized to before it; None: they are not.
         surrogate: whose gradients stand in for the classifier's, where the attack wants that.
+        watch: the detector beside the classifier.
         settings: of the attack.
         attempts: how many the whole plan has on this shape: batches are made for them.
         device: where to compute, as the user said it.
@@ -77,6 +79,7 @@ class Kit:
     defence: Defence | None
     resized_to: int | None
     surrogate: Surrogate | None
+    watch: Watch | None
     settings: AttackSettings
     attempts: int
     device: str
@@ -278,8 +281,12 @@ def _unpacked(kit: Kit, left: int = 0) -> _Bench:
                 (session.weights / name).write_bytes(content)
             classifier = _classifier(kit, session)
             surrogate = open_surrogate(session, kit.surrogate, kit.resized_to)
+            guard = None
+            if kit.watch is not None:
+                of = (kit.attacked.channels, kit.settings.attack)
+                guard = open_guard(session, kit.watch, *of)
         search, choices = make_search_of(kit), Choices(known=kit.choices)
-        search.surrogate = surrogate
+        search.surrogate, search.guard = surrogate, guard
         work = Work(kit.attempts * search.most_queries(*kit.shape), left, choices)
         notes, on = list[str](), (classifier, kit.shape, session.device)
         evaluator = evaluator_for(*on, kit.settings, search, work, notes.append)

@@ -86,7 +86,9 @@ def exports() -> Mapping[str, Export]:
             t.Attempt.repeat,
             t.Attempt.target,
             t.Attempt.through_model_id.label("through_id"),
-            through.architecture.label("through"),
+            case((through.kind == "detector", "detector "), else_="")
+            .concat(through.architecture)
+            .label("through"),
             case((t.Attempt.id.not_in(OUT_OF_ORDER), 1), else_=0).label("is_sampled"),
             t.Attempt.success,
             t.Attempt.predicted_before,

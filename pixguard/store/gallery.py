@@ -36,7 +36,7 @@ class GalleryRestoration:
 
 @dataclass(frozen=True, slots=True)
 class GalleryAttempt:
-    """One attempt. Labels are label sets' codes; ``through`` names the denoiser attacked through.
+    """One attempt. Labels are label sets' codes; ``through`` names the defence attacked.
 
     ``pixels`` are those of the success, or of the best candidate where there was none; of a dense
     attack that is ``whole``.
@@ -91,7 +91,7 @@ def sample_attempts(engine: Engine, limit: int, dataset: str | None = None) -> l
         keys = _of_dataset(keys, dataset)
     with engine.connect() as connection:
         ids = sorted(connection.scalars(keys))
-        names = {row.id: row.architecture for row in connection.execute(select(Model.__table__))}
+        names = _names(connection)
         return [
             attempt
             for start in range(0, len(ids), IDS_A_QUERY)
@@ -111,7 +111,7 @@ def attempts_on(engine: Engine, dataset_id: int, last_id: int) -> Iterator[list[
     ids = _on(select(Attempt.id), dataset_id, last_id)
     after = 0
     with engine.connect() as connection:
-        names = {row.id: row.architecture for row in connection.execute(select(Model.__table__))}
+        names = _names(connection)
     while True:
         with engine.connect() as connection:  # between two, whoever writes can empty its log
             query = ids.where(Attempt.id > after).order_by(Attempt.id).limit(IDS_A_QUERY)
@@ -121,6 +121,15 @@ def attempts_on(engine: Engine, dataset_id: int, last_id: int) -> Iterator[list[
             return
         after = window[-1]
         yield found
+
+
+def _names(connection: Connection) -> dict[int, str]:
+    """Return what each model is called as a defence."""
+    query = select(Model.id, Model.kind, Model.architecture)
+    return {
+        id_: f"detector {name}" if kind == "detector" else name
+        for id_, kind, name in connection.execute(query)
+    }
 
 
 def _on(query: Select[Any], dataset_id: int, last_id: int) -> Select[Any]:

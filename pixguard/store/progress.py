@@ -14,6 +14,7 @@ from pixguard.store.reader import StoredModel
 class PlanProgress:
     """A stored plan: what was asked for, and how many of its attempts are there.
 
+    ``through`` has the id of the denoiser and its name, of a detector each after its kind.
     ``planned`` is None where it was interrupted before plans were recorded.
     """
 
@@ -27,6 +28,7 @@ class PlanProgress:
 
 _PLANS = """
 SELECT l.settings, a.parameters, l.target, l.planned, l.through_model_id, d.architecture,
+    CASE WHEN d.kind = 'detector' THEN 'detector ' ELSE '' END AS kind,
     (SELECT COUNT(*) FROM planned_attempt p
      JOIN attempt t ON t.attempt_key = p.attempt_key WHERE p.plan_id = l.id) AS present
 FROM plan l
@@ -97,7 +99,7 @@ def attack_plans(engine: Engine, model_id: int, seed: int) -> list[PlanProgress]
             row.target,
             ()
             if row.through_model_id is None
-            else (str(row.through_model_id), str(row.architecture)),
+            else (f"{row.kind}{row.through_model_id}", f"{row.kind}{row.architecture}"),
             row.planned,
             row.present,
         )

@@ -42,6 +42,7 @@ DENOISERS: dict[str, dict[str, Any]] = {
     "noise2void": {"width": 4},
     "r2unet": {"widths": [4, 8]},
     "median-cnn": {"blocks": 2, "width": 4, "size": 3},
+    "scunet": {"blocks": [0, 0, 0, 1, 0, 0, 0]},
 }
 """Arguments of the builder beyond the channels."""
 

@@ -89,6 +89,21 @@ def test_every_defence_has_a_row_for_each_number_of_pixels(defended: Miniature) 
     assert told and "--pixels 2 --model 1 --through dae" in told
 
 
+def test_a_detector_is_a_defence_and_what_it_breaks_is_what_it_flags(defended: Miniature) -> None:
+    watch = defended.model("detector", "dae", 1, trainable_parameters=5, frozen_parameters=0)
+    for image, flagged in ((A, 0), (B, 1), (C, 0), (F, 1)):
+        defended.detection(watch, image, flagged - 0.5, flagged)
+    for image, success in ((A, 1), (C, 0)):
+        defended.attempt(1, CLASSIFIER, image, success, through_model_id=watch)
+    rows = lines(build(defended))
+    own, dae = rows[1, "detector dae"], rows[1, "dae"]
+    assert share(own["adaptive success %"]) == (50.0, 2)
+    assert share(own["undefended success %"]) == (50.0, 2)
+    assert share(own["clean broken %"]) == (pytest.approx(100 / 3), 3), "F was wrong before"
+    assert own["recovered %"].value is None and own["parameters"].value == 5
+    assert share(dae["adaptive success %"]) == (50.0, 4), "as before"
+
+
 def test_no_defence_and_certificates(defended: Miniature) -> None:
     rows = lines(build(defended))
     bare = rows[1, "identity"]

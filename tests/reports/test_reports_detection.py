@@ -111,7 +111,8 @@ def test_attacked_images_are_compared_with_themselves(scored: Miniature) -> None
         scored.detection(2, image, score, int(score > 0), attempt)
     scored.detection(2, 1, 5.0, 1, scored.attempt(attack, other, 1, 1))
     # What follows must not count.
-    for changes in ({"target": 1}, {"repeat": 1}, {"through_model_id": 2}):
+    median = scored.model("denoiser", "median", 1)
+    for changes in ({"target": 1}, {"repeat": 1}, {"through_model_id": median}):
         scored.detection(2, 3, 9.0, 1, scored.attempt(attack, 1, 3, 1, **changes))
     table = build(scored)
     found = by_aim(table)
@@ -129,6 +130,46 @@ def test_attacked_images_are_compared_with_themselves(scored: Miniature) -> None
     assert any("Attacked: " in note for note in table.notes)
     only = by_aim(build(scored, model="resnet50"))
     assert name.format("resnet50 #1") in only and name.format("densenet121 #3") not in only
+
+
+def test_attacks_under_the_alarm_stand_beside_the_same_without_it(scored: Miniature) -> None:
+    attack, later = scored.attack(2), scored.attack(1)
+    for image, success in ((1, 1), (2, 1), (3, 0)):
+        attempt = scored.attempt(attack, 1, image, success)
+        scored.detection(2, image, 0.5, 1, attempt)
+    # Image 4 was attacked under the alarm alone; targets and repeats do not count.
+    for image, success in ((1, 1), (2, 0), (3, 0), (4, 0)):
+        scored.attempt(attack, 1, image, success, through_model_id=2)
+    for changes in ({"target": 1}, {"repeat": 1}):
+        scored.attempt(attack, 1, 5, 1, through_model_id=2, **changes)
+    scored.attempt(later, 1, 1, 0, through_model_id=2)
+    found = by_aim(build(scored))
+    name = (
+        "attacked: differential-evolution, {}, population=100, generations=100, seed 0, resnet50 #1"
+    )
+    row = found[name.format("2 pixels")]
+    fooled, undetected = row["fooled %"], row["undetected %"]
+    assert (fooled.value, fooled.denominator) == (pytest.approx(200 / 3), 3)
+    assert (undetected.value, undetected.denominator) == (25.0, 4)
+    assert row["images"].value == 2, "what it found out about replayed attacks is as before"
+    alone = found[name.format("1 pixel")]
+    assert (alone["undetected %"].value, alone["undetected %"].denominator) == (0.0, 1)
+    told = alone["fooled %"].not_run
+    assert told and "--pixels 1 --model 1" in told and "--undetected-by" not in told
+    assert alone["AUC"].not_run == "pixguard detect apply --dataset lungs --detector 2"
+    assert found["Nodule"]["undetected %"].not_run is None
+
+
+def test_an_attack_that_the_detector_was_not_in_says_how_to_attack_both(scored: Miniature) -> None:
+    for name in ("corner", "spgd"):
+        attack = scored.attack(1, name, parameters="{}")
+        scored.detection(2, 1, 0.5, 1, scored.attempt(attack, 1, 1, 1))
+    corner, descent = (
+        row for aim, row in by_aim(build(scored)).items() if str(aim).startswith("attacked")
+    )
+    told = corner["undetected %"].not_run
+    assert told and told.endswith("--attack corner --pixels 1 --model 1 --undetected-by 2 --seed 0")
+    assert descent["undetected %"].not_run is None, "it could not heed a detector"
 
 
 def test_several_labels(empty: Miniature) -> None:

@@ -14,7 +14,6 @@ from pixguard.records import (
     DatasetInfo,
     PredictionRecord,
 )
-from pixguard.runner.attacking import full_record
 from pixguard.runner.plan import (
     attempt_key,
     is_right_about,
@@ -22,6 +21,7 @@ from pixguard.runner.plan import (
     resolve_targets,
     select_images,
 )
+from pixguard.runner.planning import full_record
 
 
 def dataset(labels: np.ndarray, attack_codes: tuple[str, ...] | None = None) -> ImageDataset:

@@ -29,7 +29,7 @@ from pixguard.runner.denoisers import is_default, load_denoiser
 from pixguard.runner.detector_training import detector_trainings, train_detectors
 from pixguard.runner.detectors import find_detectors, label, load_detector
 from pixguard.runner.session import Session
-from pixguard.runner.subject import open_stored
+from pixguard.runner.subject import Watch, open_stored
 from pixguard.runner.training import Training, train
 from pixguard.store import reader
 from pixguard.store.engine import reading
@@ -185,7 +185,7 @@ def test_the_same_images_under_a_second_name_make_a_model_of_their_own(
     assert first.record.weights_sha256 == first.record.content_sha256
     assert first.record.content_sha256 == second.record.content_sha256
     if kind == "detector":
-        load_detector(session, second, 1)
+        load_detector(session, Watch(second), 1)
     elif kind == "denoiser":
         load_denoiser(session, second, 1)
     else:
@@ -251,7 +251,7 @@ def test_the_detector_that_is_asked_for_is_trained_and_registered(
         assert label(stored) == "mean #1 (normal: round)"
         with reading(at.database) as engine:
             assert find_detectors(engine, DatasetRequest("shapes"), []) == [stored]
-        network = load_detector(at, stored, 1)
+        network = load_detector(at, Watch(stored), 1)
         assert isinstance(network, Mean) and network.scale == 2.0
         known.add(stored.record.weights_sha256)
     assert len(known) == 1

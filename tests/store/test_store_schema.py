@@ -18,7 +18,7 @@ from postgresql import SQLITE_ONLY
 
 pytestmark = SQLITE_ONLY
 
-HEAD = "0010"
+HEAD = "0011"
 
 
 def _sql(path: Path) -> dict[str, str]:

@@ -26,6 +26,18 @@ class Job:
     focus: int
 
 
+@dataclass(slots=True)
+class Attempt:
+    """An attempt under way: when it took its slot, and what it has cost so far."""
+
+    job: Job
+    begun_s: float
+    steps: int = 0
+    queries: int = 0
+    distinct: int = 0
+    elapsed_ms: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How an attempt ended; ``error`` is set when the classifier gave no finite answer.

@@ -2,12 +2,13 @@
 
 Every slot holds one attempt; the candidates of all slots are evaluated together, and a slot whose
 attempt is over takes the next image at once. What the search believes is only a belief: a success
-counts after the classifier, given that one image alone in float32, has agreed.
+counts after the classifier, and a detector that guards it, given that one image alone in float32,
+have agreed.
 """
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pixguard.attacks.engine.attention import Attention
-from pixguard.attacks.engine.jobs import Job, Outcome
+from pixguard.attacks.engine.jobs import Attempt, Job, Outcome
 from pixguard.attacks.engine.losses import Losses
 from pixguard.attacks.engine.margin_bounds import MarginBounds
 from pixguard.attacks.engine.margin_gradients import NO_ROOM, MarginGradients
@@ -34,18 +35,6 @@ from pixguard.models.memory import with_room
 from pixguard.progress import StopSignal
 
 NOT_FINITE = "the classifier's output is not finite"
-
-
-@dataclass(slots=True)
-class _Attempt:
-    """An attempt under way: when it took its slot, and what it has cost so far."""
-
-    job: Job
-    begun_s: float
-    steps: int = 0
-    queries: int = 0
-    distinct: int = 0
-    elapsed_ms: float = 0.0
 
 
 class Scheduler:
@@ -69,7 +58,7 @@ class Scheduler:
         self._objective = objective
         self._device = device
         self._say = say
-        self._attempts: list[_Attempt | None] = [None] * slots
+        self._attempts: list[Attempt | None] = [None] * slots
         self._allocated = False
 
     def run(
@@ -137,7 +126,7 @@ class Scheduler:
         if not self._allocated:
             self._allocate(job.image)
             self._allocated = True
-        self._attempts[slot] = _Attempt(job, time.perf_counter())
+        self._attempts[slot] = Attempt(job, time.perf_counter())
         self._memory.forget(slot)
         self._bytes[slot] = torch.from_numpy(np.ascontiguousarray(job.image))
         self._images[slot] = to_unit_range(job.image[None], self._device)[0]
@@ -189,7 +178,7 @@ class Scheduler:
         if not self._saved.fits(self._search.state()):
             self._saved = EMPTY
 
-    def _attempt(self, slot: int) -> _Attempt:
+    def _attempt(self, slot: int) -> Attempt:
         attempt = self._attempts[slot]
         assert attempt is not None
         return attempt
@@ -272,6 +261,13 @@ class Scheduler:
             values, hits = self._objective.judge(self._classifier, logits, clean, focus)
             if self._search.fitness == "margin":
                 values = self._objective.margin(self._classifier, logits, clean, focus)
+            if self._search.guard is not None:
+
+                def images(some: Tensor) -> Tensor:
+                    chosen = owners[some], positions[some], colours[some]
+                    return with_pixels(self._images, *chosen)
+
+                values, hits = self._search.guard.judge(images, values, hits)
             fitness[owners, places], success[owners, places] = values, hits
         return fitness, success & self._search.allows(self._bytes, candidates)
 
@@ -327,6 +323,8 @@ class Scheduler:
         agreed = bool(self._objective.judge(self._classifier, logits, clean, focus)[1])
         one = Candidates(positions[None, None], colours[None, None])
         claimed = claimed and bool(self._search.allows(self._bytes[slot][None], one))
+        if claimed and agreed and self._search.guard is not None:
+            claimed = self._search.guard.score(image) <= 0
         decision = self._classifier.decide(logits)[0]
         if not logits.isfinite().all():  # of a classifier that is not the same every time
             error = NOT_FINITE

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from pixguard.attacks.dense_options import check_dense
+from pixguard.attacks.engine.guard import Guard
 from pixguard.attacks.engine.losses import Losses
 from pixguard.attacks.engine.pair_bounds import PairBounder
 from pixguard.attacks.engine.proof import Bounder
@@ -108,6 +109,7 @@ class Search(ABC):
         resumes: whether an attempt that was cut off can go on from its :meth:`state`.
         surrogate: whose gradients may stand in for the attacked classifier's; set by who makes the
             search, before it runs.
+        guard: the detector whose alarm it must not raise; likewise.
 
     Raises:
         UsageError: it cannot change that many pixels, or these options do not fit the images.
@@ -118,6 +120,7 @@ class Search(ABC):
     resumes: ClassVar[bool] = True
     candidates_per_step: int
     surrogate: Classifier | None = None
+    guard: Guard | None = None
 
     def __init__(self, entry: AttackEntry, options: Any, pixels: int, channels: int) -> None:
         if entry.most_pixels is not None and pixels > entry.most_pixels:

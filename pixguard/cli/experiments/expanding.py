@@ -36,6 +36,7 @@ TOLD = (
     "target",
     "attack_at",
     "through",
+    "undetected_by",
     "queries",
     "denoiser",
     "normal",
@@ -279,7 +280,12 @@ def _needs(step: Step, model: object, study: list[Step]) -> Iterator[frozenset[i
         groups.append(those("train", called=model))
     if step.command == "certify apply":
         groups.append(those(VOTE, called=model))
-    through = getattr(step.words.groups.get("classifier"), "through", None)
+    through, watch = (
+        getattr(step.words.groups.get("classifier"), name, None)
+        for name in ("through", "undetected_by")
+    )
+    if watch is not None:
+        groups.append(those("detect train", denoiser=watch))
     restoring = getattr(step.words.groups.get("restoring"), "denoiser", None) or []
     for name in [*restoring, *([through] if through else [])]:
         groups.append(those("denoise train", denoiser=name))

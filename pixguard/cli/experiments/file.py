@@ -185,9 +185,10 @@ def _study(place: str, given: Mapping[str, Any]) -> Study:
 
 
 def _turn(table: Table) -> float:
-    """Return when a command has its turn: an attack through a defence once that is trained."""
-    if table.command == "attack" and "through" in table.options:
-        return OF_A_DATASET.index("denoise train") + 0.5
+    """Return when a command has its turn: an attack on a defence once that is trained."""
+    for defence, made in (("through", "denoise train"), ("undetected_by", "detect train")):
+        if table.command == "attack" and defence in table.options:
+            return OF_A_DATASET.index(made) + 0.5
     return OF_A_DATASET.index(table.command)
 
 

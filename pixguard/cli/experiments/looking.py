@@ -144,7 +144,9 @@ def _classifier(records: Records, groups: Mapping[str, Any]) -> Standing:
 
 def _attack(records: Records, model: Any, groups: Mapping[str, Any]) -> Standing:
     target = groups["classifier"]
-    return records.attack(model, groups["settings"], target.attack_at, target.through)
+    watched = target.undetected_by and f"detector {target.undetected_by}"
+    defence = target.through or watched
+    return records.attack(model, groups["settings"], target.attack_at, defence)
 
 
 def _restoring(records: Records, model: Any, groups: Mapping[str, Any]) -> Standing:

@@ -25,11 +25,14 @@ class DenoiserEntry(Entry):
         recipe: ``"module:class"`` of how it is trained; empty where there is nothing to train.
         changes_nothing: whether what comes out is what went in.
         by_name_alone: whether it restores only where it is named: it takes too long for a default.
+        reads: ``"module:function"`` that maps the tensors of a file and the images' channels to the
+            builder's arguments, where weights come from elsewhere; they go into ``network``.
     """
 
     recipe: str = ""
     changes_nothing: bool = False
     by_name_alone: bool = False
+    reads: str = ""
 
     @property
     def trained(self) -> bool:
@@ -162,11 +165,17 @@ DENOISERS = Registry(
             "Convolutions and median layers (Liang et al. 2021).",
             recipe="pixguard.defences.denoisers.median_cnn:MedianCNNRecipe",
         ),
+        DenoiserEntry(
+            "scunet",
+            "pixguard.defences.denoisers.scunet:SCUNet",
+            "A Swin transformer and convolutions, trained elsewhere (Zhang et al. 2023).",
+            reads="pixguard.defences.denoisers.scunet:parameters_of",
+        ),
     ],
 )
 """In the order of tables and panels."""
 
-UNTRAINED: tuple[str, ...] = tuple(entry.name for entry in DENOISERS if not entry.trained)
+UNTRAINED: tuple[str, ...] = tuple(e.name for e in DENOISERS if not e.trained and not e.reads)
 ALWAYS: tuple[str, ...] = tuple(n for n in UNTRAINED if not DENOISERS[n].by_name_alone)
 """Those that commands take which name none."""
 

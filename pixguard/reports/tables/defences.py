@@ -38,12 +38,12 @@ COLUMNS = (
 )
 NOTES = (
     "recovered: of the images that fooled the bare classifier, right once denoised. clean broken: "
-    "of the clean test images that it gets right, wrong once denoised. PSNR (dB), SSIM, GMSD and "
-    "FSIM: means over the restorations of what fooled it, against the clean images; identical "
-    "images, of infinite PSNR, are counted beside the mean. " + INTERVAL_NOTE,
-    "adaptive success: of the images attacked through the defence, those that any attempt fooled; "
-    "undefended: of these, fooled by any attempt with the same attacks and seeds on the bare "
-    "classifier. A certified classifier is attacked itself.",
+    "of the clean test images that it gets right, wrong once denoised, or flagged. PSNR (dB), "
+    "SSIM, GMSD and FSIM: means over the restorations of what fooled it, against the clean images; "
+    "identical images, of infinite PSNR, are counted beside the mean. " + INTERVAL_NOTE,
+    "adaptive success: of the images attacked in the face of the defence, those that any attempt "
+    "fooled, beside a detector without an alarm; undefended: of these, fooled by any attempt with "
+    "the same attacks and seeds on the bare classifier. A certified classifier is attacked itself.",
     "accuracy: on test images, of the classifier without a defence (identity), and of certified "
     "ones; certified: right, and provably so for that many changed pixels. ms an image: of "
     "restoring it. parameters: of the defence.",
@@ -53,7 +53,7 @@ NOTES = (
 
 
 def build(request: TableRequest) -> ReportTable:
-    """Return the table: for each classifier and number of pixels, its denoisers and certificates.
+    """Return the table: for each classifier and number of pixels, its defences and certificates.
 
     A certified classifier stands with the plain ones of its dataset, on which it does not depend.
     """

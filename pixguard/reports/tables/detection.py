@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from pixguard.attacks.registry import ATTACKS
 from pixguard.defences.detectors.registry import options_text
 from pixguard.records import ANY_CLASS
 from pixguard.reports import commands
@@ -36,12 +37,15 @@ COLUMNS = (
     Column("found % at 5 %", "percent"),
     Column("flagged %", "percent"),
     Column("false alarms %", "percent"),
+    Column("fooled %", "percent", show_denominator=True),
+    Column("undetected %", "percent", show_denominator=True),
 )
 PAPER_DATASET = "chest"
 """The one whose imbalance the paper would meet with such a detector (section 5)."""
 PAPER_DETECTOR = "one-class-svm"
 EVERYTHING_ELSE = "all others"
 NO_OTHERS = "no test images"
+UNATTACKED = (Cell(None), Cell(None))
 FEWEST_COMPARED = {"0_1": 1000, "1": 100, "5": 20}
 """Images that a share of false alarms in percent takes: fewer, and it is less than one of them."""
 TOO_FEW = "too few to compare"
@@ -65,6 +69,11 @@ ATTACKS_NOTE = (
     "Attacked: attempts that succeeded, non-targeted, on the bare classifier, first repeat "
     "(repeat = 0); one attack and one seed a row."
 )
+UNDETECTED_NOTE = (
+    "undetected: of the images attacked with the detector known, those that fooled the classifier "
+    "without an alarm; fooled: of the same images, those that fell to the same attack without it. "
+    "Clean images that raise an alarm are not attacked. Only this says what a detector withstands."
+)
 
 
 def build(request: TableRequest) -> ReportTable:
@@ -82,7 +91,7 @@ def build(request: TableRequest) -> ReportTable:
         rows = [Row(_gaps(head, command), in_paper=False)]
     said = {cell.note for row in rows for cell in row.cells}
     notes = [*NOTES, *([TOO_FEW_NOTE] if TOO_FEW in said else [])]
-    notes += [ATTACKS_NOTE] if _has_attacks(rows) else []
+    notes += [ATTACKS_NOTE, UNDETECTED_NOTE] if _has_attacks(rows) else []
     notes += [f"There is data for {other} too." for other in others]
     title = request.spec.title
     caption: tuple[str, ...] = ("no data yet",)
@@ -168,15 +177,47 @@ def _rows(request: TableRequest, detector: RowValues) -> Iterator[tuple[Cell, ..
         )
     )
     if not classes and not known_all:
-        nothing = (Cell(None, 0, note=NO_OTHERS) for _ in COLUMNS[5:])
-        yield (*head, Cell(EVERYTHING_ELSE), Cell(0), *nothing)
+        nothing = (Cell(None, 0, note=NO_OTHERS) for _ in COLUMNS[5:-2])
+        yield (*head, Cell(EVERYTHING_ELSE), Cell(0), *nothing, *UNATTACKED)
     if len(classes) == 2 and classes[0]["images"] == classes[1]["images"]:
         del classes[1]  # all others are that one class
     for row in classes:
-        yield (*head, Cell(row["class"] or EVERYTHING_ELSE), *_figures(row))
-    for row in request.fetch("detection_attacks", detector_id=detector["detector_id"]):
-        if request.model in (None, row["classifier_id"], row["classifier"]):
-            yield (*head, Cell(_attacked(row)), *_figures(row))
+        yield (*head, Cell(row["class"] or EVERYTHING_ELSE), *_figures(row), *UNATTACKED)
+    yield from _attack_rows(request, detector, head)
+
+
+def _attack_rows(
+    request: TableRequest, detector: RowValues, head: tuple[Cell, ...]
+) -> Iterator[tuple[Cell, ...]]:
+    """Yield a row for each attack whose images it scored, or that it was attacked with."""
+    number, dataset = detector["detector_id"], detector["dataset"]
+    scored, adaptive = (
+        {
+            tuple(row[name] for name in ("classifier_id", "attack_id", "seed")): row
+            for row in request.fetch(query, detector_id=number)
+            if request.model in (None, row["classifier_id"], row["classifier"])
+        }
+        for query in ("detection_attacks", "detection_undetected")
+    )
+    for key in dict.fromkeys([*scored, *adaptive]):
+        row = scored.get(key) or adaptive[key]
+        bare, watched = (
+            commands.attack(dataset, row["pixels"], key[0], row["attack"], None, key[2], by)
+            for by in (None, number)
+        )
+        figures = _gaps((), commands.apply_detector(dataset, number))[len(head) + 1 : -2]
+        undetected = UNATTACKED
+        if key in scored:
+            figures = _figures(row)
+        if key in adaptive:
+            found = adaptive[key]
+            undetected = (
+                rate_cell(int(found["fooled"] or 0), int(found["shared"]), None, not_run=bare),
+                rate_cell(int(found["undetected"]), int(found["tried"]), None),
+            )
+        elif not ATTACKS[row["attack"]].descends:
+            undetected = (Cell(None), Cell(None, not_run=watched))
+        yield (*head, Cell(_attacked(row)), *figures, *undetected)
 
 
 def _attacked(row: RowValues) -> str:

@@ -10,7 +10,7 @@ SELECT DISTINCT
     a.parameters,
     s.seed,
     s.through_model_id,
-    h.architecture AS through,
+    CASE WHEN h.kind = 'detector' THEN 'detector ' ELSE '' END || h.architecture AS through,
     s.is_targeted
 FROM (
     SELECT

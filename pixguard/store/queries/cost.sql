@@ -27,7 +27,7 @@ SELECT
     a.name AS attack,
     a.pixels,
     d.id AS denoiser_id,
-    d.architecture AS denoiser,
+    CASE WHEN d.kind = 'detector' THEN 'detector ' ELSE '' END || d.architecture AS denoiser,
     s.evaluator,
     s.precision,
     COALESCE(e.gpu, e.cpu) AS machine,
@@ -46,6 +46,6 @@ JOIN environment e ON e.id = r.environment_id
 LEFT JOIN model d ON d.id = s.through_model_id
 WHERE i.dataset_id = :dataset_id
 GROUP BY
-    a.name, a.pixels, d.id, d.architecture, s.evaluator, s.precision, COALESCE(e.gpu, e.cpu)
+    a.name, a.pixels, d.id, d.kind, d.architecture, s.evaluator, s.precision, COALESCE(e.gpu, e.cpu)
 ORDER BY
     a.name, a.pixels, COALESCE(d.id, 0), s.evaluator, s.precision, COALESCE(e.gpu, e.cpu)

@@ -1,9 +1,11 @@
--- Table defences: what each denoiser does for one classifier, by the number of changed pixels.
+-- Table defences: what each denoiser and detector does for one classifier, by the number of changed
+-- pixels.
 -- Parameters: classifier_id, dataset_id (of the attacked images, as in attack_plans.sql).
 -- What counts: non-targeted attempts, the first repeat of each, whatever the attack and the seed.
 -- Restorations are of attempts on the bare classifier that succeeded. An image counts once as
--- attacked through a denoiser, as fooled when any such attempt succeeded; and beside that once as
--- fooled bare, when any attempt on the bare classifier with one of the same attacks and seeds did.
+-- attacked in the face of a defence, as fooled when any such attempt succeeded; and beside that once
+-- as fooled bare, when any attempt on the bare classifier with one of the same attacks and seeds did.
+-- What a detector breaks is what it flags: clean test images that the classifier gets right.
 -- Identical images have an infinite PSNR: counted, and kept out of the mean (its value is NULL).
 -- Of a metric with several versions only the newest counts.
 WITH tried AS (
@@ -66,6 +68,14 @@ clean AS (
     FROM clean_restorations r
     WHERE r.classifier_id = :classifier_id AND r.dataset_id = :dataset_id
     GROUP BY r.denoiser_id
+    UNION ALL
+    SELECT n.detector_id, COUNT(*), SUM(n.flagged)
+    FROM detection n
+    JOIN image i ON i.id = n.image_id
+    JOIN prediction p ON p.image_id = i.id AND p.model_id = :classifier_id
+    WHERE n.attempt_id IS NULL AND i.split = 'test' AND i.dataset_id = :dataset_id
+      AND p.predicted = i.label_set
+    GROUP BY n.detector_id
 ),
 through AS (
     SELECT
@@ -100,7 +110,7 @@ pairs AS (
 SELECT
     p.pixels,
     m.id AS denoiser_id,
-    m.architecture AS denoiser,
+    CASE WHEN m.kind = 'detector' THEN 'detector ' ELSE '' END || m.architecture AS denoiser,
     m.trainable_parameters + m.frozen_parameters AS parameters,
     v.restored,
     v.recovered,

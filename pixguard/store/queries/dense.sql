@@ -1,11 +1,11 @@
 -- Table dense: what dense attacks on one classifier did, within which distance.
 -- Parameters: classifier_id, dataset_id (of the attacked images, as in attack_plans.sql).
--- What counts: attempts of the first repeat on the bare classifier and behind denoisers; one attack,
--- its settings, one denoiser, one target and one seed a row; of an incomplete plan its beginning.
+-- What counts: attempts of the first repeat on the bare classifier and in the face of defences; one attack,
+-- its settings, one defence, one target and one seed a row; of an incomplete plan its beginning.
 SELECT
     a.name AS attack,
     a.parameters,
-    h.architecture AS through,
+    CASE WHEN h.kind = 'detector' THEN 'detector ' ELSE '' END || h.architecture AS through,
     k.name AS target,
     t.seed,
     COUNT(*) AS images,
@@ -21,5 +21,5 @@ JOIN whole_image w ON w.attempt_id = t.id
 LEFT JOIN model h ON h.id = t.through_model_id
 LEFT JOIN dataset_class k ON k.dataset_id = i.dataset_id AND k.ordinal = t.target
 WHERE t.model_id = :classifier_id AND i.dataset_id = :dataset_id AND t.repeat = 0
-GROUP BY a.id, a.name, a.parameters, h.id, h.architecture, t.target, k.name, t.seed
+GROUP BY a.id, a.name, a.parameters, h.id, h.kind, h.architecture, t.target, k.name, t.seed
 ORDER BY a.name, a.id, h.id NULLS FIRST, t.target NULLS FIRST, t.seed

@@ -38,6 +38,7 @@ placed AS (
     FROM scored
 )
 SELECT
+    a.id AS attack_id,
     a.name AS attack,
     a.pixels,
     a.parameters,

@@ -24,7 +24,7 @@ SELECT
     a.name AS attack,
     a.pixels AS pixels,
     k.name AS target,
-    h.architecture AS through,
+    CASE WHEN h.kind = 'detector' THEN 'detector ' ELSE '' END || h.architecture AS through,
     c.seed AS seed,
     c.attempts AS attempts,
     c.successes AS successes

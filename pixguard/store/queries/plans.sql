@@ -17,7 +17,7 @@ SELECT
     l.seed,
     l.target,
     l.through_model_id,
-    h.architecture AS through,
+    CASE WHEN h.kind = 'detector' THEN 'detector ' ELSE '' END || h.architecture AS through,
     l.planned,
     l.command,
     l.run_id,

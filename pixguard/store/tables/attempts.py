@@ -28,7 +28,7 @@ class Attempt(Base):
     """One finished attempt; see :class:`pixguard.records.AttemptRecord` for the measures.
 
     ``target`` is a class ordinal (NULL: non-targeted), ``through_model_id`` the denoiser that the
-    classifier stood behind (NULL: none).
+    classifier stood behind, or the detector that a success had not to alarm (NULL: none).
     """
 
     __tablename__ = "attempt"

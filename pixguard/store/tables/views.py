@@ -89,7 +89,8 @@ WHERE t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0""",
     View(
         "attempt_details",
         "Every attempt with its dataset, image, classifier and attack in plain columns; "
-        "``through`` is the denoiser that the classifier stood behind.",
+        "``through`` is the denoiser that the classifier stood behind, or, after the word "
+        "detector, that which a success had not to alarm.",
         """SELECT
     t.id AS attempt_id,
     t.attempt_key,
@@ -109,7 +110,7 @@ WHERE t.target IS NULL AND t.through_model_id IS NULL AND t.repeat = 0""",
     t.seed,
     t.repeat,
     t.target,
-    h.architecture AS through,
+    CASE WHEN h.kind = 'detector' THEN 'detector ' ELSE '' END || h.architecture AS through,
     t.success,
     t.predicted_before,
     t.predicted_after,
