@@ -17,7 +17,6 @@ from torch import Tensor, fx, nn
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import plain_float32
 from pixguard.inference.affine import LOWEST, Affine, Errors, rectified
-from pixguard.inference.batches import fixed_shape
 from pixguard.inference.bound_operations import convolved, pooled, relaxed
 from pixguard.inference.chain import Cleaned, find_chain
 from pixguard.inference.delta import DeltaEvaluator
@@ -35,6 +34,8 @@ SAFETY = 32.0
 """How many times the largest rounding that was measured a bound must clear."""
 LEAST = 2.0**-18
 """The least that it must clear, relative to the largest logit: 64 units of float32's last place."""
+SPOTS = 1 << 26
+"""Numbers that are kept of what is made for pixels: 256 MiB."""
 
 Values = dict[fx.Node, Any]
 
@@ -117,7 +118,7 @@ class BoundEvaluator(DeltaEvaluator):
             find_chain(self._graph, self._shapes, self._constants) if self._channels > 1 else None
         )
         self._cleaned: dict[int, Cleaned] = {}
-        self._spot: tuple[list[int], Spot] | None = None
+        self._spots: dict[tuple[int, int, int], Spot] = {}
 
     def load(self, slot: int, image: Tensor) -> None:
         """Take a slot's clean image, float32 (C, H, W) in [0, 1], and measure its rounding."""
@@ -125,7 +126,7 @@ class BoundEvaluator(DeltaEvaluator):
         if self._chain is not None:
             with torch.inference_mode(), plain_float32(self._device):
                 self._cleaned[slot] = self._chain.clean(self._graph, image)
-            self._spot = None
+            self._spots.clear()
         self._rounding[slot] = self._measure(slot, image)
 
     @property
@@ -153,7 +154,7 @@ class BoundEvaluator(DeltaEvaluator):
             dense = self._classifier(images)
         own = torch.empty_like(dense)
         for index, passed in self._passed(owners, positions, colours, colours):
-            own[index] = passed.centre[: len(index)]
+            own[index] = passed.centre
         wrong = max(float((dense - truth).abs().max()), float((own - truth).abs().max()))
         return max(SAFETY * wrong, LEAST * float(truth.abs().max()))
 
@@ -174,8 +175,8 @@ class BoundEvaluator(DeltaEvaluator):
         slopes = torch.empty(low.shape, device=self._device)
         for index, passed in self._passed(owners, places, low, high):
             one = self._decided(wanted, passed)
-            lowest[index] = one.lowest[: len(index)] - 2 * rounding[owners[index]]
-            slopes[index] = one.slopes[: len(index)]
+            lowest[index] = one.lowest - 2 * rounding[owners[index]]
+            slopes[index] = one.slopes
         return Bound(lowest, slopes)
 
     def _passed(
@@ -183,27 +184,36 @@ class BoundEvaluator(DeltaEvaluator):
     ) -> Iterator[tuple[Tensor, "Passed | _Whole"]]:
         """Yield what boxes give, in parts, and which they are; the last may be there repeatedly."""
         if self._chain is None:
-            index = torch.arange(len(owners), device=owners.device)
             with torch.inference_mode(False), plain_float32(self._device):
-                for part, *box in fixed_shape(self._boxes, index, owners, places, low, high):
+                for part in torch.split(
+                    torch.arange(len(owners), device=self._device), self._boxes
+                ):
                     errors = Errors()
-                    pixel, logits = self._logits(*box, errors)
-                    yield part.unique_consecutive(), _Whole(pixel, logits, errors)
+                    pixel, logits = self._logits(
+                        owners[part], places[part], low[part], high[part], errors
+                    )
+                    yield part, _Whole(pixel, logits, errors)
             return
-        given = torch.cat([owners[:, None], places], 1)
-        each, inverse = given.unique(dim=0, return_inverse=True)
+        keys: dict[tuple[int, ...], list[int]] = {}
+        for number, key in enumerate(torch.cat([owners[:, None], places], 1).tolist()):
+            keys.setdefault(tuple(key), []).append(number)
         with torch.inference_mode(), plain_float32(self._device):
-            for number, key in enumerate(each.tolist()):
-                spot = self._spot_of(key)
-                for index in (inverse == number).nonzero().flatten().split(self._boxes):
+            for (slot, *place), numbers in keys.items():
+                spot = self._spot(slot, *place)
+                for index in torch.split(torch.tensor(numbers, device=self._device), self._boxes):
                     yield index, Passed(spot, low[index] / 255, high[index] / 255)
 
-    def _spot_of(self, key: list[int]) -> Spot:
-        """Return what was made for a pixel, given slot, row and column; the last is kept."""
-        if self._spot is None or self._spot[0] != key:
+    def _spot(self, slot: int, row: int, col: int) -> Spot:
+        """Return what was made for a pixel; the last few are kept."""
+        key = (slot, row, col)
+        found = self._spots.pop(key, None)
+        if found is None:
             assert self._chain is not None
-            self._spot = key, Spot(self._chain, self._cleaned[key[0]], (key[1], key[2]))
-        return self._spot[1]
+            if len(self._spots) >= max(1, SPOTS // self._chain.numbers):
+                del self._spots[next(iter(self._spots))]
+            found = Spot(self._chain, self._cleaned[slot], (row, col))
+        self._spots[key] = found
+        return found
 
     @classmethod
     def _decided(cls, wanted: Wanted, passed: "Passed | _Whole") -> Bound:

@@ -63,11 +63,13 @@ class Chain:
         layers: in order.
         scale: (C,), by how much the first one's input changes with the image's channels.
         head: (L, H, W, C), what each value of the last layer adds to the logits.
+        numbers: of what is made for a pixel, about.
     """
 
     layers: tuple[Layer, ...]
     scale: Tensor
     head: Tensor
+    numbers: int
 
     def clean(self, graph: Graph, image: Tensor) -> Cleaned:
         """Return what the classifier's own operations make of an image, float32 (C, H, W)."""
@@ -125,10 +127,14 @@ class _Walk:
             self._layers.append(layer)
             left = left[2 if pool == 1 else 3 :]
         head = self._head(left, modules)
-        if head is None or not self._layers or numbers(self._layers) > MOST:
+        if head is None or not self._layers or _numbers(self._layers) > MOST:
             return None
         scale = self._scale(before, path[0])
-        return None if scale is None else Chain(tuple(self._layers), scale, head)
+        return (
+            None
+            if scale is None
+            else Chain(tuple(self._layers), scale, head, _numbers(self._layers))
+        )
 
     @staticmethod
     def _is_affine(node: fx.Node, before: fx.Node, modules: dict[fx.Node, Any]) -> bool:
@@ -169,6 +175,7 @@ class _Walk:
         if not left or not isinstance(modules[left[-1]], nn.Linear):
             return None
         last, weight = left[0].args[0], modules[left[-1]].weight.float()
+        assert isinstance(weight, Tensor)
         _, channels, height, width = self._shapes[last]  # type: ignore[index]
         mean = False
         for node in left[:-1]:
@@ -200,7 +207,7 @@ class _Walk:
         return scale[:, 0, 0] if is_even else None
 
 
-def numbers(layers: list[Layer]) -> int:
+def _numbers(layers: list[Layer]) -> int:
     """Return how many numbers say how errors of each layer's values reach the later ones."""
     side, total, earlier = (1, 1), 0, 0
     for layer in layers:

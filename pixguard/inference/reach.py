@@ -93,6 +93,6 @@ def reached(chain: Chain, cleaned: Cleaned, place: tuple[int, int]) -> list[Reac
             own.append(slice(low * layer.pool, high * layer.pool))
             pads += [start - own[-1].start, own[-1].stop - end]
         rows, cols = inside
-        maps = clean.before[own[1], own[0]], clean.after[rows, cols]
-        found.append(Reach(layer, tuple(pads), *(m.contiguous() for m in maps), (rows, cols)))
+        maps = clean.before[own[1], own[0]].contiguous(), clean.after[rows, cols].contiguous()
+        found.append(Reach(layer, tuple(pads), *maps, (rows, cols)))
     return found

@@ -19,12 +19,16 @@ WIDTHS = (256, 128, 64, 32, 16, 8)
 """Sides of the boxes that are tried."""
 TRIED = 28
 """Boxes of each that are bounded to choose one."""
-COST = 8
+COST = 4
 """What a bound costs in evaluations, about."""
 TOGETHER = 56
 """Boxes halved at a time: their halves fill two batches."""
-BEGUN = 2048
+BEGUN = 512
 """First boxes that are bounded before any of them is halved, about."""
+PATIENCE = 4
+"""How many times as many bounds as there are first boxes are made, in colour, before others."""
+LIKELY = 8
+"""Of that many boxes that do not clear, one is looked into for a flip."""
 
 Bounder = Callable[[Tensor, Tensor, Tensor], Bound]
 """Bounds the margin for places int64 (N,), low and high uint8 (N, C)."""
@@ -63,6 +67,7 @@ class Proof:
         none = torch.empty(0, dtype=torch.int64, device=device)
         self._stack: tuple[Tensor, ...] = self._boxes(none, LEVELS)
         self._slopes = torch.empty(0, channels, device=device)
+        self._pause = 0  # how many bounds may have been made when other pixels' turn comes
 
     def ask(self, most: int) -> tuple[Tensor, Tensor]:
         """Return what to evaluate next: places (n,) and colours uint8 (n, C), none at the end."""
@@ -108,13 +113,17 @@ class Proof:
             self._width = self._first_width()
         if self._width == 0 or self.bounds >= self._most:
             self._give_up()
-        elif len(self._waiting):
+        elif len(self._waiting) and not (len(self._stack[0]) and self.bounds < self._pause):
             step = max(1, BEGUN * self._width**self._channels // LEVELS**self._channels)
             places, self._waiting = self._waiting.tensor_split([step])
-            self._push(*self._boxes(places, self._width))
-            if not len(self._waiting) and self._channels > 1:
-                self._easiest_first()
+            first = self._boxes(places, self._width)
+            self._push(*first)
+            if self._channels > 1:
+                self._pause = self.bounds + PATIENCE * len(first[0])
         else:
+            if self._channels > 1 and not len(self._waiting) and self._pause:
+                self._easiest_first()
+                self._pause = 0
             self._halve()
         return True
 
@@ -131,23 +140,30 @@ class Proof:
             return 0
         stream = torch.Generator().manual_seed(0)
         width = torch.tensor(WIDTHS).repeat_interleave(TRIED)
-        places = torch.randint(self._places, width.shape, generator=stream)
+        places = torch.randint(self._places, (TRIED,), generator=stream).repeat(len(WIDTHS))
         drawn = torch.rand(len(width), self._channels, generator=stream)
         low = (drawn * (LEVELS // width)[:, None]).long() * width[:, None]
         lowest = self._clear(places, low, low + (width - 1)[:, None]).lowest
         shares = (lowest > 0).view(len(WIDTHS), TRIED).double().mean(1).tolist()
-        best, cost, first = 0, float(LEVELS**self._channels), float(WIDTHS[-1] ** self._channels)
-        for side, share, wider in zip(
-            reversed(WIDTHS), reversed(shares), [*reversed(shares[:-1]), 0.0], strict=True
-        ):
-            number = (LEVELS // side) ** self._channels
-            here = COST + (1 - share) * first
-            if number * here < cost:
-                best, cost = side, number * here
-            # What a box twice as wide costs if it does not clear: its parts, some of which do.
-            freed = (share - wider) / (1 - wider) if wider < 1 else 1.0
-            part = COST + (1 - max(0.0, freed)) * first
-            first = min(float((2 * side) ** self._channels), part * 2**self._channels)
+        return self._cheapest(list(reversed(shares)))
+
+    def _cheapest(self, shares: list[float]) -> int:
+        """Return the side that costs least, given how many boxes of each clear, the least first."""
+        sides, count = list(reversed(WIDTHS)), self._channels
+        best, cost = 0, float(LEVELS**count)
+        # What is left of a box that does not clear: it is halved, along one channel at a time.
+        rest = float(sides[0] ** count)
+        for number, (side, share) in enumerate(zip(sides, shares, strict=True)):
+            here = (LEVELS // side) ** count * (COST + (1 - share) * rest)
+            if here < cost:
+                best, cost = side, here
+            wider = shares[number + 1] if number + 1 < len(sides) else 0.0
+            for step in range(count):
+                own = share + (wider - share) * step / count
+                parent = share + (wider - share) * (step + 1) / count
+                freed = max(0.0, (own - parent) / (1 - parent)) if parent < 1 else 1.0
+                volume = 2.0 ** (step + 1) * side**count
+                rest = min(volume, 2 * (COST + (1 - freed) * rest))
         return best
 
     def _clear(self, places: Tensor, low: Tensor, high: Tensor) -> Bound:
@@ -165,13 +181,14 @@ class Proof:
         self._stack = tuple(torch.cat(pair) for pair in zip(self._stack, new, strict=True))
         self._slopes = torch.cat([self._slopes, found.slopes[order]])
         if self._channels > 1:  # in grayscale what is small is evaluated soon
+            last = slice(len(order) - -(-len(order) // LIKELY), None)
             ends = torch.where(found.slopes[order] > 0, new[1], new[2])
-            self._ask_for(new[0], ends)
+            self._ask_for(new[0][last], ends[last])
 
     def _easiest_first(self) -> None:
         """Put the boxes of pixels that have few on top: a budget that ends leaves few pixels open.
 
-        A flip was looked for at the most promising corner of every box before.
+        A flip was looked for in the most promising boxes before.
         """
         boxes = torch.bincount(self._stack[0], minlength=self._places)[self._stack[0]]
         order = (boxes * self._places + self._stack[0]).argsort(descending=True, stable=True)
@@ -181,6 +198,11 @@ class Proof:
     def _halve(self) -> None:
         """Halve the boxes on top of the stack, or evaluate those that are small."""
         keep = max(0, len(self._stack[0]) - TOGETHER)
+        if self._channels > 1 and keep < len(
+            self._stack[0]
+        ):  # of one pixel at a time: what is made for it is made once
+            others = (self._stack[0] != self._stack[0][-1]).nonzero()
+            keep = max(keep, int(others[-1]) + 1 if len(others) else 0)
         places, low, high = (part[keep:] for part in self._stack)
         slopes = self._slopes[keep:].abs()
         self._stack = tuple(part[:keep] for part in self._stack)
