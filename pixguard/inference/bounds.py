@@ -63,10 +63,12 @@ class Bound:
         lowest: float32 (M,), less what rounding may have done.
         slopes: float32 (M, C), how the margin that is the lowest changes along each channel, from
             the centre of the box to its upper side.
+        widths: float32 (M, C), how much there is to gain from halving the box along each channel.
     """
 
     lowest: Tensor
     slopes: Tensor
+    widths: Tensor
 
 
 class _Whole:
@@ -77,6 +79,7 @@ class _Whole:
         self.centre = logits.centre.detach()
         self.slopes = torch.stack(logits.slopes, -1).detach()
         self.radius = logits.radius.detach()
+        self.widths = pixel.spread()[..., 0, 0].detach()
 
     def least(self, weights: Tensor) -> Tensor:
         """Return below what sums of logits by weights (M, L) cannot fall."""
@@ -172,12 +175,12 @@ class BoundEvaluator(DeltaEvaluator):
         """
         rounding = torch.tensor(self._rounding, device=self._device)
         lowest = torch.empty(len(owners), device=self._device)
-        slopes = torch.empty(low.shape, device=self._device)
+        slopes, widths = torch.empty(2, *low.shape, device=self._device)
         for index, passed in self._passed(owners, places, low, high):
             one = self._decided(wanted, passed)
             lowest[index] = one.lowest - 2 * rounding[owners[index]]
-            slopes[index] = one.slopes
-        return Bound(lowest, slopes)
+            slopes[index], widths[index] = one.slopes, one.widths
+        return Bound(lowest, slopes, widths)
 
     def _passed(
         self, owners: Tensor, places: Tensor, low: Tensor, high: Tensor
@@ -209,7 +212,7 @@ class BoundEvaluator(DeltaEvaluator):
         found = self._spots.pop(key, None)
         if found is None:
             assert self._chain is not None
-            if len(self._spots) >= max(1, SPOTS // self._chain.numbers):
+            if len(self._spots) >= max(1, SPOTS // max(1, self._chain.numbers)):
                 del self._spots[next(iter(self._spots))]
             found = Spot(self._chain, self._cleaned[slot], (row, col))
         self._spots[key] = found
@@ -233,7 +236,7 @@ class BoundEvaluator(DeltaEvaluator):
             bounds[row, chosen] = torch.maximum(found, better)
             done[row, chosen] = True
         lowest, chosen = cls._chosen(wanted, bounds, torch.zeros_like(done))
-        return Bound(lowest, slopes[row, chosen])
+        return Bound(lowest, slopes[row, chosen], passed.widths)
 
     @staticmethod
     def _chosen(wanted: Wanted, bounds: Tensor, passed: Tensor) -> tuple[Tensor, Tensor]:

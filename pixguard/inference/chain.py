@@ -209,11 +209,16 @@ class _Walk:
 
 def _numbers(layers: list[Layer]) -> int:
     """Return how many numbers say how errors of each layer's values reach the later ones."""
-    side, total, earlier = (1, 1), 0, 0
+    side, total, before, last = (1, 1), 0, 0, 0
     for layer in layers:
         sizes = zip(side, layer.weight.shape[2:], strict=True)
         rows, cols = (-(-(size + kernel - 2) // layer.pool) + 1 for size, kernel in sizes)
         side, units = (rows, cols), rows * cols * len(layer.weight)
-        total += earlier * units * (1 if layer.pool == 1 else 2 * layer.pool**2)
-        earlier += units
+        if layer.pool > 1:
+            total += 2 * layer.pool**2 * (before + last) * units
+        elif layer is not layers[-1]:
+            total += (before + last) * units
+        else:
+            total += before * units
+        before, last = before + last, units
     return total

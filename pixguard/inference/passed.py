@@ -82,6 +82,7 @@ class Passed:
         centre: (M, L), of the logits.
         slopes: (M, L, C), by how much they change along each channel, from the centre to its end.
         radius: (M, L), how large their errors can be.
+        widths: (M, C), how much of the errors in the first layer each channel brings.
 
     Args:
         spot: the network about the pixel.
@@ -94,6 +95,9 @@ class Passed:
         is_one = bool((low == high).all())  # then there are no errors
         first, error = spot.first(low, high)
         self._first = first[1:].clone(), error
+        sizes = self._first[0].abs()
+        sizes *= error / sizes.sum(0).clamp_(min=torch.finfo(error.dtype).tiny)
+        self.widths = sizes.sum(2).T
         maps = first.view(-1, count, *spot.reaches[0].after.shape)
         errors, radius = [error], error
         self._nodes: list[list[Relaxed]] = []

@@ -27,11 +27,24 @@ BEGUN = 512
 """First boxes that are bounded before any of them is halved, about."""
 PATIENCE = 4
 """How many times as many bounds as there are first boxes are made, in colour, before others."""
+WIDER = 1.2
+"""In colour the widest boxes are taken that may cost so many times what the cheapest do: their
+costs are estimates, and boxes that are too wide cost less than such as are too narrow."""
 LIKELY = 8
 """Of that many boxes that do not clear, one is looked into for a flip."""
 
 Bounder = Callable[[Tensor, Tensor, Tensor], Bound]
 """Bounds the margin for places int64 (N,), low and high uint8 (N, C)."""
+
+
+def halved(low: Tensor, high: Tensor, widths: Tensor) -> Tensor:
+    """Return int64 (N,), the channel along which boxes of more than one colour are halved.
+
+    Errors grow with the square of a side: what brings most of them is halved, not what the margin
+    changes along most, for that is exact.
+    """
+    weight = widths.nan_to_num(0.0) + 1e-6 * (high - low)
+    return weight.masked_fill(high == low, -1.0).argmax(1)
 
 
 class Proof:
@@ -66,7 +79,7 @@ class Proof:
         self._width = LEVELS
         none = torch.empty(0, dtype=torch.int64, device=device)
         self._stack: tuple[Tensor, ...] = self._boxes(none, LEVELS)
-        self._slopes = torch.empty(0, channels, device=device)
+        self._widths = torch.empty(0, channels, device=device)
         self._pause = 0  # how many bounds may have been made when other pixels' turn comes
 
     def ask(self, most: int) -> tuple[Tensor, Tensor]:
@@ -91,7 +104,7 @@ class Proof:
         )
         kept = ~self._dropped[self._stack[0]]
         self._stack = tuple(part[kept] for part in self._stack)
-        self._slopes = self._slopes[kept]
+        self._widths = self._widths[kept]
         if self._waiting is not None:
             self._waiting = self._waiting[~self._dropped[self._waiting]]
 
@@ -150,13 +163,11 @@ class Proof:
     def _cheapest(self, shares: list[float]) -> int:
         """Return the side that costs least, given how many boxes of each clear, the least first."""
         sides, count = list(reversed(WIDTHS)), self._channels
-        best, cost = 0, float(LEVELS**count)
+        costs = {0: float(LEVELS**count)}
         # What is left of a box that does not clear: it is halved, along one channel at a time.
         rest = float(sides[0] ** count)
         for number, (side, share) in enumerate(zip(sides, shares, strict=True)):
-            here = (LEVELS // side) ** count * (COST + (1 - share) * rest)
-            if here < cost:
-                best, cost = side, here
+            costs[side] = (LEVELS // side) ** count * (COST + (1 - share) * rest)
             wider = shares[number + 1] if number + 1 < len(sides) else 0.0
             for step in range(count):
                 own = share + (wider - share) * step / count
@@ -164,7 +175,10 @@ class Proof:
                 freed = max(0.0, (own - parent) / (1 - parent)) if parent < 1 else 1.0
                 volume = 2.0 ** (step + 1) * side**count
                 rest = min(volume, 2 * (COST + (1 - freed) * rest))
-        return best
+        least = min(costs, key=lambda side: costs[side])
+        if not least or count == 1:
+            return least
+        return max(side for side in costs if costs[side] <= WIDER * costs[least])
 
     def _clear(self, places: Tensor, low: Tensor, high: Tensor) -> Bound:
         assert self._bound is not None
@@ -179,7 +193,7 @@ class Proof:
         order = order[~(found.lowest[order] > 0)]
         new = (places[order], low[order], high[order])
         self._stack = tuple(torch.cat(pair) for pair in zip(self._stack, new, strict=True))
-        self._slopes = torch.cat([self._slopes, found.slopes[order]])
+        self._widths = torch.cat([self._widths, found.widths[order]])
         if self._channels > 1:  # in grayscale what is small is evaluated soon
             last = slice(len(order) - -(-len(order) // LIKELY), None)
             ends = torch.where(found.slopes[order] > 0, new[1], new[2])
@@ -193,7 +207,7 @@ class Proof:
         boxes = torch.bincount(self._stack[0], minlength=self._places)[self._stack[0]]
         order = (boxes * self._places + self._stack[0]).argsort(descending=True, stable=True)
         self._stack = tuple(part[order] for part in self._stack)
-        self._slopes = self._slopes[order]
+        self._widths = self._widths[order]
 
     def _halve(self) -> None:
         """Halve the boxes on top of the stack, or evaluate those that are small."""
@@ -204,17 +218,16 @@ class Proof:
             others = (self._stack[0] != self._stack[0][-1]).nonzero()
             keep = max(keep, int(others[-1]) + 1 if len(others) else 0)
         places, low, high = (part[keep:] for part in self._stack)
-        slopes = self._slopes[keep:].abs()
+        widths = self._widths[keep:]
         self._stack = tuple(part[:keep] for part in self._stack)
-        self._slopes = self._slopes[:keep]
+        self._widths = self._widths[:keep]
         sizes = high - low + 1
         small = sizes.prod(1) <= WIDTHS[-1]
         self._evaluate(places[small], low[small], high[small])
-        places, low, high, slopes = (part[~small] for part in (places, low, high, slopes))
+        places, low, high, widths = (part[~small] for part in (places, low, high, widths))
         if not len(places):
             return
-        weight = slopes.nan_to_num(0.0) + 1e-6 * (high - low)
-        channel = weight.masked_fill(high == low, -1.0).argmax(1)
+        channel = halved(low, high, widths)
         row = torch.arange(len(places), device=self._device)
         middle = (low[row, channel] + high[row, channel]) // 2
         upper, lower = low.clone(), high.clone()
@@ -245,7 +258,7 @@ class Proof:
         assert self._waiting is not None
         places, low, high = self._stack
         self._stack = tuple(part[:0] for part in self._stack)
-        self._slopes = self._slopes[:0]
+        self._widths = self._widths[:0]
         if self._channels == 1:
             self._evaluate(places, low, high)
             some, self._waiting = self._waiting.tensor_split([TOGETHER])
