@@ -19,17 +19,16 @@ WIDTHS = (256, 128, 64, 32, 16, 8)
 """Sides of the boxes that are tried."""
 TRIED = 28
 """Boxes of each that are bounded to choose one."""
-COST = 4
-"""What a bound costs in evaluations, about."""
+COST = 8
+"""What a bound costs in evaluations, about; in colour half as much."""
+RARE = 0.02
+"""In place of no box that clears, or that does not, where what is between sizes is estimated."""
 TOGETHER = 56
 """Boxes halved at a time: their halves fill two batches."""
 BEGUN = 512
 """First boxes that are bounded before any of them is halved, about."""
 PATIENCE = 4
 """How many times as many bounds as there are first boxes are made, in colour, before others."""
-WIDER = 1.2
-"""In colour the widest boxes are taken that may cost so many times what the cheapest do: their
-costs are estimates, and boxes that are too wide cost less than such as are too narrow."""
 LIKELY = 8
 """Of that many boxes that do not clear, one is looked into for a flip."""
 
@@ -45,6 +44,12 @@ def halved(low: Tensor, high: Tensor, widths: Tensor) -> Tensor:
     """
     weight = widths.nan_to_num(0.0) + 1e-6 * (high - low)
     return weight.masked_fill(high == low, -1.0).argmax(1)
+
+
+def _between(first: float, last: float, steps: int) -> list[float]:
+    """Return shares between two, at equal ratios."""
+    ends = [max(RARE, share) for share in (first, last)]
+    return [ends[0] * (ends[1] / ends[0]) ** (step / steps) for step in range(1, steps)]
 
 
 class Proof:
@@ -163,22 +168,17 @@ class Proof:
     def _cheapest(self, shares: list[float]) -> int:
         """Return the side that costs least, given how many boxes of each clear, the least first."""
         sides, count = list(reversed(WIDTHS)), self._channels
-        costs = {0: float(LEVELS**count)}
+        costs, cost = {0: float(LEVELS**count)}, COST if count == 1 else COST / 2
         # What is left of a box that does not clear: it is halved, along one channel at a time.
         rest = float(sides[0] ** count)
         for number, (side, share) in enumerate(zip(sides, shares, strict=True)):
-            costs[side] = (LEVELS // side) ** count * (COST + (1 - share) * rest)
+            costs[side] = (LEVELS // side) ** count * (cost + (1 - share) * rest)
             wider = shares[number + 1] if number + 1 < len(sides) else 0.0
-            for step in range(count):
-                own = share + (wider - share) * step / count
-                parent = share + (wider - share) * (step + 1) / count
-                freed = max(0.0, (own - parent) / (1 - parent)) if parent < 1 else 1.0
-                volume = 2.0 ** (step + 1) * side**count
-                rest = min(volume, 2 * (COST + (1 - freed) * rest))
-        least = min(costs, key=lambda side: costs[side])
-        if not least or count == 1:
-            return least
-        return max(side for side in costs if costs[side] <= WIDER * costs[least])
+            fails = [1 - share, *_between(1 - share, 1 - wider, count), 1 - wider]
+            for step, (own, parent) in enumerate(itertools.pairwise(fails), 1):
+                again = min(1.0, own / parent) if parent > 0 else 0.0
+                rest = min(2.0**step * side**count, 2 * (cost + again * rest))
+        return min(costs, key=lambda side: costs[side])
 
     def _clear(self, places: Tensor, low: Tensor, high: Tensor) -> Bound:
         assert self._bound is not None
