@@ -129,7 +129,7 @@ def after_survey(
     for words in (
         f"train {slopes} --channels {channels} --model small-cnn --epochs 1 --limit 100 "
         "--learning-rate 0.02",
-        "certify pixels --dataset slopes --limit 12 --universal 2 --most-bounds 400",
+        "certify pixels --dataset slopes --limit 6 --universal 2 --most-bounds 400",
     ):
         result = CliRunner().invoke(app, f"{words} --db {folder / 'pixguard.db'}".split())
         assert result.exit_code == 0, result.output
@@ -141,7 +141,7 @@ def test_no_two_pixels_fool_more_images_when_chosen_one_after_the_other(
     after_survey: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(after_survey, tmp_path, dirs_exist_ok=True)
-    told = run_json("certify pixels --dataset slopes --limit 12 --universal 2 --most-bounds 400")
+    told = run_json("certify pixels --dataset slopes --limit 6 --universal 2 --most-bounds 400")
     assert told["made"] == 0 and len(told["universal"]) == 2
     dataset, classifier = opened()
     indices = [

@@ -22,7 +22,7 @@ HUGE = 2**70
 TRAIN = "train --dataset oct --source phantom --images 100 --model small-cnn --epochs 1"
 ATTACK = "attack --dataset oct --limit 1 --generations 2 --population 10"
 NOT_UTF8 = os.fsdecode(b"caf\xe9")
-ODD = ["a b", "what?", "x#y", "50%41", "ü→💊", "it's", NOT_UTF8, "-x", "n" * 200]
+ODD = ["it's a b?", "x#y 50%41", NOT_UTF8, "-x", "ü→💊" + "n" * 190]
 
 
 @pytest.fixture(scope="module")

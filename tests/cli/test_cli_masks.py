@@ -60,8 +60,8 @@ def test_masks_go_around_a_classifier_and_what_they_promise_holds() -> None:
         "AND p.model_id = c.model_id AND p.predicted = c.predicted "
         "WHERE c.method = 'masked-consensus' AND c.radius IN (0, 1)"
     ) == [(80,)]
-    attacked = run_json("attack --dataset slopes --attack exhaustive --limit 6 --model 2")
-    assert attacked["evaluator"] == "dense" and attacked["made"] == 6
+    attacked = run_json("attack --dataset slopes --attack exhaustive --limit 3 --model 2")
+    assert attacked["evaluator"] == "dense" and attacked["made"] == 3
     outcomes = set(
         select(
             "SELECT c.radius, a.success FROM attempt a JOIN certificate c "

@@ -150,7 +150,7 @@ def test_the_two_threats_are_kept_apart(trained: Path) -> None:
 def test_rows_do_not_depend_on_batch_mates_or_interruptions(trained: Path) -> None:
     """Killed in the middle; and the same plan at one go."""
     shutil.copytree(trained, "whole")
-    slow = NATIVE.replace("--generations 12", "--generations 400")
+    slow = NATIVE.replace("--generations 12", "--generations 150")
     process = subprocess.Popen(
         [*pixguard_command(), *slow.split()], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )

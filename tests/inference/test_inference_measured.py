@@ -25,6 +25,8 @@ from pretended_gpu import GPU, pretended_gpu
 
 CPU = torch.device("cpu")
 MANY = 10**14
+SMALL = 16
+"""A side with which a pretended GPU is done soon."""
 
 
 def network() -> Any:
@@ -46,10 +48,12 @@ def speeds(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     return given
 
 
-def choose(work: Work | None = None, device: torch.device = CPU, **asked: Any) -> tuple[Any, list]:
+def choose(
+    work: Work | None = None, device: torch.device = CPU, side: int = 28, **asked: Any
+) -> tuple[Any, list]:
     said: list[str] = []
     made = network().to(device)
-    chosen = choose_evaluator(made, 28, 28, device, work=work, say=said.append, **asked)
+    chosen = choose_evaluator(made, side, side, device, work=work, say=said.append, **asked)
     return chosen, said
 
 
@@ -250,7 +254,7 @@ def test_on_a_gpu_precisions_and_captures_are_tried(
     with pretended_gpu():
         speeds["captured"] = 300.0
         speeds["bfloat16"] = 200.0
-        chosen, said = choose(Work(MANY, MANY), GPU)
+        chosen, said = choose(Work(MANY, MANY), GPU, SMALL)
         assert (chosen.name, chosen.precision, chosen.variant) == ("delta", "bfloat16", "captured")
         assert "delta in float32" in said[-1] and "float16," not in said[-1].replace("bfloat16", "")
         speeds.clear()
@@ -258,8 +262,8 @@ def test_on_a_gpu_precisions_and_captures_are_tried(
             torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation
         )
         speeds[" float16"] = 300.0
-        assert choose(Work(MANY, MANY), GPU)[0].precision == "float16"
-        assert choose(Work(MANY, MANY), GPU, precision="float32")[0].precision == "float32"
+        assert choose(Work(MANY, MANY), GPU, SMALL)[0].precision == "float16"
+        assert choose(Work(MANY, MANY), GPU, SMALL, precision="float32")[0].precision == "float32"
 
 
 def test_float16_needs_room(speeds: dict[str, float]) -> None:
