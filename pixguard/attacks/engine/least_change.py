@@ -103,7 +103,7 @@ class LeastChange:
             if nearest >= self.least:
                 break
             # Of one pixel at a time: what is made for it is made once.
-            taken, heap = [], waiting[first]
+            heap, taken = waiting[first], list[tuple[int, int, Tensor, Tensor]]()
             while heap and len(taken) < TOGETHER and heap[0][0] <= nearest + AROUND:
                 taken.append(heapq.heappop(heap))
             if not heap:
