@@ -6,6 +6,7 @@ and in whole maps from there on, every value is affine in the colour of the pixe
 """
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,15 +17,16 @@ from torch import Tensor, fx, nn
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import plain_float32
 from pixguard.inference.affine import LOWEST, Affine, Errors, rectified
-from pixguard.inference.batches import fixed_shape
 from pixguard.inference.bound_operations import convolved, pooled, relaxed
+from pixguard.inference.chain import Cleaned, find_chain
 from pixguard.inference.delta import DeltaEvaluator
 from pixguard.inference.images import with_pixels
 from pixguard.inference.operations import GlobalMean, Sliding, recognise_pooling
+from pixguard.inference.passed import Passed
 from pixguard.inference.patches import Changed
-from pixguard.inference.plan import Gather, Step, whole
+from pixguard.inference.plan import Step
 from pixguard.inference.resampling import resample
-from pixguard.inference.tandem import MOST, Pair, Tandem, added
+from pixguard.inference.spot import Spot
 
 PROBES = 16
 """Candidates by which the rounding of an image's logits is measured."""
@@ -32,6 +34,8 @@ SAFETY = 32.0
 """How many times the largest rounding that was measured a bound must clear."""
 LEAST = 2.0**-18
 """The least that it must clear, relative to the largest logit: 64 units of float32's last place."""
+SPOTS = 1 << 26
+"""Numbers that are kept of what is made for pixels: 256 MiB."""
 
 Values = dict[fx.Node, Any]
 
@@ -59,10 +63,28 @@ class Bound:
         lowest: float32 (M,), less what rounding may have done.
         slopes: float32 (M, C), how the margin that is the lowest changes along each channel, from
             the centre of the box to its upper side.
+        widths: float32 (M, C), how much there is to gain from halving the box along each channel.
     """
 
     lowest: Tensor
     slopes: Tensor
+    widths: Tensor
+
+
+class _Whole:
+    """What boxes give in any network; see :class:`pixguard.inference.passed.Passed`."""
+
+    def __init__(self, pixel: Affine, logits: Affine, errors: Errors) -> None:
+        self._pixel, self._logits, self._errors = pixel, logits, errors
+        self.centre = logits.centre.detach()
+        self.slopes = torch.stack(logits.slopes, -1).detach()
+        self.radius = logits.radius.detach()
+        self.widths = pixel.spread()[..., 0, 0].detach()
+
+    def least(self, weights: Tensor) -> Tensor:
+        """Return below what sums of logits by weights (M, L) cannot fall."""
+        sums = (self._logits.centre * weights).sum(1)
+        return self._errors.least(sums, self._pixel.centre, self._pixel.spread()[..., 0, 0])
 
 
 class BoundEvaluator(DeltaEvaluator):
@@ -90,20 +112,30 @@ class BoundEvaluator(DeltaEvaluator):
             for node in self._shapes
             if self._is_rectifier(node) and all(map(self._is_maximum, node.users))
         }
-        self._tandems: dict[Pair, Tandem] = {}
         blank = torch.zeros(1, dtype=torch.int64, device=self._device)
         low = torch.zeros(1, self._channels, dtype=torch.uint8, device=self._device)
         with torch.inference_mode(False), plain_float32(self._device):
             self._logits(blank, blank[:, None].expand(-1, 2), low, low + 255, Errors())
-        self._tandems = self._find_tandems()  # each needs a clean image
+        # A line of colours takes few boxes: what is made for a pixel would not pay.
+        self._chain = (
+            find_chain(self._graph, self._shapes, self._constants) if self._channels > 1 else None
+        )
+        self._cleaned: dict[int, Cleaned] = {}
+        self._spots: dict[tuple[int, int, int], Spot] = {}
 
     def load(self, slot: int, image: Tensor) -> None:
         """Take a slot's clean image, float32 (C, H, W) in [0, 1], and measure its rounding."""
         super().load(slot, image)
-        for pair, tandem in self._tandems.items():
-            with torch.inference_mode(False), plain_float32(self._device):
-                tandem.load(self._sources[pair.rectifier].clean[slot].clone())
+        if self._chain is not None:
+            with torch.inference_mode(), plain_float32(self._device):
+                self._cleaned[slot] = self._chain.clean(self._graph, image)
+            self._spots.clear()
         self._rounding[slot] = self._measure(slot, image)
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether pixels are bounded one by one, in a chain of layers (faster by far)."""
+        return self._chain is not None
 
     def rounding(self, slot: int) -> float:
         """Return by how much logits of a slot's image may be wrong, for what is concluded."""
@@ -123,8 +155,9 @@ class BoundEvaluator(DeltaEvaluator):
         with torch.inference_mode(), plain_float32(self._device):
             truth = torch.cat([self._exact(one[None].double()) for one in images])
             dense = self._classifier(images)
-        with torch.inference_mode(False), plain_float32(self._device):
-            own = self._logits(owners, positions, colours, colours, Errors())[1].centre.detach()
+        own = torch.empty_like(dense)
+        for index, passed in self._passed(owners, positions, colours, colours):
+            own[index] = passed.centre
         wrong = max(float((dense - truth).abs().max()), float((own - truth).abs().max()))
         return max(SAFETY * wrong, LEAST * float(truth.abs().max()))
 
@@ -140,39 +173,70 @@ class BoundEvaluator(DeltaEvaluator):
             low: uint8 (M, C), the least values of its channels.
             high: uint8 (M, C), the greatest.
         """
-        lowest, slopes = [], []
         rounding = torch.tensor(self._rounding, device=self._device)
-        with torch.inference_mode(False), plain_float32(self._device):
-            for owner, *box in fixed_shape(self._boxes, owners, places, low, high):
-                one = self._bound(wanted, owner, *box)
-                lowest.append(one.lowest - 2 * rounding[owner])
-                slopes.append(one.slopes)
-        count = len(owners)
-        return Bound(torch.cat(lowest)[:count], torch.cat(slopes)[:count])
+        lowest = torch.empty(len(owners), device=self._device)
+        slopes, widths = torch.empty(2, *low.shape, device=self._device)
+        for index, passed in self._passed(owners, places, low, high):
+            one = self._decided(wanted, passed)
+            lowest[index] = one.lowest - 2 * rounding[owners[index]]
+            slopes[index], widths[index] = one.slopes, one.widths
+        return Bound(lowest, slopes, widths)
 
-    def _bound(
-        self, wanted: Wanted, owners: Tensor, places: Tensor, low: Tensor, high: Tensor
-    ) -> Bound:
-        errors = Errors()
-        pixel, logits = self._logits(owners, places, low, high, errors)
-        half = pixel.spread()[..., 0, 0]
-        sums = logits.centre @ wanted.weights.T + wanted.offsets
-        slopes = torch.stack([s @ wanted.weights.T for s in logits.slopes], -1)  # (M, R, C)
-        exact = (sums - slopes.abs().sum(-1)).detach()
-        bounds = exact - (logits.radius @ wanted.weights.abs().T)
+    def _passed(
+        self, owners: Tensor, places: Tensor, low: Tensor, high: Tensor
+    ) -> Iterator[tuple[Tensor, "Passed | _Whole"]]:
+        """Yield what boxes give, in parts, and which they are; the last may be there repeatedly."""
+        if self._chain is None:
+            with torch.inference_mode(False), plain_float32(self._device):
+                for part in torch.split(
+                    torch.arange(len(owners), device=self._device), self._boxes
+                ):
+                    errors = Errors()
+                    pixel, logits = self._logits(
+                        owners[part], places[part], low[part], high[part], errors
+                    )
+                    yield part, _Whole(pixel, logits, errors)
+            return
+        keys: dict[tuple[int, ...], list[int]] = {}
+        for number, key in enumerate(torch.cat([owners[:, None], places], 1).tolist()):
+            keys.setdefault(tuple(key), []).append(number)
+        with torch.inference_mode(), plain_float32(self._device):
+            for (slot, *place), numbers in keys.items():
+                spot = self._spot(slot, *place)
+                for index in torch.split(torch.tensor(numbers, device=self._device), self._boxes):
+                    yield index, Passed(spot, low[index] / 255, high[index] / 255)
+
+    def _spot(self, slot: int, row: int, col: int) -> Spot:
+        """Return what was made for a pixel; the last few are kept."""
+        key = (slot, row, col)
+        found = self._spots.pop(key, None)
+        if found is None:
+            assert self._chain is not None
+            if len(self._spots) >= max(1, SPOTS // max(1, self._chain.numbers)):
+                del self._spots[next(iter(self._spots))]
+            found = Spot(self._chain, self._cleaned[slot], (row, col))
+        self._spots[key] = found
+        return found
+
+    @classmethod
+    def _decided(cls, wanted: Wanted, passed: "Passed | _Whole") -> Bound:
+        weights = wanted.weights.detach()
+        sums = passed.centre @ weights.T + wanted.offsets
+        slopes = torch.einsum("mlc,rl->mrc", passed.slopes, weights)
+        bounds = sums - slopes.abs().sum(-1) - passed.radius @ weights.abs().T
         # On the way back errors cancel. One pass bounds one sum of each box: the least, and the
         # next where that is clear, until a box has failed, or has succeeded.
-        passed = torch.zeros_like(bounds, dtype=torch.bool)
+        done = torch.zeros_like(bounds, dtype=torch.bool)
         row = torch.arange(len(bounds), device=bounds.device)
         for _ in range(bounds.shape[1]):
-            found, chosen = self._chosen(wanted, bounds, passed)
-            if not ((found <= 0) & ~passed[row, chosen]).any():
+            found, chosen = cls._chosen(wanted, bounds, done)
+            if not ((found <= 0) & ~done[row, chosen]).any():
                 break
-            better = errors.least(sums[row, chosen], pixel.centre, half)
+            better = passed.least(weights[chosen]) + wanted.offsets[chosen]
             bounds[row, chosen] = torch.maximum(found, better)
-            passed[row, chosen] = True
-        lowest, chosen = self._chosen(wanted, bounds, torch.zeros_like(passed))
-        return Bound(lowest, slopes[row, chosen])
+            done[row, chosen] = True
+        lowest, chosen = cls._chosen(wanted, bounds, torch.zeros_like(done))
+        return Bound(lowest, slopes[row, chosen], passed.widths)
 
     @staticmethod
     def _chosen(wanted: Wanted, bounds: Tensor, passed: Tensor) -> tuple[Tensor, Tensor]:
@@ -190,24 +254,8 @@ class BoundEvaluator(DeltaEvaluator):
         (image,) = (node for node in self._plan.places if node.op == "placeholder")
         pixel = self._box(low, high)
         values: Values = {**self._constants, image: pixel}
-        kept: dict[fx.Node, Tensor] = {}
         for step in self._plan.steps:
-            value = values[step.node] = self._relax(step, values, changed, errors)
-            for pair, tandem in self._tandems.items():
-                own, of_source, of_rectifier = self._gathers[pair]
-                if step.node is pair.first:
-                    before = values[pair.source].radius
-                    kept[pair.first] = self._over_all(pair.source, of_source, before, changed)
-                elif step.node is pair.rectifier:
-                    clean = self._sources[step.node].patches(
-                        own, self._tables[id(own)], changed, clean=True
-                    )
-                    extra = added(values[pair.first], value, clean)
-                    kept[step.node] = self._over_all(step.node, of_rectifier, extra, changed)
-                elif step.node is pair.second:
-                    radius = tandem.radius(kept[pair.first], kept[pair.rectifier])
-                    radius = torch.minimum(radius, value.radius)
-                    values[step.node] = Affine(value.centre, value.slopes, radius)
+            values[step.node] = self._relax(step, values, changed, errors)
             for node in self._done_after[step.node]:
                 del values[node]
         logits: Affine = values[self._plan.steps[-1].node]
@@ -273,44 +321,6 @@ class BoundEvaluator(DeltaEvaluator):
                 matrix.of_sizes(source.radius),
             )
         return relaxed(node, module, inputs, partial(self._graph.call, node), errors)
-
-    def _find_tandems(self) -> dict[Pair, Tandem]:
-        """Return the pairs of convolutions that end in whole maps and are small enough."""
-        found: dict[Pair, Tandem] = {}
-        if self._channels == 1:
-            return found  # a line of colours takes few boxes: cheap ones are the faster
-        self._gathers: dict[Pair, tuple[Gather, Gather, Gather]] = {}
-        for step in self._plan.steps:
-            second = self._module(step.node)
-            if step.place is not None or not isinstance(second, nn.Conv2d):
-                continue
-            rectifier = step.node.all_input_nodes[0]
-            if not self._is_rectifier(rectifier) or rectifier not in self._sources:
-                continue
-            node = rectifier.all_input_nodes[0]
-            first = self._module(node)
-            if not isinstance(first, nn.Conv2d) or node.all_input_nodes[0] not in self._sources:
-                continue
-            if node in self._matrices or step.node in self._matrices:
-                continue
-            source = node.all_input_nodes[0]
-            shape, outputs = self._shapes[source], torch.Size(self._shapes[step.node]).numel()
-            if torch.Size(shape).numel() * outputs > MOST:
-                continue
-            pair = Pair(source, node, rectifier, step.node)
-            found[pair] = Tandem(first, second, shape)
-            rows, cols = self._plan.places[rectifier]
-            own = Gather(rows.coordinates(), cols.coordinates())
-            self._gathers[pair] = own, whole(self._shapes[source]), whole(self._shapes[rectifier])
-            for gather in self._gathers[pair]:
-                tables = (gather.rows, gather.cols)
-                self._tables[id(gather)] = [t.to(self._device, torch.int32) for t in tables]
-        return found
-
-    def _over_all(self, node: fx.Node, gather: Gather, windows: Tensor, changed: Changed) -> Tensor:
-        """Return whole maps that are zero outside of windows."""
-        _, take = self._sources[node].joiners(gather, self._tables[id(gather)], changed)
-        return take(windows)
 
     def _module(self, node: fx.Node) -> nn.Module | None:
         return self._graph.modules[str(node.target)] if node.op == "call_module" else None

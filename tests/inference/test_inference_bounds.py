@@ -20,7 +20,6 @@ from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.small_cnn import SmallCNN
 from pixguard.inference.affine import UnboundedError
 from pixguard.inference.bounds import BoundEvaluator, Wanted
-from pixguard.inference.tandem import Tandem
 
 WIDTHS = (0, 1, 3, 15, 63, 255)
 BOXES = len(WIDTHS)
@@ -85,16 +84,70 @@ def test_bounds_hold_on_random_networks():
     assert sum(bounded) >= 12
 
 
-def test_bounds_hold_where_two_convolutions_are_taken_as_one(monkeypatch):
-    used = []
-    own = Tandem.radius
-    monkeypatch.setattr(Tandem, "radius", lambda *given: used.append(1) or own(*given))
-    for seed in range(2):
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            network = SmallCNN(3, LABELS)
-        assert check(classifier(network), 3, (28, 28), seed)
-    assert used
+def random_chain(seed: int) -> tuple[Classifier, int, tuple[int, int]]:
+    """Return layers drawn at random, with the number of channels and the size of images."""
+    rng = random.Random(seed)
+    channels, sides = rng.choice([2, 3]), (rng.randint(9, 14), rng.randint(9, 14))
+    layers, inputs, height, width = list[nn.Module](), channels, *sides
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for _ in range(rng.randint(1, 4)):
+            kernel = rng.choice([1, 2, 3]), rng.choice([1, 3])
+            padding = tuple(rng.randrange(k) for k in kernel)
+            outputs, pool = rng.randint(2, 5), rng.choice([1, 1, 2, 3])
+            after = [
+                s + 2 * p - k + 1 for s, p, k in zip((height, width), padding, kernel, strict=True)
+            ]
+            if min(after) < pool:
+                break
+            layers += [nn.Conv2d(inputs, outputs, kernel, padding=padding), nn.ReLU()]
+            layers += [nn.MaxPool2d(pool)] * (pool > 1)
+            inputs, (height, width) = outputs, (side // pool for side in after)
+        if rng.random() < 0.5:
+            layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, LABELS)]
+        else:
+            layers += [nn.Flatten(), nn.Linear(inputs * height * width, LABELS)]
+    return classifier(nn.Sequential(*layers), channels), channels, sides
+
+
+def test_bounds_hold_in_chains_of_layers():
+    for seed in range(5):
+        model, channels, sides = random_chain(seed)
+        evaluator = BoundEvaluator(model, 4)
+        evaluator.allocate(1, *sides)
+        assert evaluator.is_chain
+        assert check(model, channels, sides, seed)
+
+
+def test_bounds_hold_in_the_small_cnn():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = SmallCNN(3, LABELS)
+    assert check(classifier(network), 3, (12, 12), 0)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [nn.Conv2d(3, 4, 3, stride=2), nn.ReLU()],
+        [nn.Conv2d(3, 6, 3, groups=3), nn.ReLU()],
+        [nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect"), nn.ReLU()],
+        [nn.Conv2d(3, 4, 3), nn.Tanh()],
+        [nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(3, stride=1)],
+        [nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2, padding=1)],
+        [nn.Conv2d(3, 4, 4), nn.ReLU(), nn.MaxPool2d(2, ceil_mode=True)],
+        [nn.ReLU(), nn.Conv2d(3, 4, 3), nn.ReLU()],
+    ],
+)
+def test_what_is_no_chain_is_bounded_by_its_operations(layers):
+    network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LazyLinear(LABELS))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network(torch.zeros(1, 3, 8, 8))
+    model = classifier(network)
+    evaluator = BoundEvaluator(model, 4)
+    evaluator.allocate(1, 8, 8)
+    assert not evaluator.is_chain
 
 
 def test_a_softmax_has_no_bound():

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pixguard.attacks.engine.proof import LEVELS, TOGETHER, WIDTHS, Bounder
+from pixguard.attacks.engine.proof import LEVELS, TOGETHER, WIDTHS, Bounder, halved
 
+AROUND = 8
+"""Levels by which boxes of a pixel that are halved together may be further than the nearest."""
 DEPTH = 8
 """Halvings that bring 255 levels down to one."""
 
@@ -51,7 +53,8 @@ class LeastChange:
         self._channels = own.shape[1]
         self.bounds, self.least = 0, LEVELS
         self._numbers = itertools.count()
-        self._waiting: list[tuple[int, int, Tensor, Tensor, Tensor]] = []
+        # For each pixel a heap: how near, a number, the box, and the channel to halve it along.
+        self._waiting: dict[int, list[tuple[int, int, Tensor, Tensor]]] = {}
 
     def __call__(self, fooled: Tensor, left: Tensor, known: int = LEVELS) -> int:
         """Return up to how many levels no change flips: proven.
@@ -94,9 +97,19 @@ class LeastChange:
         own = self._own[places]
         self._look(places, (own - size).clamp(min=0), (own + size).clamp(max=LEVELS - 1))
         waiting = self._waiting
-        while waiting and waiting[0][0] < self.least and self.bounds < self._most:
-            taken = [heapq.heappop(waiting) for _ in range(min(TOGETHER, len(waiting)))]
-            place, boxes, channel = (torch.stack(p) for p in list(zip(*taken, strict=True))[2:])
+        while waiting and self.bounds < self._most:
+            first = min(waiting, key=lambda one: waiting[one][0][:2])
+            nearest = waiting[first][0][0]
+            if nearest >= self.least:
+                break
+            # Of one pixel at a time: what is made for it is made once.
+            heap, taken = waiting[first], list[tuple[int, int, Tensor, Tensor]]()
+            while heap and len(taken) < TOGETHER and heap[0][0] <= nearest + AROUND:
+                taken.append(heapq.heappop(heap))
+            if not heap:
+                del waiting[first]
+            place = torch.full((len(taken),), first, device=places.device)
+            boxes, channel = (torch.stack(p) for p in list(zip(*taken, strict=True))[2:])
             # Only what changes less than the least known flip is still of interest.
             own, size = self._own[place], self.least - 1
             low = torch.maximum(boxes[:, 0], own - size)
@@ -109,7 +122,7 @@ class LeastChange:
             lower[row, channel] = middle
             upper[row, channel] = (middle + 1).minimum(high[row, channel])
             self._look(place.repeat(2), torch.cat([low, upper]), torch.cat([lower, high]))
-        nearest = waiting[0][0] if waiting else LEVELS
+        nearest = min((heap[0][0] for heap in waiting.values()), default=LEVELS)
         return max(0, min(nearest, self.least) - 1)
 
     def _look(self, place: Tensor, low: Tensor, high: Tensor) -> None:
@@ -118,19 +131,19 @@ class LeastChange:
         self.bounds += len(place)
         found = self._bound(place, low, high)
         kept = ~(found.lowest > 0)
-        place, low, high, slopes = place[kept], low[kept], high[kept], found.slopes[kept]
+        place, low, high, widths = place[kept], low[kept], high[kept], found.widths[kept]
         small = (high - low + 1).prod(1) <= WIDTHS[-1]
         for one, first, last in zip(place[small], low[small], high[small], strict=True):
             ends = zip(first.tolist(), last.tolist(), strict=True)
             colours = list(itertools.product(*(range(a, b + 1) for a, b in ends)))
             self._tried(one.expand(len(colours)), torch.tensor(colours, device=one.device))
-        place, low, high, slopes = (part[~small] for part in (place, low, high, slopes))
+        place, low, high, widths = (part[~small] for part in (place, low, high, widths))
         if not len(place):
             return
-        weight = slopes.abs().nan_to_num(0.0) + 1e-6 * (high - low)
-        channel = weight.masked_fill(high == low, -1.0).argmax(1)
+        channel = halved(low, high, widths)
         own = self._own[place]
         nearest = torch.maximum(low - own, own - high).clamp(min=0).amax(1).tolist()
         for i, near in enumerate(nearest):
             box = torch.stack([low[i], high[i]])
-            heapq.heappush(self._waiting, (near, next(self._numbers), place[i], box, channel[i]))
+            heap = self._waiting.setdefault(int(place[i]), [])
+            heapq.heappush(heap, (near, next(self._numbers), box, channel[i]))

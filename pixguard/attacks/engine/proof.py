@@ -20,14 +20,36 @@ WIDTHS = (256, 128, 64, 32, 16, 8)
 TRIED = 28
 """Boxes of each that are bounded to choose one."""
 COST = 8
-"""What a bound costs in evaluations, about."""
+"""What a bound costs in evaluations, about; in colour half as much."""
+RARE = 0.02
+"""In place of no box that clears, or that does not, where what is between sizes is estimated."""
 TOGETHER = 56
 """Boxes halved at a time: their halves fill two batches."""
-BEGUN = 2048
+BEGUN = 512
 """First boxes that are bounded before any of them is halved, about."""
+PATIENCE = 4
+"""How many times as many bounds as there are first boxes are made, in colour, before others."""
+LIKELY = 8
+"""Of that many boxes that do not clear, one is looked into for a flip."""
 
 Bounder = Callable[[Tensor, Tensor, Tensor], Bound]
 """Bounds the margin for places int64 (N,), low and high uint8 (N, C)."""
+
+
+def halved(low: Tensor, high: Tensor, widths: Tensor) -> Tensor:
+    """Return int64 (N,), the channel along which boxes of more than one colour are halved.
+
+    Errors grow with the square of a side: what brings most of them is halved, not what the margin
+    changes along most, for that is exact.
+    """
+    weight = widths.nan_to_num(0.0) + 1e-6 * (high - low)
+    return weight.masked_fill(high == low, -1.0).argmax(1)
+
+
+def _between(first: float, last: float, steps: int) -> list[float]:
+    """Return shares between two, at equal ratios."""
+    ends = [max(RARE, share) for share in (first, last)]
+    return [ends[0] * (ends[1] / ends[0]) ** (step / steps) for step in range(1, steps)]
 
 
 class Proof:
@@ -62,7 +84,8 @@ class Proof:
         self._width = LEVELS
         none = torch.empty(0, dtype=torch.int64, device=device)
         self._stack: tuple[Tensor, ...] = self._boxes(none, LEVELS)
-        self._slopes = torch.empty(0, channels, device=device)
+        self._widths = torch.empty(0, channels, device=device)
+        self._pause = 0  # how many bounds may have been made when other pixels' turn comes
 
     def ask(self, most: int) -> tuple[Tensor, Tensor]:
         """Return what to evaluate next: places (n,) and colours uint8 (n, C), none at the end."""
@@ -86,7 +109,7 @@ class Proof:
         )
         kept = ~self._dropped[self._stack[0]]
         self._stack = tuple(part[kept] for part in self._stack)
-        self._slopes = self._slopes[kept]
+        self._widths = self._widths[kept]
         if self._waiting is not None:
             self._waiting = self._waiting[~self._dropped[self._waiting]]
 
@@ -108,13 +131,17 @@ class Proof:
             self._width = self._first_width()
         if self._width == 0 or self.bounds >= self._most:
             self._give_up()
-        elif len(self._waiting):
+        elif len(self._waiting) and not (len(self._stack[0]) and self.bounds < self._pause):
             step = max(1, BEGUN * self._width**self._channels // LEVELS**self._channels)
             places, self._waiting = self._waiting.tensor_split([step])
-            self._push(*self._boxes(places, self._width))
-            if not len(self._waiting) and self._channels > 1:
-                self._easiest_first()
+            first = self._boxes(places, self._width)
+            self._push(*first)
+            if self._channels > 1:
+                self._pause = self.bounds + PATIENCE * len(first[0])
         else:
+            if self._channels > 1 and not len(self._waiting) and self._pause:
+                self._easiest_first()
+                self._pause = 0
             self._halve()
         return True
 
@@ -131,24 +158,27 @@ class Proof:
             return 0
         stream = torch.Generator().manual_seed(0)
         width = torch.tensor(WIDTHS).repeat_interleave(TRIED)
-        places = torch.randint(self._places, width.shape, generator=stream)
+        places = torch.randint(self._places, (TRIED,), generator=stream).repeat(len(WIDTHS))
         drawn = torch.rand(len(width), self._channels, generator=stream)
         low = (drawn * (LEVELS // width)[:, None]).long() * width[:, None]
         lowest = self._clear(places, low, low + (width - 1)[:, None]).lowest
         shares = (lowest > 0).view(len(WIDTHS), TRIED).double().mean(1).tolist()
-        best, cost, first = 0, float(LEVELS**self._channels), float(WIDTHS[-1] ** self._channels)
-        for side, share, wider in zip(
-            reversed(WIDTHS), reversed(shares), [*reversed(shares[:-1]), 0.0], strict=True
-        ):
-            number = (LEVELS // side) ** self._channels
-            here = COST + (1 - share) * first
-            if number * here < cost:
-                best, cost = side, number * here
-            # What a box twice as wide costs if it does not clear: its parts, some of which do.
-            freed = (share - wider) / (1 - wider) if wider < 1 else 1.0
-            part = COST + (1 - max(0.0, freed)) * first
-            first = min(float((2 * side) ** self._channels), part * 2**self._channels)
-        return best
+        return self._cheapest(list(reversed(shares)))
+
+    def _cheapest(self, shares: list[float]) -> int:
+        """Return the side that costs least, given how many boxes of each clear, the least first."""
+        sides, count = list(reversed(WIDTHS)), self._channels
+        costs, cost = {0: float(LEVELS**count)}, COST if count == 1 else COST / 2
+        # What is left of a box that does not clear: it is halved, along one channel at a time.
+        rest = float(sides[0] ** count)
+        for number, (side, share) in enumerate(zip(sides, shares, strict=True)):
+            costs[side] = (LEVELS // side) ** count * (cost + (1 - share) * rest)
+            wider = shares[number + 1] if number + 1 < len(sides) else 0.0
+            fails = [1 - share, *_between(1 - share, 1 - wider, count), 1 - wider]
+            for step, (own, parent) in enumerate(itertools.pairwise(fails), 1):
+                again = min(1.0, own / parent) if parent > 0 else 0.0
+                rest = min(2.0**step * side**count, 2 * (cost + again * rest))
+        return min(costs, key=lambda side: costs[side])
 
     def _clear(self, places: Tensor, low: Tensor, high: Tensor) -> Bound:
         assert self._bound is not None
@@ -163,36 +193,41 @@ class Proof:
         order = order[~(found.lowest[order] > 0)]
         new = (places[order], low[order], high[order])
         self._stack = tuple(torch.cat(pair) for pair in zip(self._stack, new, strict=True))
-        self._slopes = torch.cat([self._slopes, found.slopes[order]])
+        self._widths = torch.cat([self._widths, found.widths[order]])
         if self._channels > 1:  # in grayscale what is small is evaluated soon
+            last = slice(len(order) - -(-len(order) // LIKELY), None)
             ends = torch.where(found.slopes[order] > 0, new[1], new[2])
-            self._ask_for(new[0], ends)
+            self._ask_for(new[0][last], ends[last])
 
     def _easiest_first(self) -> None:
         """Put the boxes of pixels that have few on top: a budget that ends leaves few pixels open.
 
-        A flip was looked for at the most promising corner of every box before.
+        A flip was looked for in the most promising boxes before.
         """
         boxes = torch.bincount(self._stack[0], minlength=self._places)[self._stack[0]]
         order = (boxes * self._places + self._stack[0]).argsort(descending=True, stable=True)
         self._stack = tuple(part[order] for part in self._stack)
-        self._slopes = self._slopes[order]
+        self._widths = self._widths[order]
 
     def _halve(self) -> None:
         """Halve the boxes on top of the stack, or evaluate those that are small."""
         keep = max(0, len(self._stack[0]) - TOGETHER)
+        if self._channels > 1 and keep < len(
+            self._stack[0]
+        ):  # of one pixel at a time: what is made for it is made once
+            others = (self._stack[0] != self._stack[0][-1]).nonzero()
+            keep = max(keep, int(others[-1]) + 1 if len(others) else 0)
         places, low, high = (part[keep:] for part in self._stack)
-        slopes = self._slopes[keep:].abs()
+        widths = self._widths[keep:]
         self._stack = tuple(part[:keep] for part in self._stack)
-        self._slopes = self._slopes[:keep]
+        self._widths = self._widths[:keep]
         sizes = high - low + 1
         small = sizes.prod(1) <= WIDTHS[-1]
         self._evaluate(places[small], low[small], high[small])
-        places, low, high, slopes = (part[~small] for part in (places, low, high, slopes))
+        places, low, high, widths = (part[~small] for part in (places, low, high, widths))
         if not len(places):
             return
-        weight = slopes.nan_to_num(0.0) + 1e-6 * (high - low)
-        channel = weight.masked_fill(high == low, -1.0).argmax(1)
+        channel = halved(low, high, widths)
         row = torch.arange(len(places), device=self._device)
         middle = (low[row, channel] + high[row, channel]) // 2
         upper, lower = low.clone(), high.clone()
@@ -223,7 +258,7 @@ class Proof:
         assert self._waiting is not None
         places, low, high = self._stack
         self._stack = tuple(part[:0] for part in self._stack)
-        self._slopes = self._slopes[:0]
+        self._widths = self._widths[:0]
         if self._channels == 1:
             self._evaluate(places, low, high)
             some, self._waiting = self._waiting.tensor_split([TOGETHER])
