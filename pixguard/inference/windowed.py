@@ -188,7 +188,8 @@ class Windowed:
         """Return a step's windows (N k, C, w, v), or its value for whole maps."""
         if isinstance(step.operation, GlobalMean):
             return self._mean(step, step.operation, values, changed)
-        if step.node in self._gathering:
+        # A part for other places may have windows here, where this one has whole maps.
+        if step.place is not None and step.node in self._gathering:
             ((node, gather),) = step.gathers.items()
             return self._gathering[step.node](
                 self._sources[node],

@@ -27,12 +27,14 @@ from pixguard.attacks.registry import (
 )
 from pixguard.config import EvaluatorName, PrecisionName
 from pixguard.inference.base import Evaluator
-from pixguard.inference.choice import choose_evaluator
+from pixguard.inference.choice import Work, choose_evaluator
 from pixguard.inference.dense import DenseEvaluator
 from pixguard.models.inputs import to_unit_range
 from pixguard.progress import Silent
 from pixguard.records import digest
 
+PLANNED = 10**9
+"""Candidates of a plan for which all forms are tried."""
 ART_POPULATION = 400
 """ART's population is fixed: the largest multiple of the genes that is not above this."""
 
@@ -163,7 +165,7 @@ def pixguard(
     Args:
         subject: what is attacked.
         budget: for each image.
-        evaluator: dense or delta.
+        evaluator: dense, delta, or auto: what measuring takes, which is not counted.
         precision: of the evaluator.
         batch: candidates evaluated at a time; None: as pixguard chooses.
         slots: images at a time; None: see :func:`fit`.
@@ -172,7 +174,7 @@ def pixguard(
     chosen = make_evaluator(subject, evaluator, precision, batch, said)
     slots = slots or fit(chosen, len(subject.images), budget)
     said.append(f"batch {chosen.batch}, {slots} images at a time, {chosen.precision}")
-    if chosen.name != evaluator:
+    if evaluator not in (chosen.name, "auto"):
         said.insert(0, f"NOT {evaluator}: {chosen.name} took its place")
     return run_search(subject, budget, chosen, slots, note="; ".join(said))
 
@@ -194,6 +196,7 @@ def make_evaluator(
         evaluator=evaluator,
         precision=precision,
         batch=batch,
+        work=Work(PLANNED, PLANNED) if evaluator == "auto" else None,
         say=said.append,
     )
 
@@ -296,4 +299,5 @@ def contenders(
         "plain": partial(plain_loop, batch=batch),
         "dense": partial(engine, evaluator="dense"),
         "delta": partial(engine, evaluator="delta"),
+        "measured": partial(engine, evaluator="auto"),
     }
