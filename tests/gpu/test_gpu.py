@@ -9,11 +9,13 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import fields
 
 import pytest
 import torch
 import torchvision
 
+from pixguard.attacks.registry import ATTACKS
 from pixguard.classifiers.classifier import Classifier
 from pixguard.inference.form import Form
 from pixguard.inference.truth import Forms, Truth
@@ -29,24 +31,21 @@ TRAIN = (
     "train --dataset derma --source phantom --size 28 --images 600 --model small-cnn --epochs 4 "
     "--learning-rate 0.02 --batch-size 32 --device cuda"
 )
-ATTACKS = (
-    "differential-evolution",
-    "corner",
-    "sparse-rs",
-    "sigma-zero",
-    "spgd",
-    "brusle",
-    "cma-es",
-    "jsma",
-    "sparse-aa",
-    "random",
-    "attention",
-    "fgsm",
-    "pgd",
-    "apgd",
-    "square",
-    "exhaustive",
-)
+SMALL = {"queries": 200, "population": 20, "generations": 10, "steps": 20, "square_queries": 50}
+"""What makes an attack short, as far as it has it."""
+
+
+def attacks(device: str, limit: int, more: str = "") -> None:
+    """Attack a few images with every attack, a short form of each."""
+    for name in ATTACKS.names:
+        attack = ATTACKS[name]
+        has = {field.name for field in fields(attack.options)}
+        words = [f"--{key.replace('_', '-')} {value}" for key, value in SMALL.items() if key in has]
+        some = 2 if attack.complete else limit
+        run_json(
+            f"attack --dataset derma --attack {name} --limit {some} --device {device} "
+            f"{' '.join(words)} {more}"
+        )
 
 
 def verdicts() -> dict[str, tuple[int, int]]:
@@ -58,8 +57,7 @@ def verdicts() -> dict[str, tuple[int, int]]:
 
 def test_every_command_works_on_the_gpu() -> None:
     run_json(TRAIN)
-    for attack in ATTACKS:
-        run_json(f"attack --dataset derma --attack {attack} --limit 8 --device cuda")
+    attacks("cuda", 8)
     run_json("attack --dataset derma --pixels 2 --limit 8 --device cuda")
     for denoiser in ("autoencoder", "dae", "noise2noise", "median-cnn"):
         run_json(
@@ -92,11 +90,7 @@ def test_searches_in_float32_end_as_on_the_cpu() -> None:
     found = []
     for device in ("cuda", "cpu"):
         shutil.copy("trained.db", "pixguard.db")
-        for attack in ATTACKS:
-            run_json(
-                f"attack --dataset derma --attack {attack} --limit 12 --precision float32 "
-                f"--device {device}"
-            )
+        attacks(device, 12, "--precision float32")
         found.append(verdicts())
     gpu, cpu = found
     assert gpu.keys() == cpu.keys()
