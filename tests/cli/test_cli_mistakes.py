@@ -27,7 +27,7 @@ def test_only_settings_have_environment_variables(
     ("text", "message", "hint"),
     [
         ("seed = 3", "has seed = 3 above every table", "[attack]"),
-        ("[denoise]\nseed = 3", "no command 'seed', as below [denoise]", "train, apply"),
+        ("[denoise]\nseed = 3", "no command 'seed', as below [denoise]", "train, add, apply"),
         ("[denoise]\ntrain = 3", "where a command must stand", "[denoise.train]"),
         ("[atack]\npixels = 3", "no command 'atack'", "did you mean attack"),
         ("[attack]\npixel = 3", "the option pixel", "did you mean pixels?"),

@@ -69,6 +69,7 @@ def mini_phantom(mini: Miniature) -> Miniature:
         mini.detection(svm, image, -0.5, 0)
         mini.detection(svm, image, 0.5, 1, attempt)
         mini.attempt(search, phantom, image, success, through_model_id=denoiser)
+        mini.attempt(search, phantom, image, success, through_model_id=svm)
     parameters = '{"voter":"small-cnn","stride":2}'
     vote = mini.model("classifier", "polyphase-vote", derma, parameters=parameters)
     promise = {"method": "polyphase-vote", "predicted": "4", "votes": "[4]", "radius": 2}

@@ -72,9 +72,9 @@ clean AS (
     SELECT n.detector_id, COUNT(*), SUM(n.flagged)
     FROM detection n
     JOIN image i ON i.id = n.image_id
-    JOIN prediction p ON p.image_id = i.id AND p.model_id = :classifier_id
+    JOIN prediction said ON said.image_id = i.id AND said.model_id = :classifier_id
     WHERE n.attempt_id IS NULL AND i.split = 'test' AND i.dataset_id = :dataset_id
-      AND p.predicted = i.label_set
+      AND said.predicted = i.label_set
     GROUP BY n.detector_id
 ),
 through AS (
