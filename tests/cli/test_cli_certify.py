@@ -272,7 +272,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path: Path, slop
         *TRAIN.split(),
         *slopes.split(),
         "--epochs",
-        "12",
+        "4",
         "--limit",
         "120",
     ]
@@ -286,7 +286,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path: Path, slop
     process.send_signal(signal.SIGINT)
     assert process.wait(120) == 130, "it was over before it could be stopped"
     assert select("SELECT COUNT(*) FROM model") == [(0,)]
-    assert "--resume" in run(f"{TRAIN} {slopes} --epochs 12 --limit 120", code=2).output
+    assert "--resume" in run(f"{TRAIN} {slopes} --epochs 4 --limit 120", code=2).output
     resumed = subprocess.run([*train, "--resume"], env=environment, capture_output=True, text=True)
     assert resumed.returncode == 0 and "found" in resumed.stderr
     other = [*train, "--db", "other.db"]
