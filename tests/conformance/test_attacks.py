@@ -92,7 +92,7 @@ def timeless(outcome: Outcome) -> list[Any]:
 
 
 @every_attack
-@pytest.mark.parametrize("steps", [1, 5])
+@pytest.mark.parametrize("steps", [1, 6])
 def test_an_attempt_goes_on_elsewhere_where_it_was(name: str, steps: int) -> None:
     """Whatever a search's state leaves out, it does not need: another search has never had it."""
     options = ATTACKS[name].options(**rows.ATTACKS[name])  # type: ignore[misc]
