@@ -130,11 +130,9 @@ class _Walk:
         if head is None or not self._layers or _numbers(self._layers) > MOST:
             return None
         scale = self._scale(before, path[0])
-        return (
-            None
-            if scale is None
-            else Chain(tuple(self._layers), scale, head, _numbers(self._layers))
-        )
+        if scale is None:
+            return None
+        return Chain(tuple(self._layers), scale, head, _numbers(self._layers))
 
     @staticmethod
     def _is_affine(node: fx.Node, before: fx.Node, modules: dict[fx.Node, Any]) -> bool:
@@ -151,7 +149,8 @@ class _Walk:
             return 1
         rows, cols = found.rows, found.cols
         plain = rows.padding == 0 and rows.dilation == 1 and rows.kernel == rows.stride
-        sides = [(s - rows.kernel) // rows.stride + 1 for s in self._shapes[node.args[0]][2:]]  # type: ignore[index]
+        before = self._shapes[node.all_input_nodes[0]][2:]
+        sides = [(side - rows.kernel) // rows.stride + 1 for side in before]
         if rows != cols or not plain or sides != list(self._shapes[node][2:]):
             return 0
         return rows.kernel
@@ -174,9 +173,9 @@ class _Walk:
     def _head(self, left: list[fx.Node], modules: dict[fx.Node, Any]) -> Tensor | None:
         if not left or not isinstance(modules[left[-1]], nn.Linear):
             return None
-        last, weight = left[0].args[0], modules[left[-1]].weight.float()
+        last, weight = left[0].all_input_nodes[0], modules[left[-1]].weight.float()
         assert isinstance(weight, Tensor)
-        _, channels, height, width = self._shapes[last]  # type: ignore[index]
+        _, channels, height, width = self._shapes[last]
         mean = False
         for node in left[:-1]:
             if isinstance(

@@ -67,8 +67,10 @@ def with_surrogate(
     session.display.say(
         f"ranked by the gradients of classifier {stored.id} ({stored.record.architecture})"
     )
-    # Any options may be given here; those that got this far have a surrogate.
-    options = replace(settings.options, surrogate=content)  # type: ignore[call-arg]
+    options = replace(
+        settings.options,
+        surrogate=content,  # type: ignore[call-arg] # those that got this far have one
+    )
     surrogate = Surrogate(stored, infos[stored.dataset_id])
     return replace(subject, surrogate=surrogate), replace(settings, options=options)
 

@@ -62,13 +62,20 @@ def networks(channels: int) -> dict[str, nn.Module]:
     }
 
 
-def compare(network: nn.Module, channels: int, pixels: int, dtype: torch.dtype, sets: int) -> dict:
+def compare(
+    network: nn.Module,
+    channels: int,
+    pixels: int,
+    dtype: torch.dtype,
+    sets: int,
+    whole_from: float = 2.0,
+) -> dict:
     model, images = classifier(network, channels), clean_images(2, channels, SIZE)
     given = candidates(images, pixels)
     made = []
     for own, gathers in ((torch.float64, False), (dtype, False), (dtype, True)):
         evaluator = DeltaEvaluator(model.to(own) if own != dtype else model.float(), 13, own)
-        evaluator.gathers, evaluator.sets, evaluator.whole_from = gathers, sets, 2.0 * pixels
+        evaluator.gathers, evaluator.sets, evaluator.whole_from = gathers, sets, whole_from * pixels
         evaluator.allocate(2, *SIZE, pixels)
         for slot, image in enumerate(images):
             evaluator.load(slot, image)
@@ -84,12 +91,13 @@ def compare(network: nn.Module, channels: int, pixels: int, dtype: torch.dtype, 
 
 
 if __name__ == "__main__":
-    for name, dtype, pixels, channels, sets in (
+    for name, dtype, pixels, channels, *parts in (
         ("residual", torch.float32, 1, 3, 1),
         ("wide", torch.float32, 1, 1, 1),
         ("residual", torch.float32, 2, 1, 2),
+        ("residual", torch.float32, 1, 1, 2, 0.3),  # windows in one part, whole maps in the other
         ("residual", torch.bfloat16, 1, 1, 1),
         ("wide", torch.float16, 1, 3, 1),
     ):
-        found = compare(networks(channels)[name], channels, pixels, dtype, sets)
+        found = compare(networks(channels)[name], channels, pixels, dtype, *parts)
         print(json.dumps({"precision": str(dtype), **found}), flush=True)

@@ -100,7 +100,8 @@ def random_chain(seed: int) -> tuple[Classifier, int, tuple[int, int]]:
             ]
             if min(after) < pool:
                 break
-            layers += [nn.Conv2d(inputs, outputs, kernel, padding=padding), nn.ReLU()]
+            layers += [nn.Conv2d(inputs, outputs, kernel, padding=padding)]
+            layers += [nn.ReLU(inplace=rng.random() < 0.5)]
             layers += [nn.MaxPool2d(pool)] * (pool > 1)
             inputs, (height, width) = outputs, (side // pool for side in after)
         if rng.random() < 0.5:

@@ -31,7 +31,7 @@ def test_they_answer_as_delta_does_in_float64() -> None:
     )
     assert ended.returncode == 0, ended.stderr
     cases = [json.loads(line) for line in ended.stdout.splitlines()]
-    assert [case["precision"] for case in cases].count("torch.float32") == 3 and len(cases) == 5
+    assert [case["precision"] for case in cases].count("torch.float32") == 4 and len(cases) == 6
     for case in cases:
         assert case["gathering"] in (1, 3) and case["change"] > 0.03
         exact = case["precision"] == "torch.float32"
