@@ -64,11 +64,13 @@ class Bound:
         slopes: float32 (M, C), how the margin that is the lowest changes along each channel, from
             the centre of the box to its upper side.
         widths: float32 (M, C), how much there is to gain from halving the box along each channel.
+        settled: bool (M, R), the sums that are positive in all of the box.
     """
 
     lowest: Tensor
     slopes: Tensor
     widths: Tensor
+    settled: Tensor
 
 
 class _Whole:
@@ -81,10 +83,12 @@ class _Whole:
         self.radius = logits.radius.detach()
         self.widths = pixel.spread()[..., 0, 0].detach()
 
-    def least(self, weights: Tensor) -> Tensor:
-        """Return below what sums of logits by weights (M, L) cannot fall."""
-        sums = (self._logits.centre * weights).sum(1)
-        return self._errors.least(sums, self._pixel.centre, self._pixel.spread()[..., 0, 0])
+    def least(self, weights: Tensor, boxes: Tensor) -> Tensor:
+        """Return below what sums of logits by weights (N, L) cannot fall in boxes int64 (N,)."""
+        every = torch.zeros_like(self._logits.centre).index_copy_(0, boxes, weights)
+        sums = (self._logits.centre * every).sum(1)
+        half = self._pixel.spread()[..., 0, 0]
+        return self._errors.least(sums, self._pixel.centre, half)[boxes]
 
 
 class BoundEvaluator(DeltaEvaluator):
@@ -162,7 +166,13 @@ class BoundEvaluator(DeltaEvaluator):
         return max(SAFETY * wrong, LEAST * float(truth.abs().max()))
 
     def bound(
-        self, wanted: Wanted, owners: Tensor, places: Tensor, low: Tensor, high: Tensor
+        self,
+        wanted: Wanted,
+        owners: Tensor,
+        places: Tensor,
+        low: Tensor,
+        high: Tensor,
+        settled: Tensor | None = None,
     ) -> Bound:
         """Bound what is wanted of an image's logits in boxes.
 
@@ -172,15 +182,19 @@ class BoundEvaluator(DeltaEvaluator):
             places: int64 (M, 2), (row, col) of the pixel.
             low: uint8 (M, C), the least values of its channels.
             high: uint8 (M, C), the greatest.
+            settled: bool (M, R), the sums that are known to be positive there.
         """
+        if settled is None or not wanted.every:
+            settled = places.new_zeros(len(owners), len(wanted.weights), dtype=torch.bool)
         rounding = torch.tensor(self._rounding, device=self._device)
         lowest = torch.empty(len(owners), device=self._device)
         slopes, widths = torch.empty(2, *low.shape, device=self._device)
         for index, passed in self._passed(owners, places, low, high):
-            one = self._decided(wanted, passed)
-            lowest[index] = one.lowest - 2 * rounding[owners[index]]
+            slack = 2 * rounding[owners[index]][:, None]
+            one = self._decided(wanted, passed, slack, settled[index])
+            lowest[index], settled[index] = one.lowest, one.settled
             slopes[index], widths[index] = one.slopes, one.widths
-        return Bound(lowest, slopes, widths)
+        return Bound(lowest, slopes, widths, settled)
 
     def _passed(
         self, owners: Tensor, places: Tensor, low: Tensor, high: Tensor
@@ -219,24 +233,29 @@ class BoundEvaluator(DeltaEvaluator):
         return found
 
     @classmethod
-    def _decided(cls, wanted: Wanted, passed: "Passed | _Whole") -> Bound:
+    def _decided(
+        cls, wanted: Wanted, passed: "Passed | _Whole", slack: Tensor, settled: Tensor
+    ) -> Bound:
         weights = wanted.weights.detach()
-        sums = passed.centre @ weights.T + wanted.offsets
+        sums = passed.centre @ weights.T + wanted.offsets - slack
         slopes = torch.einsum("mlc,rl->mrc", passed.slopes, weights)
         bounds = sums - slopes.abs().sum(-1) - passed.radius @ weights.abs().T
+        bounds.masked_fill_(settled, torch.inf)
         # On the way back errors cancel. One pass bounds one sum of each box: the least, and the
         # next where that is clear, until a box has failed, or has succeeded.
         done = torch.zeros_like(bounds, dtype=torch.bool)
         row = torch.arange(len(bounds), device=bounds.device)
         for _ in range(bounds.shape[1]):
             found, chosen = cls._chosen(wanted, bounds, done)
-            if not ((found <= 0) & ~done[row, chosen]).any():
+            (left,) = ((found <= 0) & ~done[row, chosen]).nonzero(as_tuple=True)
+            if not len(left):
                 break
-            better = passed.least(weights[chosen]) + wanted.offsets[chosen]
-            bounds[row, chosen] = torch.maximum(found, better)
-            done[row, chosen] = True
+            which = chosen[left]
+            better = passed.least(weights[which], left) + wanted.offsets[which] - slack[left, 0]
+            bounds[left, which] = torch.maximum(found[left], better)
+            done[left, which] = True
         lowest, chosen = cls._chosen(wanted, bounds, torch.zeros_like(done))
-        return Bound(lowest, slopes[row, chosen], passed.widths)
+        return Bound(lowest, slopes[row, chosen], passed.widths, bounds > 0)
 
     @staticmethod
     def _chosen(wanted: Wanted, bounds: Tensor, passed: Tensor) -> tuple[Tensor, Tensor]:

@@ -130,13 +130,19 @@ class Passed:
         assert found is not None
         return list(found.view(len(found), -1, *reach.after.shape).unbind(1))
 
-    def least(self, weights: Tensor) -> Tensor:
-        """Return (M,), below what sums of logits by weights (M, L) cannot fall."""
-        taken = (self.centre * weights).sum(1)
+    def least(self, weights: Tensor, boxes: Tensor) -> Tensor:
+        """Return (N,), below what sums of logits by weights (N, L) cannot fall in some boxes."""
+        every = len(boxes) == len(self.centre)  # then they are all, in order
+
+        def of(maps: Tensor) -> Tensor:
+            return maps if every else maps[boxes]
+
+        taken = (of(self.centre) * weights).sum(1)
         slope = (weights @ self._spot.head).view(-1, *self._spot.reaches[-1].after.shape)
         for reach, nodes in zip(
             reversed(self._spot.reaches[1:]), reversed(self._nodes), strict=True
         ):
+            nodes = [Relaxed(*map(of, node)) for node in nodes]
             slope = back(slope, nodes[-1], taken)
             if reach.pairs:
                 slopes: dict[int, Tensor] = {reach.layer.pool**2 + len(reach.pairs) - 1: slope}
@@ -152,7 +158,8 @@ class Passed:
             slope = reach.transposed(slope)
         first, error = self._first
         slope = slope.flatten(1)
-        taken -= (slope.abs() * error).sum(1)
+        taken -= (slope.abs() * of(error)).sum(1)
+        first = first if every else first[:, boxes]
         return taken - torch.einsum("mn,cmn->mc", slope, first).abs().sum(1)
 
 

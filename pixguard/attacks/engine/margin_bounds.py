@@ -52,10 +52,12 @@ class MarginBounds:
         evaluator.load(0, to_unit_range(image[None], clean.device)[0])
         wanted = self._objective.wanted(self._classifier, clean, focus)
 
-        def bound(places: Tensor, low: Tensor, high: Tensor) -> Bound:
+        def bound(
+            places: Tensor, low: Tensor, high: Tensor, settled: Tensor | None = None
+        ) -> Bound:
             positions = torch.stack([places // width, places % width], -1)
             owners = torch.zeros_like(places)
-            return evaluator.bound(wanted, owners, positions, low.byte(), high.byte())
+            return evaluator.bound(wanted, owners, positions, low.byte(), high.byte(), settled)
 
         return bound
 

@@ -6,7 +6,7 @@ too little to pay, everything is evaluated.
 """
 
 import itertools
-from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -20,20 +20,26 @@ WIDTHS = (256, 128, 64, 32, 16, 8)
 TRIED = 28
 """Boxes of each that are bounded to choose one."""
 COST = 8
-"""What a bound costs in evaluations, about; in colour half as much."""
-RARE = 0.02
-"""In place of no box that clears, or that does not, where what is between sizes is estimated."""
+"""What a bound costs in evaluations, about."""
 TOGETHER = 56
 """Boxes halved at a time: their halves fill two batches."""
 BEGUN = 512
 """First boxes that are bounded before any of them is halved, about."""
-PATIENCE = 4
-"""How many times as many bounds as there are first boxes are made, in colour, before others."""
+PATIENCE = 1024
+"""In colour, that many bounds of a pixel are made, about, before it is the next one's turn."""
+FIRST = 64
+"""The side of a pixel's first boxes in colour: wider ones hardly ever clear."""
 LIKELY = 8
 """Of that many boxes that do not clear, one is looked into for a flip."""
 
-Bounder = Callable[[Tensor, Tensor, Tensor], Bound]
-"""Bounds the margin for places int64 (N,), low and high uint8 (N, C)."""
+
+class Bounder(Protocol):
+    """Bounds the margin."""
+
+    def __call__(
+        self, places: Tensor, low: Tensor, high: Tensor, settled: Tensor | None = None, /
+    ) -> Bound:
+        """Bound it for places int64 (N,), low and high uint8 (N, C), and what is known of them."""
 
 
 def halved(low: Tensor, high: Tensor, widths: Tensor) -> Tensor:
@@ -44,12 +50,6 @@ def halved(low: Tensor, high: Tensor, widths: Tensor) -> Tensor:
     """
     weight = widths.nan_to_num(0.0) + 1e-6 * (high - low)
     return weight.masked_fill(high == low, -1.0).argmax(1)
-
-
-def _between(first: float, last: float, steps: int) -> list[float]:
-    """Return shares between two, at equal ratios."""
-    ends = [max(RARE, share) for share in (first, last)]
-    return [ends[0] * (ends[1] / ends[0]) ** (step / steps) for step in range(1, steps)]
 
 
 class Proof:
@@ -83,9 +83,11 @@ class Proof:
         self._waiting: Tensor | None = None
         self._width = LEVELS
         none = torch.empty(0, dtype=torch.int64, device=device)
-        self._stack: tuple[Tensor, ...] = self._boxes(none, LEVELS)
-        self._widths = torch.empty(0, channels, device=device)
-        self._pause = 0  # how many bounds may have been made when other pixels' turn comes
+        # Boxes that are not cleared: places, low, high, sums that are settled, what brings errors.
+        widths = torch.empty(0, channels, device=device)
+        self._stack: tuple[Tensor, ...] = (*self._boxes(none, LEVELS), none.bool(), widths)
+        # In colour: whose turn it is, and how many bounds may have been made when it ends.
+        self._turn, self._pause = -1, 0
 
     def ask(self, most: int) -> tuple[Tensor, Tensor]:
         """Return what to evaluate next: places (n,) and colours uint8 (n, C), none at the end."""
@@ -109,7 +111,6 @@ class Proof:
         )
         kept = ~self._dropped[self._stack[0]]
         self._stack = tuple(part[kept] for part in self._stack)
-        self._widths = self._widths[kept]
         if self._waiting is not None:
             self._waiting = self._waiting[~self._dropped[self._waiting]]
 
@@ -131,19 +132,26 @@ class Proof:
             self._width = self._first_width()
         if self._width == 0 or self.bounds >= self._most:
             self._give_up()
-        elif len(self._waiting) and not (len(self._stack[0]) and self.bounds < self._pause):
-            step = max(1, BEGUN * self._width**self._channels // LEVELS**self._channels)
+        elif len(self._waiting) and not self._has_turn():
+            # In colour one pixel after the other: what is made for it is made once.
+            step = max(1, BEGUN * self._width // LEVELS) if self._channels == 1 else 1
             places, self._waiting = self._waiting.tensor_split([step])
             first = self._boxes(places, self._width)
-            self._push(*first)
             if self._channels > 1:
-                self._pause = self.bounds + PATIENCE * len(first[0])
+                self._turn = int(places[0])
+                self._pause = self.bounds + PATIENCE
+            self._push(*first)
         else:
             if self._channels > 1 and not len(self._waiting) and self._pause:
                 self._easiest_first()
                 self._pause = 0
             self._halve()
         return True
+
+    def _has_turn(self) -> bool:
+        """Return whether the pixel whose turn it is has boxes left, and bounds."""
+        places = self._stack[0]
+        return bool(len(places)) and int(places[-1]) == self._turn and self.bounds < self._pause
 
     def _boxes(self, places: Tensor, width: int) -> tuple[Tensor, ...]:
         """Return the boxes of a width that fill the colours of pixels: places, low, high."""
@@ -156,44 +164,44 @@ class Proof:
         """Return the side of the boxes to begin with; 0: bounds do not pay."""
         if self._bound is None:
             return 0
+        tried = WIDTHS if self._channels == 1 else WIDTHS[-1:]
         stream = torch.Generator().manual_seed(0)
-        width = torch.tensor(WIDTHS).repeat_interleave(TRIED)
-        places = torch.randint(self._places, (TRIED,), generator=stream).repeat(len(WIDTHS))
+        width = torch.tensor(tried).repeat_interleave(TRIED)
+        places = torch.randint(self._places, (TRIED,), generator=stream).repeat(len(tried))
         drawn = torch.rand(len(width), self._channels, generator=stream)
         low = (drawn * (LEVELS // width)[:, None]).long() * width[:, None]
         lowest = self._clear(places, low, low + (width - 1)[:, None]).lowest
-        shares = (lowest > 0).view(len(WIDTHS), TRIED).double().mean(1).tolist()
-        return self._cheapest(list(reversed(shares)))
+        shares = (lowest > 0).view(len(tried), TRIED).double().mean(1).tolist()
+        if self._channels == 1:
+            return self._cheapest(list(reversed(shares)))
+        return min(FIRST, LEVELS) if any(shares) else 0
 
     def _cheapest(self, shares: list[float]) -> int:
         """Return the side that costs least, given how many boxes of each clear, the least first."""
-        sides, count = list(reversed(WIDTHS)), self._channels
-        costs, cost = {0: float(LEVELS**count)}, COST if count == 1 else COST / 2
-        # What is left of a box that does not clear: it is halved, along one channel at a time.
-        rest = float(sides[0] ** count)
+        sides = list(reversed(WIDTHS))
+        costs = {0: float(LEVELS)}
+        rest = float(sides[0])  # what a box costs that does not clear: it is halved
         for number, (side, share) in enumerate(zip(sides, shares, strict=True)):
-            costs[side] = (LEVELS // side) ** count * (cost + (1 - share) * rest)
-            wider = shares[number + 1] if number + 1 < len(sides) else 0.0
-            fails = [1 - share, *_between(1 - share, 1 - wider, count), 1 - wider]
-            for step, (own, parent) in enumerate(itertools.pairwise(fails), 1):
-                again = min(1.0, own / parent) if parent > 0 else 0.0
-                rest = min(2.0**step * side**count, 2 * (cost + again * rest))
+            costs[side] = LEVELS // side * (COST + (1 - share) * rest)
+            parent = 1 - shares[number + 1] if number + 1 < len(sides) else 1.0
+            again = min(1.0, (1 - share) / parent) if parent > 0 else 0.0
+            rest = min(2.0 * side, 2 * (COST + again * rest))
         return min(costs, key=lambda side: costs[side])
 
-    def _clear(self, places: Tensor, low: Tensor, high: Tensor) -> Bound:
+    def _clear(self, places: Tensor, *boxes: Tensor) -> Bound:
         assert self._bound is not None
         self.bounds += len(places)
-        return self._bound(places.to(self._device), low.to(self._device), high.to(self._device))
+        return self._bound(places.to(self._device), *(part.to(self._device) for part in boxes))
 
-    def _push(self, places: Tensor, low: Tensor, high: Tensor) -> None:
+    def _push(self, places: Tensor, low: Tensor, high: Tensor, *settled: Tensor) -> None:
         """Bound boxes, and put those that are not cleared on the stack, the lowest on top."""
-        found = self._clear(places, low, high)
+        found = self._clear(places, low, high, *settled)
         # What is no number clears nothing.
         order = found.lowest.argsort(descending=True, stable=True)
         order = order[~(found.lowest[order] > 0)]
-        new = (places[order], low[order], high[order])
+        parts = (places, low, high, found.settled, found.widths)
+        new = tuple(part[order] for part in parts)
         self._stack = tuple(torch.cat(pair) for pair in zip(self._stack, new, strict=True))
-        self._widths = torch.cat([self._widths, found.widths[order]])
         if self._channels > 1:  # in grayscale what is small is evaluated soon
             last = slice(len(order) - -(-len(order) // LIKELY), None)
             ends = torch.where(found.slopes[order] > 0, new[1], new[2])
@@ -207,7 +215,6 @@ class Proof:
         boxes = torch.bincount(self._stack[0], minlength=self._places)[self._stack[0]]
         order = (boxes * self._places + self._stack[0]).argsort(descending=True, stable=True)
         self._stack = tuple(part[order] for part in self._stack)
-        self._widths = self._widths[order]
 
     def _halve(self) -> None:
         """Halve the boxes on top of the stack, or evaluate those that are small."""
@@ -217,14 +224,11 @@ class Proof:
         ):  # of one pixel at a time: what is made for it is made once
             others = (self._stack[0] != self._stack[0][-1]).nonzero()
             keep = max(keep, int(others[-1]) + 1 if len(others) else 0)
-        places, low, high = (part[keep:] for part in self._stack)
-        widths = self._widths[keep:]
+        boxes = tuple(part[keep:] for part in self._stack)
         self._stack = tuple(part[:keep] for part in self._stack)
-        self._widths = self._widths[:keep]
-        sizes = high - low + 1
-        small = sizes.prod(1) <= WIDTHS[-1]
-        self._evaluate(places[small], low[small], high[small])
-        places, low, high, widths = (part[~small] for part in (places, low, high, widths))
+        small = (boxes[2] - boxes[1] + 1).prod(1) <= WIDTHS[-1]
+        self._evaluate(*(part[small] for part in boxes[:3]))
+        places, low, high, settled, widths = (part[~small] for part in boxes)
         if not len(places):
             return
         channel = halved(low, high, widths)
@@ -232,7 +236,8 @@ class Proof:
         middle = (low[row, channel] + high[row, channel]) // 2
         upper, lower = low.clone(), high.clone()
         lower[row, channel], upper[row, channel] = middle, middle + 1
-        self._push(places.repeat(2), torch.cat([low, upper]), torch.cat([lower, high]))
+        halves = torch.cat([low, upper]), torch.cat([lower, high])
+        self._push(places.repeat(2), *halves, settled.repeat(2, 1))
 
     def _evaluate(self, places: Tensor, low: Tensor, high: Tensor) -> None:
         """Ask for all colours of boxes."""
@@ -256,9 +261,8 @@ class Proof:
     def _give_up(self) -> None:
         """Evaluate some of what is left where that can be done; else let the pixels be open."""
         assert self._waiting is not None
-        places, low, high = self._stack
+        places, low, high, *_ = self._stack
         self._stack = tuple(part[:0] for part in self._stack)
-        self._widths = self._widths[:0]
         if self._channels == 1:
             self._evaluate(places, low, high)
             some, self._waiting = self._waiting.tensor_split([TOGETHER])
