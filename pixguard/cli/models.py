@@ -110,7 +110,7 @@ def export(choice: ExportedModel, output: OutputOptions) -> None:
     database = output.database
     found, info = _find(database, choice.model)
     weights = files_folder(database) / WEIGHTS
-    card = export_model(found, weights, choice.out, _describe(found, info))
+    card = export_model(found, info, weights, choice.out)
     print_result({"weights": str(choice.out), "description": str(card)}, output.json)
 
 

@@ -1,7 +1,8 @@
 """What an attack is asked to do."""
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
 
 from pixguard.config.settings import Settings, setting
 from pixguard.errors import UsageError
@@ -108,6 +109,21 @@ class AttackSettings(Settings):
         if self.per_class is None and self.pixels > 1:
             return PAPER_PER_CLASS
         return self.per_class or None
+
+    def within(self, held: Mapping[str, Any]) -> bool:
+        """Say whether a stored plan, alike in all but its size, holds every attempt of this one."""
+        inf = float("inf")
+
+        def most(chosen: "AttackSettings") -> tuple[float, float, float]:
+            per_class, limit = chosen.most_per_class, chosen.limit
+            return (
+                inf if per_class is None else per_class,
+                inf if limit is None else limit,
+                chosen.repeats,
+            )
+
+        sizes = {name: held[name] for name in ("per_class", "limit", "repeats")}
+        return all(a >= b for a, b in zip(most(replace(self, **sizes)), most(self), strict=True))
 
 
 @dataclass(frozen=True)

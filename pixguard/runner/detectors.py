@@ -72,9 +72,7 @@ def find_asked(session: Session, info: DatasetInfo, selector: str) -> StoredMode
     found = list[StoredModel]()
     if is_there(session.database):
         with reading(session.database) as engine:
-            for same in reader.datasets(engine, info.name, info.source, info.size):
-                if replace(same.info, location=info.location) == info:
-                    found += reader.models(engine, "classifier", same.id)
+            found = askable(engine, info)
     meant = [model for model in found if model.is_called(selector)]
     if meant:
         return reader.meant(meant, selector)
@@ -86,6 +84,22 @@ def find_asked(session: Session, info: DatasetInfo, selector: str) -> StoredMode
         if found
         else f"pixguard train --dataset {shell_word(info.name)}",
     )
+
+
+def askable(engine: Engine, info: DatasetInfo) -> list[StoredModel]:
+    """Return the classifiers of a dataset, as it is split, that a detector can ask."""
+    return [
+        model
+        for same in reader.datasets(engine, info.name, info.source, info.size)
+        if replace(same.info, location=info.location) == info
+        for model in reader.models(engine, "classifier", same.id)
+    ]
+
+
+def asked_weights(engine: Engine, info: DatasetInfo, selector: str) -> str | None:
+    """Return the SHA-256 by which a new detector would keep the classifier that it asks."""
+    meant = [model for model in askable(engine, info) if model.is_called(selector)]
+    return reader.meant(meant, selector).record.weights_sha256 if meant else None
 
 
 def normal_class(stored: StoredModel) -> str:

@@ -1,18 +1,16 @@
 """Takes a model out of the registry: its weights, and what rebuilds it."""
 
 import json
-from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from pixguard.errors import PixguardError, UsageError
 from pixguard.files import write_atomically
+from pixguard.records import DatasetInfo
 from pixguard.store.reader import StoredModel
 
 
-def export_model(
-    model: StoredModel, weights: Path, target: Path, description: Mapping[str, Any]
-) -> Path:
+def export_model(model: StoredModel, info: DatasetInfo, weights: Path, target: Path) -> Path:
     """Copy a model's weights to ``target``; return the description's file, JSON beside it.
 
     Raises:
@@ -36,6 +34,10 @@ def export_model(
             f"the weights of model {model.id} are missing: {weights / record.weights_file}",
             "restore the file from a backup, or train the model again",
         ) from error
+    values = asdict(model)
+    description = {"id": values.pop("id"), **values.pop("record"), "tags": sorted(model.tags)}
+    description["dataset"] = asdict(info)
+    del description["dataset"]["location"]  # it says whose computer this is
     write_atomically(target, content)
     write_atomically(card, json.dumps(description, indent=2, ensure_ascii=False).encode())
     return card

@@ -38,7 +38,7 @@ from pixguard.records import CERTIFIED, NATIVE, NATIVE_SIZE, DatasetInfo, ModelK
 from pixguard.runner.ablation import PLANS
 from pixguard.runner.denoisers import is_default
 from pixguard.runner.detector_training import EVERY_CLASS
-from pixguard.runner.detectors import find_detectors
+from pixguard.runner.detectors import asked_weights, find_detectors
 from pixguard.runner.subject import DEFAULT_SIZE
 from pixguard.store import outcomes, progress, reader
 from pixguard.store.certificates import certificates
@@ -144,7 +144,14 @@ class Records:
         identity.pop("limit")  # one that leaves nothing out is not kept
         if settings.normal in (None, EVERY_CLASS):
             identity.pop("normal")
-        found = self._finished("detector", data, lambda _: identity)
+
+        def of(info: DatasetInfo) -> Mapping[str, Any]:
+            if not DETECTORS[settings.name].of_classifier:
+                return identity
+            asked = asked_weights(self.engine, info, identity["classifier"])
+            return {**identity, "classifier": asked}
+
+        found = self._finished("detector", data, of)
         found = [m for m in found if m.record.hyperparameters["limit"] in (None, settings.limit)]
         # Which classes have images enough, the command knows.
         return DONE if found and settings.normal != EVERY_CLASS else OPEN
@@ -170,7 +177,7 @@ class Records:
                 and (plan.parameters.get("at") == NATIVE) == (at == NATIVE)
                 and (through in plan.through if through else not plan.through)
                 and plan.planned is not None
-                and _covers(held, wanted, settings.pixels)
+                and settings.within(held)
             ):
                 return counted(plan.present, plan.planned, "attempts")
         if at == NATIVE or through:
@@ -332,18 +339,3 @@ def _splits_alike(request: DatasetRequest, scheme: str) -> bool:
     return request.split in (None, split) and (
         request.group is None or (request.group or BY_IMAGE) == group
     )
-
-
-def _covers(held: Mapping[str, Any], wanted: Mapping[str, Any], pixels: int) -> bool:
-    """Say whether a plan with these settings holds every attempt of one with those."""
-
-    def most(settings: Mapping[str, Any]) -> tuple[float, float, float]:
-        chosen = AttackSettings(pixels=pixels, per_class=settings["per_class"]).most_per_class
-        inf = float("inf")
-        return (
-            inf if chosen is None else chosen,
-            inf if settings["limit"] is None else settings["limit"],
-            settings["repeats"],
-        )
-
-    return all(a >= b for a, b in zip(most(held), most(wanted), strict=True))

@@ -52,6 +52,15 @@ def test_without_a_detector_the_command_that_trains_one_is_told() -> None:
     assert json.loads(refused.stdout)["error"]["hint"] == "pixguard detect train --dataset oct"
 
 
+def is_done_in_a_plan() -> bool:
+    """Return whether ``pixguard run`` takes a trigger for the newest classifier as trained."""
+    study = 'dataset = "slopes"\ndata-dir = "slopes"\nsize = 8\n'
+    step = '[study.detect.train]\nmodel = "trigger"\nlimit = 9\n'
+    Path("plan.toml").write_text(f"[[study]]\n{study}{step}")
+    (only,) = run_json("run plan.toml --dry-run")["steps"]
+    return bool(only["done"])
+
+
 def test_a_trigger_asks_the_classifier_that_it_was_made_for() -> None:
     write_slopes(Path("slopes"))
     data, trigger = "--dataset slopes --data-dir slopes --size 8", "--model trigger --limit 9"
@@ -63,8 +72,10 @@ def test_a_trigger_asks_the_classifier_that_it_was_made_for() -> None:
     assert "asks classifier 1 (small-cnn)" in told.output
     again = run_json(f"detect train {data} {trigger} --classifier 1 -r")
     assert again["detectors"][0]["already_trained"]
+    assert not is_done_in_a_plan()
     newest = run_json(f"detect train {data} {trigger}")
     assert not newest["detectors"][0].get("already_trained")  # it asks classifier 2
+    assert is_done_in_a_plan()
     run("attack --dataset slopes --model 2 --attack random --queries 20 --limit 4")
     told = run("detect apply --dataset slopes")
     assert "detector 3 asks another classifier than the attacked 2" in told.output

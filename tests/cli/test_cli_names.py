@@ -108,6 +108,9 @@ def test_files_go_where_out_says_and_where_the_old_names_said(trained: None) -> 
     run("models export 1 --to old.safetensors")
     run("models export 1 --out new.safetensors")
     assert Path("old.safetensors").read_bytes() == Path("new.safetensors").read_bytes()
+    described = json.loads(Path("new.safetensors.json").read_text())
+    assert described["architecture"] == "small-cnn" and described["dataset"]["name"] == "oct"
+    assert "location" not in described["dataset"], "nor whose computer it is from"
     run("db backup --to old.db")
     run("db backup -o new.db")
     assert Path("old.db").is_file() and Path("new.db").is_file()

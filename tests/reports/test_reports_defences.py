@@ -117,6 +117,17 @@ def test_no_defence_and_certificates(defended: Miniature) -> None:
     assert rows[2, "certificate polyphase-vote"]["certified %"].value == 0.0
 
 
+def test_where_nothing_is_fooled_a_denoiser_shows_what_it_breaks(defended: Miniature) -> None:
+    median = defended.model("denoiser", "median", 1)
+    for image, kept in ((A, 1), (B, 0), (C, 1)):
+        defended.restoration(None, image, CLASSIFIER, median, kept)
+    rows = lines(build(defended))
+    for pixels in (1, 2):
+        own = rows[pixels, "median"]
+        assert share(own["clean broken %"]) == (pytest.approx(100 / 3), 3)
+        assert own["recovered %"].value is None and own["adaptive success %"].not_run
+
+
 def test_attempts_are_selected_by_attack(defended: Miniature) -> None:
     rows = lines(build(defended, selection=selection("corner")))
     assert share(rows[1, "dae"]["recovered %"]) == (0.0, 1)

@@ -3,7 +3,6 @@
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -145,12 +144,8 @@ def _write_classifiers(
     for number, image in {image.classifier_id: image for image in known}.items():
         stored = reader.model(engine, number)
         info = reader.dataset(engine, stored.dataset_id).info
-        described = asdict(stored)
-        # Not where the files lie: it says whose computer this is.
-        about = {"id": number, **described.pop("record"), "dataset": asdict(info)}
-        del about["dataset"]["location"]
         target = folder / f"{number}-weights{Path(stored.record.weights_file).suffix}"
-        export_model(stored, session.weights, target, about)
+        export_model(stored, info, session.weights, target)
         classifier = open_classifier(stored.record, info, session.weights, torch.device("cpu"))
         written[number] = write_program(classifier, image.size, folder / f"{number}.pt2")
         session.honour_stop("nothing was written")

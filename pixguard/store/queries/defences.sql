@@ -106,6 +106,12 @@ pairs AS (
     SELECT pixels, denoiser_id FROM recovery
     UNION
     SELECT pixels, denoiser_id FROM adaptive
+    UNION
+    -- Where nothing was fooled a denoiser still shows what it breaks.
+    SELECT b.pixels, c.denoiser_id
+    FROM clean c
+    JOIN model n ON n.id = c.denoiser_id AND n.kind = 'denoiser'
+    CROSS JOIN (SELECT DISTINCT pixels FROM tried WHERE denoiser_id = 0) b
 )
 SELECT
     p.pixels,
