@@ -170,3 +170,13 @@ def test_of_an_images_surveys_that_which_left_least_open_counts(surveyed: Path) 
         )
     run("db export truth out --format csv")
     assert Path("out/images.csv").read_text() == Path("before/images.csv").read_text()
+
+
+def test_a_certified_classifier_is_written_as_any_other() -> None:
+    write_slopes(Path("images"))
+    data = "--dataset slopes --data-dir images --size 8"
+    run(f"certify train {data} --stride 2 --epochs 1 --limit 40")
+    run("certify pixels --dataset slopes --model polyphase-vote --limit 1")
+    told = run_json("db export truth out --format csv")
+    assert told["images"] == 1 and told["programs"] == [1]
+    assert Path("out/classifiers/1-weights.safetensors").is_file()

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import canonical_logits
-from pixguard.classifiers.opening import open_classifier
 from pixguard.config import DatasetRequest
 from pixguard.datasets.png import encode_png
 from pixguard.errors import UsageError
@@ -25,7 +24,7 @@ from pixguard.runner.export.writing import new_folder
 from pixguard.runner.exporting import export_model
 from pixguard.runner.images import CHUNK
 from pixguard.runner.session import Session
-from pixguard.runner.subject import open_registered
+from pixguard.runner.subject import open_registered, open_stored
 from pixguard.store import reader
 from pixguard.store.engine import reading
 from pixguard.store.exports import snapshot
@@ -144,9 +143,10 @@ def _write_classifiers(
     for number, image in {image.classifier_id: image for image in known}.items():
         stored = reader.model(engine, number)
         info = reader.dataset(engine, stored.dataset_id).info
-        target = folder / f"{number}-weights{Path(stored.record.weights_file).suffix}"
-        export_model(stored, info, session.weights, target)
-        classifier = open_classifier(stored.record, info, session.weights, torch.device("cpu"))
+        if stored.record.weights_file:  # a masked consensus has none of its own
+            target = folder / f"{number}-weights{Path(stored.record.weights_file).suffix}"
+            export_model(stored, info, session.weights, target)
+        classifier = open_stored(session, stored, info).cpu()
         written[number] = write_program(classifier, image.size, folder / f"{number}.pt2")
         session.honour_stop("nothing was written")
     return written
