@@ -11,6 +11,7 @@ from pixguard.store import postgresql, schema
 from pixguard.store.errors import damaged, from_os, translate_errors
 from pixguard.store.location import (
     Location,
+    beginning,
     file_url,
     is_wal,
     locate,
@@ -111,7 +112,7 @@ def check_place(location: Location, *, create: bool = False, writable: bool = Fa
         )
     else:
         try:
-            path.open("rb").close()
+            beginning(path, 1)
         except OSError as error:
             raise from_os(error, path) from error
     if writable or (path.exists() and is_wal(path)):

@@ -112,10 +112,35 @@ def _on_server(name: str, url: URL) -> Location:
     return Location(name, None, url.set(drivername="postgresql+psycopg"))
 
 
+_MOST_DESCRIPTORS = 64
+"""Of so many databases that this process looked at last."""
+_descriptors: dict[tuple[int, int], int] = {}
+
+
+def beginning(path: Path, size: int) -> bytes:
+    """Return the first bytes of a file that may be a database of which this process has more open.
+
+    Its descriptor stays open: to close *any* descriptor of a file gives up all POSIX locks that the
+    process has on it, those of SQLite's own connections too. Another program that closes the
+    database would then think itself alone and remove the log that is still written to.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    found = path.stat()
+    key = found.st_dev, found.st_ino
+    descriptor = _descriptors.pop(key, None)
+    if descriptor is None:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        if len(_descriptors) >= _MOST_DESCRIPTORS:
+            os.close(_descriptors.pop(next(iter(_descriptors))))
+    _descriptors[key] = descriptor
+    return os.pread(descriptor, size, 0)
+
+
 def is_wal(path: Path) -> bool:
     """Return whether a file is an SQLite database in write-ahead-log mode."""
-    with path.open("rb") as file:
-        header = file.read(_READ_VERSION_OFFSET + 1)
+    header = beginning(path, _READ_VERSION_OFFSET + 1)
     return header.startswith(SQLITE_MAGIC) and header[-1] == _READ_VERSION_WAL
 
 
@@ -125,10 +150,7 @@ def is_sqlite(path: Path) -> bool:
     Raises:
         OSError: it cannot be read.
     """
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return file.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
+    return path.is_file() and beginning(path, len(SQLITE_MAGIC)) == SQLITE_MAGIC
 
 
 def read_only_url(path: Path) -> URL:

@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -249,6 +251,20 @@ def test_network_check_stands_before_anything_is_written(
         with pytest.raises(PixguardError, match="network or shared file system"):
             make()
     assert _files(tmp_path) == set()
+
+
+def test_to_look_at_a_database_gives_up_no_lock_on_it(filled: Filled) -> None:
+    """Else another program that closes it takes the log away under who is writing."""
+    engine = open_engine(str(filled.path), writable=True)
+    log = filled.path.with_name(f"{filled.path.name}-wal")
+    other = f"import sqlite3; sqlite3.connect({str(filled.path)!r}).execute('PRAGMA user_version')"
+    with engine.connect() as connection:
+        connection.exec_driver_sql("SELECT count(*) FROM model").scalar()
+        connection.rollback()
+        open_engine(str(filled.path)).dispose()
+        assert location.is_wal(filled.path) and location.is_sqlite(filled.path)
+        subprocess.run([sys.executable, "-c", other], check=True)
+        assert log.exists()
 
 
 def test_two_threads_create_one_database(tmp_path: Path) -> None:
