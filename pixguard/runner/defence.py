@@ -80,8 +80,11 @@ def select_behind(
     subject: Subject,
     settings: AttackSettings,
     bare: Mapping[int, PredictionRecord],
-) -> tuple[list[int], list[RestorationRecord]]:
-    """Return the images to attack behind a defence, and every decision that this took.
+) -> tuple[list[int], dict[int, RestorationRecord], list[RestorationRecord]]:
+    """Return the images to attack behind a defence, its decisions, and a sample of these.
+
+    The sample are the images that would be attacked without the defence. All decisions are none: of
+    a class that the defence breaks, image after image is asked about.
 
     Args:
         session: where to judge, and who watches.
@@ -92,13 +95,16 @@ def select_behind(
     Raises:
         InterruptedRunError: a stop was requested.
     """
-    made = list[RestorationRecord]()
+    made = dict[int, RestorationRecord]()
 
-    def is_right(index: int) -> bool:
-        made.append(_judge_clean(session, subject, index))
-        return made[-1].recovered
+    def judge(index: int) -> RestorationRecord:
+        if index not in made:
+            made[index] = _judge_clean(session, subject, index)
+        return made[index]
 
-    return select_defended(session, subject, settings, bare, is_right), made
+    chosen = select_defended(session, subject, settings, bare, lambda i: judge(i).recovered)
+    sample = [judge(index) for index in select_images(subject.dataset, bare, settings)]
+    return chosen, made, sample
 
 
 def select_defended(

@@ -142,9 +142,9 @@ def make_plan(
     elif defence is None:
         indices = select_images(subject.dataset, predictions, settings)
     else:
-        indices, clean = select_behind(session, subject, settings, predictions)
+        indices, judged, clean = select_behind(session, subject, settings, predictions)
         predictions = {
-            r.image_index: PredictionRecord(r.image_index, r.predicted, r.confidence) for r in clean
+            index: PredictionRecord(index, r.predicted, r.confidence) for index, r in judged.items()
         }
     if not indices and scored:
         raise UsageError(

@@ -14,6 +14,7 @@ from pixguard.records import DetectionRecord, PredictionRecord
 from pixguard.registry import suggestion
 from pixguard.runner.defence import select_defended
 from pixguard.runner.detectors import load_detector, watch_of
+from pixguard.runner.plan import select_images
 from pixguard.runner.session import Session
 from pixguard.runner.subject import Subject, Watch
 from pixguard.store import reader
@@ -102,7 +103,10 @@ def select_silent(
     settings: AttackSettings,
     predictions: Mapping[int, PredictionRecord],
 ) -> tuple[list[int], list[DetectionRecord]]:
-    """Return the images to attack, which raise no alarm themselves, and the scores that it took.
+    """Return the images to attack, which raise no alarm themselves, and a sample of clean scores.
+
+    The sample is what would be attacked without the detector; see
+    :func:`pixguard.runner.defence.select_behind`.
 
     Args:
         session: where to score, and who watches.
@@ -113,20 +117,24 @@ def select_silent(
     Raises:
         InterruptedRunError: a stop was requested.
     """
-    dataset, found = subject.dataset, list[DetectionRecord]()
+    dataset, made = subject.dataset, dict[int, DetectionRecord]()
     assert subject.watch is not None
     guard = open_guard(session, subject.watch, dataset.info.channels, settings.attack)
 
-    def is_right(index: int) -> bool:
-        if predictions[index].predicted != dataset.label_set(index):
-            return False
-        started = time.perf_counter()
-        score = guard.score(to_unit_range(dataset.images([index]), session.device))
-        elapsed_ms = (time.perf_counter() - started) * 1000
-        found.append(DetectionRecord(index, None, score, score > 0, elapsed_ms))
-        return not found[-1].flagged
+    def score(index: int) -> DetectionRecord:
+        if index not in made:
+            started = time.perf_counter()
+            found = guard.score(to_unit_range(dataset.images([index]), session.device))
+            elapsed_ms = (time.perf_counter() - started) * 1000
+            made[index] = DetectionRecord(index, None, found, found > 0, elapsed_ms)
+        return made[index]
 
-    return select_defended(session, subject, settings, predictions, is_right), found
+    def is_right(index: int) -> bool:
+        is_known = predictions[index].predicted == dataset.label_set(index)
+        return is_known and not score(index).flagged
+
+    chosen = select_defended(session, subject, settings, predictions, is_right)
+    return chosen, [score(index) for index in select_images(dataset, predictions, settings)]
 
 
 def store_watch(writer: Writer, subject: Subject, clean: Sequence[DetectionRecord]) -> int:

@@ -61,7 +61,7 @@ def test_a_success_fools_the_classifier_and_leaves_the_detector_silent(
     made = run_json(f"{ATTACK} --undetected-by {detector} --limit 10")
     assert detector in made["undetected_by"] and made["made"] == made["planned"] == 10
     assert made["clean_flagged"] > 0, "else nothing is seen of who is left out"
-    assert made["clean_scored"] - made["clean_flagged"] >= 10
+    assert made["clean_scored"] == 10, "the images of the attack without the detector"
     (number,) = select(
         f"SELECT id FROM model WHERE kind = 'detector' AND architecture='{detector}'"
     )
