@@ -7,7 +7,6 @@ and in whole maps from there on, every value is affine in the colour of the pixe
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,6 +18,7 @@ from pixguard.classifiers.evaluation import plain_float32
 from pixguard.inference.affine import LOWEST, Affine, Errors, rectified
 from pixguard.inference.bound_operations import convolved, pooled, relaxed
 from pixguard.inference.chain import Cleaned, find_chain
+from pixguard.inference.decision import Bound, Wanted, decided
 from pixguard.inference.delta import DeltaEvaluator
 from pixguard.inference.images import with_pixels
 from pixguard.inference.operations import GlobalMean, Sliding, recognise_pooling
@@ -38,39 +38,6 @@ SPOTS = 1 << 26
 """Numbers that are kept of what is made for pixels: 256 MiB."""
 
 Values = dict[fx.Node, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Sums of logits that are all positive (or one of which is) as long as a decision holds.
-
-    Attributes:
-        weights: float32 (R, L).
-        offsets: float32 (R,).
-        every: whether all must be positive, or one.
-    """
-
-    weights: Tensor
-    offsets: Tensor
-    every: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """Below what a decision's margin cannot fall in each of M boxes, over all real colours.
-
-    Attributes:
-        lowest: float32 (M,), less what rounding may have done.
-        slopes: float32 (M, C), how the margin that is the lowest changes along each channel, from
-            the centre of the box to its upper side.
-        widths: float32 (M, C), how much there is to gain from halving the box along each channel.
-        settled: bool (M, R), the sums that are positive in all of the box.
-    """
-
-    lowest: Tensor
-    slopes: Tensor
-    widths: Tensor
-    settled: Tensor
 
 
 class _Whole:
@@ -186,12 +153,13 @@ class BoundEvaluator(DeltaEvaluator):
         """
         if settled is None or not wanted.every:
             settled = places.new_zeros(len(owners), len(wanted.weights), dtype=torch.bool)
+        settled = settled.clone()
         rounding = torch.tensor(self._rounding, device=self._device)
         lowest = torch.empty(len(owners), device=self._device)
         slopes, widths = torch.empty(2, *low.shape, device=self._device)
         for index, passed in self._passed(owners, places, low, high):
             slack = 2 * rounding[owners[index]][:, None]
-            one = self._decided(wanted, passed, slack, settled[index])
+            one = decided(wanted, passed, slack, settled[index])
             lowest[index], settled[index] = one.lowest, one.settled
             slopes[index], widths[index] = one.slopes, one.widths
         return Bound(lowest, slopes, widths, settled)
@@ -231,39 +199,6 @@ class BoundEvaluator(DeltaEvaluator):
             found = Spot(self._chain, self._cleaned[slot], (row, col))
         self._spots[key] = found
         return found
-
-    @classmethod
-    def _decided(
-        cls, wanted: Wanted, passed: "Passed | _Whole", slack: Tensor, settled: Tensor
-    ) -> Bound:
-        weights = wanted.weights.detach()
-        sums = passed.centre @ weights.T + wanted.offsets - slack
-        slopes = torch.einsum("mlc,rl->mrc", passed.slopes, weights)
-        bounds = sums - slopes.abs().sum(-1) - passed.radius @ weights.abs().T
-        bounds.masked_fill_(settled, torch.inf)
-        # On the way back errors cancel. One pass bounds one sum of each box: the least, and the
-        # next where that is clear, until a box has failed, or has succeeded.
-        done = torch.zeros_like(bounds, dtype=torch.bool)
-        row = torch.arange(len(bounds), device=bounds.device)
-        for _ in range(bounds.shape[1]):
-            found, chosen = cls._chosen(wanted, bounds, done)
-            (left,) = ((found <= 0) & ~done[row, chosen]).nonzero(as_tuple=True)
-            if not len(left):
-                break
-            which = chosen[left]
-            better = passed.least(weights[which], left) + wanted.offsets[which] - slack[left, 0]
-            bounds[left, which] = torch.maximum(found[left], better)
-            done[left, which] = True
-        lowest, chosen = cls._chosen(wanted, bounds, torch.zeros_like(done))
-        return Bound(lowest, slopes[row, chosen], passed.widths, bounds > 0)
-
-    @staticmethod
-    def _chosen(wanted: Wanted, bounds: Tensor, passed: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the bound that decides, and which it is, of bounds (M, R)."""
-        if wanted.every:
-            return bounds.min(1)
-        left = bounds.masked_fill(passed & (bounds <= 0), -torch.inf)
-        return left.max(1)
 
     def _logits(
         self, owners: Tensor, places: Tensor, low: Tensor, high: Tensor, errors: Errors

@@ -19,7 +19,8 @@ from inference.inference_networks import Candidates as Given
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.small_cnn import SmallCNN
 from pixguard.inference.affine import UnboundedError
-from pixguard.inference.bounds import BoundEvaluator, Wanted
+from pixguard.inference.bounds import BoundEvaluator
+from pixguard.inference.decision import Wanted
 
 WIDTHS = (0, 1, 3, 15, 63, 255)
 BOXES = len(WIDTHS)

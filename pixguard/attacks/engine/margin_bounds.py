@@ -11,7 +11,8 @@ from pixguard.attacks.engine.objectives import Objective
 from pixguard.attacks.engine.proof import Bounder
 from pixguard.classifiers.classifier import Classifier
 from pixguard.inference.affine import UnboundedError
-from pixguard.inference.bounds import Bound, BoundEvaluator
+from pixguard.inference.bounds import BoundEvaluator
+from pixguard.inference.decision import Bound
 from pixguard.inference.delta import NotTraceableError
 from pixguard.models.inputs import to_unit_range
 

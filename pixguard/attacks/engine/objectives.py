@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from pixguard.classifiers.classifier import Classifier
-from pixguard.inference.bounds import Wanted
+from pixguard.inference.decision import Wanted
 from pixguard.records import Task
 
 Judge = Callable[[Classifier, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]

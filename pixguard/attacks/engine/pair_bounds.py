@@ -13,7 +13,8 @@ from pixguard.attacks.engine.objectives import Objective
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.evaluation import plain_float32
 from pixguard.inference.affine import UnboundedError
-from pixguard.inference.bounds import LEAST, PROBES, SAFETY, Wanted
+from pixguard.inference.bounds import LEAST, PROBES, SAFETY
+from pixguard.inference.decision import Wanted
 from pixguard.inference.delta import NotTraceableError
 from pixguard.inference.images import with_pixels
 from pixguard.inference.interaction import Interactions, cut

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pixguard.attacks.engine.sampling import corner_colours
-from pixguard.inference.bounds import Bound
+from pixguard.inference.decision import Bound
 
 LEVELS = 256
 WIDTHS = (256, 128, 64, 32, 16, 8)
