@@ -16,41 +16,63 @@ from pixguard.inference.spot import STEEP, Spot
 
 
 class Relaxed(NamedTuple):
-    """A rectifier's relaxation, for the way back; all (M, h, w, C).
+    """A rectifier's relaxation; all (M, h, w, C).
+
+    Forward a value becomes ``slope`` times itself and ``size``, with an error of ``size`` at most.
 
     Attributes:
-        share: the slope of its parallelogram.
+        slope: of the way forward.
         size: of its error, and offset.
+        own: how large errors are that arise here, beside what passes at the usual slope.
+        share: the slope of the parallelogram of least area, for the way back.
+        above: by how much its upper side is higher at the centre than the way forward has it.
         gate: by how much steeper the line below it is that bounds a sum that rises with it.
-        turn: by how much that line is higher at the centre than the upper side, less ``size``.
+        turn: by how much that line is higher at the centre than the upper side.
     """
 
-    share: Tensor
+    slope: Tensor
     size: Tensor
+    own: Tensor
+    share: Tensor
+    above: Tensor
     gate: Tensor
     turn: Tensor
 
 
-def relaxed(centre: Tensor, spread: Tensor) -> Relaxed:
-    """Return the relaxation of a rectifier; ``spread`` is overwritten.
+def relaxed(value: "Value", usual: Tensor) -> Relaxed:
+    """Return the relaxation of a rectifier of values (M, h, w, C).
 
-    Where a sum rises with the rectifier, any line through the origin with a slope between 0 and 1
-    is below it: the one that is right at the centre is taken (Zhang et al. 2018). Where it falls,
-    the upper side of the parallelogram.
+    Forward the slope is that of the parallelogram of least area, or the usual one, whichever adds
+    less to what later layers know of errors: what passes at the usual slope cancels there.
+
+    Back, where a sum rises with the rectifier, any line through the origin with a slope between 0
+    and 1 is below it: the one that is right at the centre is taken (Zhang et al. 2018). Where it
+    falls, the upper side of the parallelogram.
+
+    Args:
+        value: what is rectified.
+        usual: (h, w, C), the share of colours that the rectifier lets through.
     """
-    wide = spread.mul_(1 + ROUNDING).add_(centre.abs(), alpha=ROUNDING)
+    centre = value.parts[0]
+    wide = value.spread().mul_(1 + ROUNDING).add_(centre.abs(), alpha=ROUNDING)
     high, low = (centre + wide).clamp_(min=0), wide.sub_(centre).clamp_(min=0)
     share = high / (high + low).clamp_(min=torch.finfo(high.dtype).tiny)
-    size = low.mul_(share).mul_(0.5)
+    least = (low * share).mul_(0.5)
+    own = (share - usual).abs_().mul_(value.radius).add_(least)
+    other = torch.maximum(high.mul_(1 - usual), low.mul_(usual)).mul_(0.5)
+    is_usual = other < own
+    slope, size = torch.where(is_usual, usual, share), torch.where(is_usual, other, least)
+    above = (share - slope).mul_(centre).add_(least, alpha=2).sub_(size)
     gate = (centre * STEEP).clamp_(0, 1).sub_(share)
-    return Relaxed(share, size, gate, (gate * centre).sub_(size, alpha=2))
+    turn = (gate * centre).sub_(least, alpha=2)
+    return Relaxed(slope, size, torch.minimum(own, other), share, above, gate, turn)
 
 
 def back(slope: Tensor, node: Relaxed, taken: Tensor) -> Tensor:
     """Take what a rectifier's relaxation can do to a sum; return the slope before it."""
     rising = slope.clamp(min=0)
     taken += (rising * node.turn).flatten(1).sum(1)
-    taken += (slope * node.size).flatten(1).sum(1)
+    taken += (slope * node.above).flatten(1).sum(1)
     return rising.mul_(node.gate).addcmul_(slope, node.share)
 
 
@@ -185,28 +207,19 @@ def _rectified(
         one, other = values[first], values[second]
         radius = torch.minimum(carried + one.own + other.own, one.radius + other.radius)
         difference = Value(other.parts - one.parts, radius, zero)
-        node = relaxed(difference.parts[0], difference.spread())
+        node = relaxed(difference, share)
         nodes.append(node)
-        parts = torch.addcmul(one.parts, node.share, difference.parts)
+        parts = torch.addcmul(one.parts, node.slope, difference.parts)
         parts[0] += node.size
-        values.append(
-            Value(
-                parts,
-                torch.lerp(one.radius, other.radius, node.share).add_(node.size),
-                # What is not as it mostly is arose here, and so did what relaxations add.
-                torch.lerp(one.own, other.own, share)
-                .addcmul_((node.share - share).abs_(), radius)
-                .add_(node.size),
-            )
-        )
+        radius = torch.lerp(one.radius, other.radius, node.slope).add_(node.size)
+        # What is not as it mostly is arose here, and so did what relaxations add.
+        values.append(Value(parts, radius, torch.lerp(one.own, other.own, share).add_(node.own)))
     parts, radius, own = values[-1]
     if reach.pairs:
         radius = torch.minimum(radius, radii[-1] + own)
-    node = relaxed(parts[0], Value(parts, radius, own).spread())
+    node = relaxed(Value(parts, radius, own), shares[-1])
     nodes.append(node)
-    error = torch.addcmul(node.size, (node.share - shares[-1]).abs_(), radius)
-    if reach.pairs:
-        error.addcmul_(own, shares[-1])
-    parts.mul_(node.share)
+    error = node.own if not reach.pairs else torch.addcmul(node.own, own, shares[-1])
+    parts.mul_(node.slope)
     parts[0] += node.size
-    return parts, torch.addcmul(node.size, node.share, radius), error
+    return parts, torch.addcmul(node.size, node.slope, radius), error

@@ -21,6 +21,7 @@ from pixguard.classifiers.small_cnn import SmallCNN
 from pixguard.inference.affine import UnboundedError
 from pixguard.inference.bounds import BoundEvaluator
 from pixguard.inference.decision import Wanted
+from pixguard.inference.passed import Value, relaxed
 
 WIDTHS = (0, 1, 3, 15, 63, 255)
 BOXES = len(WIDTHS)
@@ -122,6 +123,33 @@ def check_chain(seed: int) -> bool:
 
 def test_bounds_hold_in_chains_of_layers():
     assert all(check_chain(seed) for seed in range(5))
+
+
+def test_a_rectifier_is_between_its_lines():
+    stream = torch.Generator().manual_seed(0)
+
+    def drawn(*shape):
+        return torch.rand(*shape, generator=stream) * 2 - 1
+
+    units = 4000
+    parts = torch.cat([drawn(1, 1, units), drawn(3, 1, units) * drawn(units)])
+    radius, usual = drawn(1, units).abs(), drawn(units).mul(2).clamp(0, 1)
+    node = relaxed(Value(parts, radius, radius), usual)
+    assert (node.slope == usual).float().mean() > 0.2  # both kinds are here
+    assert (node.slope == node.share).float().mean() > 0.2
+    colours = torch.cat([drawn(400, 3), drawn(400, 3).sign()])
+    errors = radius * torch.cat([drawn(400, units), drawn(400, units).sign()])
+    affine = parts[0, 0] + colours @ parts[1:, 0]
+    found, centre = (affine + errors).clamp(min=0), parts[0]
+    slack = 1e-5
+    assert (found - (node.slope * (affine + errors) + node.size)).abs().le(node.size + slack).all()
+    carried = node.slope * affine + node.size + usual * errors
+    assert (found - carried).abs().le(node.own + slack).all()
+    there = node.slope * centre + node.size
+    above = there + node.above + node.share * (affine + errors - centre)
+    below = there + node.above + node.turn + (node.share + node.gate) * (affine + errors - centre)
+    assert (below - slack <= found).all()
+    assert (found <= above + slack).all()
 
 
 def test_bounds_hold_in_the_small_cnn():
