@@ -71,6 +71,14 @@ class SurveyedImages(Settings):
         low=1,
         unit="bounds",
     )
+    drawn: int | None = setting(
+        None,
+        "Decide that many pixels of each image in the place of all, drawn at random of those that "
+        "no extreme colour fools: an estimate, in a fraction of the time. Nothing is then said of "
+        "least changes and universal pixels.",
+        low=1,
+        unit="pixels",
+    )
     universal: int = setting(
         1,
         "Choose that many pixels, one after the other, that together fool most of these images. "
@@ -181,9 +189,15 @@ def pixels(
     What the database holds already is left out, so that a run that was interrupted goes on.
     """
     with open_session(output.database, run.device, data) as session:
+        from pixguard.runner.pixel_samples import sample_pixels
         from pixguard.runner.subject import open_subject
         from pixguard.runner.surveying import survey_pixels
 
         subject = open_subject(session, data, images.model)
-        result = survey_pixels(session, subject, images.limit, images.most_bounds, images.universal)
+        asked = (session, subject, images.limit, images.most_bounds)
+        result = (
+            survey_pixels(*asked, images.universal)
+            if images.drawn is None
+            else sample_pixels(*asked, images.drawn)
+        )
     print_result(result, output.json)

@@ -57,6 +57,7 @@ from pixguard.records.models import (
 from pixguard.records.truth import (
     LARGEST_CHANGE,
     PIXEL_MAP,
+    PIXEL_SAMPLE,
     PIXEL_SURVEY,
     PIXEL_UNIVERSAL,
     AnyCertificate,
@@ -76,6 +77,7 @@ __all__ = [
     "NATIVE_SIZE",
     "NO_FINDING_ORDINAL",
     "PIXEL_MAP",
+    "PIXEL_SAMPLE",
     "PIXEL_SURVEY",
     "PIXEL_UNIVERSAL",
     "POLYPHASE_VOTE",

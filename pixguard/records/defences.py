@@ -70,7 +70,8 @@ class CertificateRecord:
     ``radius``: no image that differs from this one in at most that many pixels is decided
     otherwise.
     ``votes``: how many each class got, by ordinal; of a survey, how many pixels are proven, fooled
-    at an extreme, fooled only between extremes, and open.
+    at an extreme, fooled only between extremes, and open; where pixels were drawn the second is of
+    all pixels and the others of those drawn.
     """
 
     image_index: int

@@ -9,8 +9,10 @@ from pixguard.records.labels import LabelSet, decode_label_set, encode_label_set
 
 PIXEL_SURVEY = "pixel-survey"
 """How the method of a survey of all pixels begins; its budget of bounds follows."""
+PIXEL_SAMPLE = "pixel-sample"
+"""The same for a survey of pixels drawn; its budget and how many were drawn follow."""
 PIXEL_MAP = "pixel-map"
-"""The same for what the survey found of each pixel."""
+"""The same as of a survey for what it found of each pixel."""
 PIXEL_UNIVERSAL = "pixel-universal"
 """How the method of a change that is meant for many images begins; how many pixels it changes and
 how many images it was chosen for follow."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
 from pixguard.attacks.engine.margin_bounds import MarginBounds
 from pixguard.attacks.engine.objectives import choose_objective
@@ -20,8 +20,10 @@ from pixguard.records import (
     PIXEL_SURVEY,
     PIXEL_UNIVERSAL,
     CertificateRecord,
+    DatasetInfo,
     LabelSet,
     PixelMap,
+    PredictionRecord,
     UniversalPixels,
 )
 from pixguard.runner.chunks import cut, in_chunks
@@ -57,29 +59,20 @@ def survey_pixels(
         InterruptedRunError: a stop was requested; the finished surveys are committed.
     """
     info, dataset, started = subject.dataset.info, subject.dataset, time.monotonic()
-    if info.is_native:
-        raise UsageError(
-            "a survey is of images of one size, and these have sizes of their own",
-            "leave `attack_at=native` out",
-        )
+    refuse_native(info)
     method, map_method = f"{PIXEL_SURVEY} {most_bounds}", f"{PIXEL_MAP} {most_bounds}"
     counts = {"bounds": 0, "evaluations": 0}
     config = {"limit": limit, "most_bounds": most_bounds, "universal": universal}
     with session.writer(config, seed=0) as writer:
         subject = subject.registered(writer)
         predictions = judge_test_images(session, writer, subject, session.again(0))
-        wanted = select_images(dataset, predictions, AttackSettings(limit=limit, per_class=0))
-        if not wanted:
-            raise UsageError(
-                f"classifier {subject.model.id} gets every test image of {info.name!r} wrong",
-                f"pixguard train --dataset {shell_word(info.name)} --fresh-seed",
-            )
+        wanted = images_to_survey(subject, predictions, limit)
         model_id = subject.model.id
         found = certificates(writer.engine, model_id, method)
         maps = of_surveys(writer.engine, model_id, map_method, PixelMap)
         # A survey of a version that kept no maps is made again.
         todo = [i for i in wanted if i not in found or i not in maps]
-        surveyor, evaluator = _surveyor(session, subject, most_bounds)
+        surveyor, evaluator = open_surveyor(session, subject, most_bounds)
         for (index,), note in in_chunks(
             session,
             "surveying pixels",
@@ -90,7 +83,7 @@ def survey_pixels(
         ):
             (image,) = dataset.images([index])
             clean = predictions[index].predicted
-            survey = _survey(surveyor, session, subject, image, clean)
+            survey = surveyor(image, *indicators_of(subject, clean))
             maps[index] = pixel_map(
                 surveyor, survey, image, index=index, method=map_method, clean=clean
             )
@@ -188,7 +181,34 @@ def _choose(
     ]
 
 
-def _surveyor(session: Session, subject: Subject, most_bounds: int) -> tuple[Surveyor, Evaluator]:
+def refuse_native(info: DatasetInfo) -> None:
+    """Refuse images of sizes of their own."""
+    if info.is_native:
+        raise UsageError(
+            "a survey is of images of one size, and these have sizes of their own",
+            "leave `attack_at=native` out",
+        )
+
+
+def images_to_survey(
+    subject: Subject, predictions: Mapping[int, PredictionRecord], limit: int | None
+) -> list[int]:
+    """Return the images that an attack with the same limit and seed 0 is tried on."""
+    settings = AttackSettings(limit=limit, per_class=0)
+    wanted = select_images(subject.dataset, predictions, settings)
+    if not wanted:
+        name = subject.dataset.info.name
+        raise UsageError(
+            f"classifier {subject.model.id} gets every test image of {name!r} wrong",
+            f"pixguard train --dataset {shell_word(name)} --fresh-seed",
+        )
+    return wanted
+
+
+def open_surveyor(
+    session: Session, subject: Subject, most_bounds: int
+) -> tuple[Surveyor, Evaluator]:
+    """Return what surveys a classifier's images, and its evaluator of candidates."""
     info, classifier = subject.dataset.info, subject.classifier
     sides = (info.size, info.size)
     say = session.display.say
@@ -201,19 +221,12 @@ def _surveyor(session: Session, subject: Subject, most_bounds: int) -> tuple[Sur
     return Surveyor(classifier, evaluator, objective, bounds, most_bounds), evaluator
 
 
-def _survey(
-    surveyor: Surveyor,
-    session: Session,
-    subject: Subject,
-    image: NDArray[np.uint8],
-    clean: LabelSet,
-) -> Survey:
-    indicators = torch.zeros(
-        1, subject.classifier.label_count, dtype=torch.bool, device=session.device
-    )
+def indicators_of(subject: Subject, clean: LabelSet) -> tuple[Tensor, Tensor]:
+    """Return a decision as bool (1, L), and as int64 (1,) the class that a flip is about."""
+    device = subject.classifier.mean.device
+    indicators = torch.zeros(1, subject.classifier.label_count, dtype=torch.bool, device=device)
     indicators[0, list(clean)] = True
-    focus = torch.tensor([max(clean, default=0)], device=session.device)
-    return surveyor(image, indicators, focus)
+    return indicators, torch.tensor([max(clean, default=0)], device=device)
 
 
 def _verdict(survey: Survey) -> tuple[tuple[int, ...], int]:

@@ -10,8 +10,8 @@ from torch import Tensor
 from pixguard.attacks.engine.least_change import LeastChange, Tried
 from pixguard.attacks.engine.margin_bounds import MarginBounds
 from pixguard.attacks.engine.objectives import Objective
-from pixguard.attacks.engine.proof import LEVELS, Proof
-from pixguard.attacks.engine.sampling import positions_of
+from pixguard.attacks.engine.proof import LEVELS, Bounder, Proof
+from pixguard.attacks.engine.sampling import corner_colours, positions_of
 from pixguard.classifiers.classifier import Classifier, Decision
 from pixguard.classifiers.evaluation import canonical_logits
 from pixguard.inference.base import Evaluator
@@ -48,6 +48,27 @@ class Survey:
     confidences: NDArray[np.float64]
     decisions: NDArray[np.bool_]
     harmless: int
+    bounds: int
+    evaluations: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What is known of an image of which some pixels were drawn; numbers of pixels.
+
+    Attributes:
+        at_extremes: of all pixels, those that some extreme colour flips.
+        proven: of the pixels drawn among the others, those that no colour flips.
+        between: those that some colour flips.
+        open: those of which neither is known.
+        bounds: boxes that were bounded.
+        evaluations: candidates that were evaluated.
+    """
+
+    at_extremes: int
+    proven: int
+    between: int
+    open: int
     bounds: int
     evaluations: int
 
@@ -92,21 +113,10 @@ class Surveyor:
             but: int64 (n,), places that are left out, as neither fooled nor open.
             least: look for the least change, too, where not every flip is seen anyway.
         """
-        height, width, channels = image.shape
-        places = height * width
+        channels = image.shape[2]
         trials = _Trials(self, image, clean, focus)
         bound = self._bounds(image, clean[0], int(focus))
-        proof = Proof(places, channels, bound, self._most, clean.device)
-        if but is not None:
-            proof.drop(but)
-        while True:
-            where, colours = proof.ask(STEP)
-            if not len(where):
-                break
-            tried = trials.judge(where, colours)
-            proof.tell(where, tried.margins)
-            if channels > 1:
-                proof.drop(where[tried.hits & trials.fooled[where]])
+        proof = self._proof(trials, bound, but)
         left = torch.zeros_like(trials.fooled)
         left[proof.left] = True
         made = proof.bounds
@@ -130,6 +140,55 @@ class Surveyor:
             made,
             trials.evaluations,
         )
+
+    def sample(
+        self, image: NDArray[np.uint8], clean: Tensor, focus: Tensor, count: int, seed: int
+    ) -> Sample:
+        """Try all extreme colours of an image, and decide some of the pixels that none flips.
+
+        Args:
+            image: as it is stored, (H, W, C).
+            clean: bool (1, L), its decision.
+            focus: int64 (1,), the class that the objective is about.
+            count: how many pixels to draw, of all that are left with the same chance.
+            seed: of the draw.
+        """
+        trials = _Trials(self, image, clean, focus)
+        trials.judge_corners()
+        flipped = trials.fooled.clone()
+        rest = (~flipped).nonzero().flatten()
+        order = torch.randperm(len(rest), generator=torch.Generator().manual_seed(seed))
+        drawn = rest[order[:count].to(rest.device)]
+        others = torch.ones_like(flipped)
+        others[drawn] = False
+        bound = self._bounds(image, clean[0], int(focus))
+        proof = self._proof(trials, bound, others.nonzero().flatten())
+        left = torch.zeros_like(flipped)
+        left[proof.left] = True
+        between, open_ = int(trials.fooled[drawn].sum()), int((left & ~trials.fooled)[drawn].sum())
+        return Sample(
+            int(flipped.sum()),
+            len(drawn) - between - open_,
+            between,
+            open_,
+            proof.bounds,
+            trials.evaluations,
+        )
+
+    def _proof(self, trials: "_Trials", bound: Bounder | None, but: Tensor | None) -> Proof:
+        """Decide all pixels but some."""
+        places, channels = trials.own.shape
+        proof = Proof(places, channels, bound, self._most, trials.own.device)
+        if but is not None:
+            proof.drop(but)
+        while True:
+            where, colours = proof.ask(STEP)
+            if not len(where):
+                return proof
+            tried = trials.judge(where, colours)
+            proof.tell(where, tried.margins)
+            if channels > 1:
+                proof.drop(where[tried.hits & trials.fooled[where]])
 
     def alone(self, image: NDArray[np.uint8], place: int, colour: NDArray[np.int64]) -> Decision:
         """Return what the classifier, given it alone in float32, decides on a changed image."""
@@ -186,6 +245,14 @@ class _Trials:
         flips = torch.cat([places[hits, None], colours[hits].long()], 1)
         self._flips.append((flips, classifier.confidence(found, decisions), decisions))
         return Tried(hits, objective.margin(classifier, logits, *given))
+
+    def judge_corners(self) -> None:
+        """Evaluate all extreme colours of all pixels."""
+        channels = self.own.shape[1]
+        colours = corner_colours(torch.arange(1 << channels, device=self.own.device), channels)
+        for places in torch.split(torch.arange(len(self.own), device=self.own.device), STEP):
+            each = places.repeat_interleave(len(colours))
+            self.judge(each, colours.repeat(len(places), 1).to(torch.uint8))
 
     def flips(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return what flips: places and colours (n, 1 + C), confidences, decisions (n, L)."""
