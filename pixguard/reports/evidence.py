@@ -68,6 +68,11 @@ class Evidence:
         return [self._study(row) for row in self._classifier_rows if row["has_surveys"]]
 
     @cached_property
+    def sampled(self) -> list[Study]:
+        """The classifiers of whose images some pixels were drawn and decided."""
+        return [self._study(row) for row in self._classifier_rows if row["has_samples"]]
+
+    @cached_property
     def attacked(self) -> list[Study]:
         """The classifiers that :attr:`attacks` were run on, once an attack and seed."""
         return self._plans("attack_plans", "images attacked")

@@ -136,6 +136,44 @@ def after_survey(
     return folder
 
 
+def votes_of(method: str) -> list[list[int]]:
+    rows = select(f"SELECT votes FROM certificate WHERE method = '{method}' ORDER BY image_id")
+    return [json.loads(str(votes)) for (votes,) in rows]
+
+
+@pytest.mark.parametrize("after_survey", ["gray"], indirect=True)
+def test_pixels_drawn_are_decided_as_a_survey_decides_them(
+    after_survey: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(after_survey, tmp_path, dirs_exist_ok=True)
+    command = "certify pixels --dataset slopes --limit 6 --most-bounds 400"
+    every, some = run_json(f"{command} --drawn 64"), run_json(f"{command} --drawn 5")
+    surveyed = votes_of("pixel-survey 400")
+    assert votes_of("pixel-sample 400 of 64") == surveyed
+    assert every["proven"] == sum(votes[0] for votes in surveyed)
+    assert 0 < some["drawn"] == some["proven"] + some["fooled_only_between"] <= 30
+    for votes, whole in zip(votes_of("pixel-sample 400 of 5"), surveyed, strict=True):
+        assert votes[1] == whole[1] and votes[3] == 0
+        assert votes[0] <= whole[0] and votes[2] <= whole[2]
+        assert votes[0] + votes[2] == min(5, whole[0] + whole[2])
+    assert run_json(f"{command} --drawn 5")["made"] == 0
+    told = " ".join(run("report --table truth").stdout.split())
+    assert "Of 6 images every extreme colour of every pixel was tried" in told
+
+
+@pytest.mark.parametrize("after_survey", ["rgb"], indirect=True)
+def test_a_budget_that_leaves_a_survey_open_decides_pixels_drawn(
+    after_survey: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(after_survey, tmp_path, dirs_exist_ok=True)
+    told = run_json("certify pixels --dataset slopes --limit 6 --drawn 1 --most-bounds 20000")
+    surveyed = votes_of("pixel-survey 400")
+    assert sum(votes[3] for votes in surveyed) > 64
+    drawn = votes_of("pixel-sample 20000 of 1")
+    assert [votes[1] for votes in drawn] == [votes[1] for votes in surveyed]
+    assert told["open"] == 0 and told["drawn"] == sum(votes[1] < 64 for votes in drawn)
+
+
 @pytest.mark.parametrize("after_survey", ["gray", "rgb"], indirect=True)
 def test_no_two_pixels_fool_more_images_when_chosen_one_after_the_other(
     after_survey: Path, tmp_path: Path

@@ -182,6 +182,22 @@ def test_surveys_of_pixels_are_told_and_the_fullest_of_an_image_counts(searched:
     assert "(ANVP): at least 20.33. 1 of these images are proven robust, 1 are vulnerable" in note
 
 
+def test_pixels_drawn_tell_shares_of_all(empty: Miniature) -> None:
+    start(empty)
+    # 784 pixels: 196 fall at an extreme on B; half of the rest are proven, an eighth fall between.
+    for image, votes in ((A, [8, 0, 0, 0]), (B, [4, 196, 1, 3])):
+        certify(empty, image, "pixel-sample 9 of 8", votes)
+    certify(empty, A, "pixel-sample 9 of 2", [0, 0, 2, 0])  # less is known from that
+    note = said(build(empty), "drawn at random")
+    assert note.startswith("Of 2 images") and "and 8 pixels of each" in note
+    assert "1 images are vulnerable at an extreme; of 16 pixels drawn 12 are proven, 1" in note
+    assert "only between extremes (on 1 images), 3 open" in note
+    # Proven: 100 % and 3/4 of 1/2; by hand 68.75 +- 1.96 * 31.25.
+    assert "68.8 % (7.5–100.0) proven, 12.5 % (0.0–37.0) fooled at an extreme, 4.69 %" in note
+    assert "robust" not in note.replace("is robust is proven by a survey", "")
+    assert not any("Truth is known" in each for each in build(empty).notes)
+
+
 def test_a_survey_is_the_truth_of_its_image(searched: Miniature) -> None:
     survey(searched, E, [100, 0, 0, 0])  # as its search said
     survey(searched, F, [90, 0, 0, 10])  # open: no verdict

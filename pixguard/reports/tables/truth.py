@@ -1,11 +1,9 @@
 """Table ``truth``: which images one pixel can fool at all, and which of them each attack finds."""
 
 import json
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from pixguard.records import PIXEL_UNIVERSAL
 from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.studies import EXHAUSTIVE, PAPER_ATTACK, Study, choose, matching
@@ -17,6 +15,7 @@ from pixguard.reports.tables.request import (
     scaled,
     settings_text,
 )
+from pixguard.reports.tables.truth_notes import survey_notes
 from pixguard.statistics import wilson_interval
 
 WITHIN = (10, 100, 1000, 10_000)
@@ -90,13 +89,8 @@ def build(request: TableRequest) -> ReportTable:
                 f"{_share_robust(totals, 0, undecided['images'])} and "
                 f"{_share_robust(totals, undecided['images'], undecided['images'])} %."
             )
-        if request.wanted_pixels == 1 and study.classifier_id in {
-            surveyed.classifier_id for surveyed in evidence.surveyed
-        }:
-            place = {key: parameters[key] for key in ("classifier_id", "dataset_id")}
-            notes += _surveyed(request.fetch_all("truth_pixels", **place))
-            method = f"{PIXEL_UNIVERSAL} %"
-            notes += _universal(request.fetch_all("truth_maps", method=method, **place))
+        if request.wanted_pixels == 1:
+            notes += survey_notes(request, study.classifier_id, study.dataset_id)
         if request.wanted_pixels == 2:
             notes += _pairs(request.fetch_all("truth_corners", **parameters))
         notes += request.elsewhere(evidence.fully_searched, study)
@@ -121,7 +115,7 @@ def _topic(request: TableRequest) -> tuple[Study | None, str]:
     if study is not None and study.attack is not None:
         return study, study.attack.parameters
     pool = matching(
-        evidence.attempted or evidence.surveyed,
+        evidence.attempted or evidence.surveyed or evidence.sampled,
         dataset=request.dataset or spec.dataset,
         size=request.size,
         model=request.model,
@@ -232,33 +226,6 @@ def _share_robust(totals: RowValues, open_robust: int, open_images: int) -> str:
     return f"{100 * (robust + open_robust) / (searched + open_images):.2f}"
 
 
-def _surveyed(rows: Sequence[RowValues]) -> Iterator[str]:
-    """Yield what surveys of all pixels say; of several of an image that which left least open."""
-    best = dict[int, list[int]]()
-    for row in rows:
-        votes = json.loads(row["votes"])
-        best[row["image_id"]] = min(votes, best.get(row["image_id"], votes), key=lambda v: v[3])
-    if not best:
-        return
-    images, pixels = len(best), sum(map(sum, best.values()))
-    proven, extreme, between, left = (sum(column) for column in zip(*best.values(), strict=True))
-    parts = (
-        (proven, "proven"),
-        (extreme, "fooled at an extreme colour"),
-        (between, "fooled only between extremes"),
-        (left, "open"),
-    )
-    missed = sum(votes[1] == 0 < votes[2] for votes in best.values())
-    robust = sum(votes[0] == sum(votes) for votes in best.values())
-    yield (
-        f"Every pixel of {images} images was surveyed (certify pixels): "
-        + ", ".join(f"{100 * count / pixels:.3g} % {what}" for count, what in parts)
-        + f". Vulnerable pixels an image, mean (ANVP): {'at least ' if left else ''}"
-        f"{(extreme + between) / images:.4g}. {robust} of these images are proven robust, {missed} "
-        "are vulnerable between extremes only, where a search of corners finds nothing."
-    )
-
-
 def _pairs(rows: Sequence[RowValues]) -> Iterator[str]:
     """Yield what searches of all pairs of extreme values say."""
     (row,) = rows
@@ -273,29 +240,6 @@ def _pairs(rows: Sequence[RowValues]) -> Iterator[str]:
         f"(--attack exhaustive --pixels 2): {fooled} are fooled, {100 * fooled / searched:.2f} % "
         f"({100 * low:.1f}–{100 * high:.1f}). The others withstand all pairs at extreme values; of "
         f"values between, nothing is proven{there}."
-    )
-
-
-def _universal(rows: Sequence[RowValues]) -> Iterator[str]:
-    """Yield which pixels were chosen to fool most images: for most images, and most pixels."""
-    chosen = defaultdict(list)
-    for row in rows:
-        chosen[row["method"]].append(json.loads(row["votes"]))
-    if not chosen:
-        return
-    own = max(chosen.values(), key=lambda own: (len(own), len(own[0]["pixels"])))
-    steps = [
-        f"({row}, {col}) set to {', '.join(map(str, colour))}: "
-        f"{sum(one['fooled'][number] for one in own)} of {len(own)}"
-        for number, (row, col, colour) in enumerate(own[0]["pixels"])
-    ]
-    if not steps:
-        yield f"Universal pixels: nothing fools any of {len(own)} surveyed images."
-        return
-    values = "values" if len(own[0]["pixels"][0][2]) == 1 else "extreme colours"
-    yield (
-        f"Universal pixels, and how many images are fooled: {'; with '.join(steps)}. Each fools "
-        f"most of these images, together with those before it, of all {values} of all pixels."
     )
 
 

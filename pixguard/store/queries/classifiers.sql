@@ -44,7 +44,10 @@ SELECT
         THEN 1 ELSE 0 END AS has_certificates,
     CASE WHEN EXISTS (SELECT 1 FROM certificate c
         WHERE c.model_id = m.id AND c.method LIKE 'pixel-survey%')
-        THEN 1 ELSE 0 END AS has_surveys
+        THEN 1 ELSE 0 END AS has_surveys,
+    CASE WHEN EXISTS (SELECT 1 FROM certificate c
+        WHERE c.model_id = m.id AND c.method LIKE 'pixel-sample%')
+        THEN 1 ELSE 0 END AS has_samples
 FROM model m
 JOIN dataset o ON o.id = m.dataset_id
 JOIN dataset d ON d.id = m.dataset_id OR d.id IN (
