@@ -64,6 +64,7 @@ from pixguard.records.truth import (
     Flip,
     FooledPixel,
     PixelMap,
+    PixelSample,
     UniversalPixels,
 )
 
@@ -104,6 +105,7 @@ __all__ = [
     "ModelRecord",
     "PixelMap",
     "PixelRecord",
+    "PixelSample",
     "PlanRecord",
     "PlannedAttempt",
     "PredictionRecord",

@@ -70,8 +70,7 @@ class CertificateRecord:
     ``radius``: no image that differs from this one in at most that many pixels is decided
     otherwise.
     ``votes``: how many each class got, by ordinal; of a survey, how many pixels are proven, fooled
-    at an extreme, fooled only between extremes, and open; where pixels were drawn the second is of
-    all pixels and the others of those drawn.
+    at an extreme, fooled only between extremes, and open.
     """
 
     image_index: int

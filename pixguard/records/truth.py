@@ -152,7 +152,56 @@ class UniversalPixels:
         return cls(image_index, method, predicted, pixels, tuple(map(bool, content["fooled"])))
 
 
-AnyCertificate = CertificateRecord | PixelMap | UniversalPixels
+@dataclass(frozen=True, slots=True)
+class PixelSample:
+    """What is known of an image of which some pixels were drawn.
+
+    Attributes:
+        image_index: in the dataset.
+        method: :data:`PIXEL_SAMPLE`, the budget of bounds, ``of``, and how many were to be drawn.
+        predicted: what the classifier decides on the clean image.
+        extremes: (row, col) of all pixels that some extreme colour flips.
+        proven: how many of the pixels drawn among the others no colour flips.
+        between: how many of them some colour flips.
+        open: of how many neither is known.
+    """
+
+    image_index: int
+    method: str
+    predicted: LabelSet
+    extremes: tuple[tuple[int, int], ...]
+    proven: int
+    between: int
+    open: int
+
+    radius = 0
+
+    @property
+    def drawn(self) -> int:
+        """How many pixels were drawn."""
+        return self.proven + self.between + self.open
+
+    def share(self, part: int, pixels: int) -> float:
+        """Return for which share of an image's pixels a part of those drawn stands."""
+        rest = 1 - len(self.extremes) / pixels
+        return rest * part / self.drawn if self.drawn else 0.0
+
+    def content(self) -> dict[str, Any]:
+        """Return what is stored, as JSON takes it."""
+        counts = {"proven": self.proven, "between": self.between, "open": self.open}
+        return {"extremes": [list(place) for place in self.extremes], **counts}
+
+    @classmethod
+    def read(
+        cls, content: Mapping[str, Any], *, image_index: int, method: str, predicted: LabelSet
+    ) -> "PixelSample":
+        """Return that of which :meth:`content` was stored."""
+        extremes = tuple((row, col) for row, col in content["extremes"])
+        counts = (content[name] for name in ("proven", "between", "open"))
+        return cls(image_index, method, predicted, extremes, *counts)
+
+
+AnyCertificate = CertificateRecord | PixelMap | PixelSample | UniversalPixels
 """What is stored as a certificate."""
 
 

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from pixguard.records import PIXEL_SAMPLE, CertificateRecord
+from pixguard.records import PIXEL_SAMPLE, PixelSample
 from pixguard.runner.chunks import cut, in_chunks
 from pixguard.runner.judging import judge_test_images
 from pixguard.runner.session import Session
@@ -14,7 +14,7 @@ from pixguard.runner.surveying import (
     open_surveyor,
     refuse_native,
 )
-from pixguard.store.certificates import certificates
+from pixguard.store.certificates import of_surveys
 
 
 def sample_pixels(
@@ -50,7 +50,7 @@ def sample_pixels(
         predictions = judge_test_images(session, writer, subject, session.again(0))
         wanted = images_to_survey(subject, predictions, limit)
         model_id = subject.model.id
-        found = certificates(writer.engine, model_id, method)
+        found = of_surveys(writer.engine, model_id, method, PixelSample)
         todo = [i for i in wanted if i not in found]
         surveyor, _ = open_surveyor(session, subject, most_bounds)
         for (index,), note in in_chunks(
@@ -64,15 +64,18 @@ def sample_pixels(
             (image,) = dataset.images([index])
             clean = predictions[index].predicted
             one = surveyor.sample(image, *indicators_of(subject, clean), drawn, seed=index)
-            votes = (one.proven, one.at_extremes, one.between, one.open)
-            found[index] = CertificateRecord(index, method, clean, votes, 0)
+            extremes = tuple(
+                divmod(int(place), info.size) for place in one.at_extremes.nonzero()[0]
+            )
+            counted = (one.proven, one.between, one.open)
+            found[index] = PixelSample(index, method, clean, extremes, *counted)
             ids = writer.images(subject.dataset_id, dataset.records([index]))
             writer.certificate(found[index], model_id=model_id, image_id=ids[index])
             counts["bounds"] += one.bounds
             counts["evaluations"] += one.evaluations
-            note(f"{one.at_extremes} pixels fooled at extremes, {one.open} open in the last one")
-    votes_of = [found[i].votes for i in wanted]
-    proven, extreme, between, left = (sum(column) for column in zip(*votes_of, strict=True))
+            note(f"{len(extremes)} pixels fooled at extremes, {one.open} open in the last one")
+    samples = [found[i] for i in wanted]
+    extreme = sum(len(one.extremes) for one in samples)
     return {
         "run": writer.run_id,
         "dataset": info.name,
@@ -81,11 +84,11 @@ def sample_pixels(
         "made": len(todo),
         **counts,
         "images": len(wanted),
-        "vulnerable_at_extremes": sum(votes[1] > 0 for votes in votes_of),
-        "fooled_at_extremes %": round(100 * extreme / (len(wanted) * info.size**2), 3),
-        "drawn": proven + between + left,
-        "proven": proven,
-        "fooled_only_between": between,
-        "open": left,
+        "vulnerable_at_extremes": sum(bool(one.extremes) for one in samples),
+        "fooled_at_extremes %": round(100 * extreme / (len(samples) * info.size**2), 3),
+        "drawn": sum(one.drawn for one in samples),
+        "proven": sum(one.proven for one in samples),
+        "fooled_only_between": sum(one.between for one in samples),
+        "open": sum(one.open for one in samples),
         "seconds": round(time.monotonic() - started, 1),
     }

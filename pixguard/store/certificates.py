@@ -5,10 +5,16 @@ from typing import TypeVar
 
 from sqlalchemy import Engine, select
 
-from pixguard.records import CertificateRecord, PixelMap, UniversalPixels, decode_label_set
+from pixguard.records import (
+    CertificateRecord,
+    PixelMap,
+    PixelSample,
+    UniversalPixels,
+    decode_label_set,
+)
 from pixguard.store.tables import Certificate, Image
 
-T = TypeVar("T", PixelMap, UniversalPixels)
+T = TypeVar("T", PixelMap, PixelSample, UniversalPixels)
 
 
 def certificates(engine: Engine, model_id: int, method: str) -> dict[int, CertificateRecord]:

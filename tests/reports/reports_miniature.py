@@ -17,6 +17,7 @@ from sqlalchemy import Engine, create_engine, insert
 from sqlalchemy.pool import StaticPool
 
 import postgresql
+from pixguard.records import Flip, FooledPixel, PixelMap
 from pixguard.store import tables as t
 from pixguard.store.engine import connect
 from pixguard.store.location import locate
@@ -393,6 +394,10 @@ def complete(mini: Miniature) -> None:
     _defend(mini, dae)
 
 
+SURVEYED = {21: [(3, 4), (5, 6)], 22: [(3, 4)], 23: []}
+"""Images of which every pixel was surveyed, and the pixels (row, column) that fool them."""
+
+
 def _defend(mini: Miniature, dae: int) -> None:
     """Add scores of dae, a detector and certificates, on oct's resnet50 #2.
 
@@ -400,6 +405,8 @@ def _defend(mini: Miniature, dae: int) -> None:
     30, 31, 32 and infinite. Detector: normal images (27 to 30) score 0 to 3, others (21 to 26) 2.5
     and more; of the four attacked images, each scores 1 above its clean one. Certificates: images
     21 and 22, right up to 0 and 2 pixels, 23, wrong, up to 5, and 27 to 30, right, up to 1.
+    Surveys:
+    :data:`SURVEYED`.
     """
     metrics = mini.metrics()
     with mini.engine.connect() as connection:
@@ -453,3 +460,18 @@ def _defend(mini: Miniature, dae: int) -> None:
             votes="[]",
             radius=radius,
         )
+    for image, places in SURVEYED.items():
+        flips = (Flip(row, col, (255,), 99, (3,), 0.6) for row, col in places)
+        known = PixelMap(0, "", (0,), tuple(FooledPixel(flip, True) for flip in flips))
+        votes = [784 - len(places), len(places), 0, 0]
+        for method, content in (("pixel-survey 9", votes), ("pixel-map 9", known.content())):
+            mini.add(
+                t.Certificate,
+                model_id=2,
+                image_id=image,
+                run_id=1,
+                method=method,
+                predicted="0",
+                votes=json.dumps(content),
+                radius=known.radius,
+            )

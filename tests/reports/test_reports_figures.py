@@ -41,6 +41,7 @@ OURS = [
     "denoiser-scores",
     "roc",
     "certified-accuracy",
+    "truth",
     "vulnerability",
 ]
 """What is checked of every figure: a new one needs a word here."""

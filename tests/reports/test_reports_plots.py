@@ -1,5 +1,6 @@
 """The plots that compare attacks, denoisers, detectors and certificates, worked out by hand."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from matplotlib.axes import Axes
 from sqlalchemy import update
 
+from pixguard.records import PixelSample
 from pixguard.reports.build import build_table
 from pixguard.reports.figures import roc
 from pixguard.reports.figures.build import draw_figure
@@ -234,3 +236,33 @@ def test_boxes_are_of_every_score_and_infinite_ones_are_told(full: Miniature) ->
     assert caught.value.hint == (
         "pixguard denoise apply --dataset oct --model 3; pixguard score --dataset oct --model 3"
     )
+
+
+def test_each_pixel_has_its_images_and_each_image_its_pixels(full: Miniature) -> None:
+    drawing = draw(full, "truth", model=2)
+    left, right = drawing.figure.axes[:2]
+    cells = left.images[0].get_array()
+    assert cells is not None and cells.sum() == 3
+    assert (cells[3, 4], cells[5, 6]) == (2, 1)
+    assert points(right.lines[0]) == [(1, 2), (2, 1), (3, 0)]
+    assert right.get_title(loc="left") == "2 of 3 images are vulnerable"
+    assert any("every pixel was surveyed" in note for note in drawing.notes)
+    with pytest.raises(NotRunError) as caught:
+        draw(full, "truth", dataset="chest")
+    assert caught.value.hint == "pixguard certify pixels --dataset chest --limit 25"
+    # Extremes of more images say more than surveys of few.
+    for image in (24, 25, 26, 27):
+        sample = PixelSample(0, "pixel-sample 9 of 2", (0,), ((0, image),), 2, 0, 0)
+        full.add(
+            t.Certificate,
+            model_id=2,
+            image_id=image,
+            run_id=1,
+            method=sample.method,
+            predicted="0",
+            votes=json.dumps(sample.content()),
+            radius=0,
+        )
+    drawing = draw(full, "truth", model=2)
+    assert drawing.figure.axes[1].get_title(loc="left") == "4 of 4 images are vulnerable"
+    assert any("all extremes of all pixels were tried" in note for note in drawing.notes)

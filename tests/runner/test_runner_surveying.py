@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from pixguard.records import Flip, FooledPixel, PixelMap, UniversalPixels
+from pixguard.records import Flip, FooledPixel, PixelMap, PixelSample, UniversalPixels
 from pixguard.runner.mapping import front, ranges
 
 
@@ -42,3 +42,6 @@ def test_what_is_stored_comes_back(colour: tuple[int, ...]) -> None:
     assert PixelMap.read(one.content(), method="pixel-map 9", **known) == one  # type: ignore[arg-type]
     both = UniversalPixels(4, "pixel-universal 1 of 9", (0,), ((1, 2, colour),), (True,))
     assert UniversalPixels.read(both.content(), method=both.method, **known) == both  # type: ignore[arg-type]
+    drawn = PixelSample(4, "pixel-sample 9 of 8", (0,), ((1, 2), (0, 0)), 5, 1, 2)
+    assert PixelSample.read(drawn.content(), method=drawn.method, **known) == drawn  # type: ignore[arg-type]
+    assert drawn.share(drawn.proven, 8) == pytest.approx(0.75 * 5 / 8)

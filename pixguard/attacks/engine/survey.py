@@ -54,18 +54,18 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What is known of an image of which some pixels were drawn; numbers of pixels.
+    """What is known of an image of which some pixels were drawn.
 
     Attributes:
-        at_extremes: of all pixels, those that some extreme colour flips.
-        proven: of the pixels drawn among the others, those that no colour flips.
-        between: those that some colour flips.
-        open: those of which neither is known.
+        at_extremes: bool (H * W,), some extreme colour flips the decision.
+        proven: how many of the pixels drawn among the others no colour flips.
+        between: how many of them some colour flips.
+        open: of how many neither is known.
         bounds: boxes that were bounded.
         evaluations: candidates that were evaluated.
     """
 
-    at_extremes: int
+    at_extremes: NDArray[np.bool_]
     proven: int
     between: int
     open: int
@@ -167,7 +167,7 @@ class Surveyor:
         left[proof.left] = True
         between, open_ = int(trials.fooled[drawn].sum()), int((left & ~trials.fooled)[drawn].sum())
         return Sample(
-            int(flipped.sum()),
+            flipped.cpu().numpy(),
             len(drawn) - between - open_,
             between,
             open_,

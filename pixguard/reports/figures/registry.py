@@ -22,6 +22,7 @@ KINDS = Registry(
         Entry("denoiser_scores", "pixguard.reports.figures.denoiser_scores:FIGURE"),
         Entry("roc", "pixguard.reports.figures.roc:FIGURE"),
         Entry("certified_accuracy", "pixguard.reports.figures.certified_accuracy:FIGURE"),
+        Entry("truth", "pixguard.reports.figures.truth:FIGURE"),
         Entry("vulnerability", "pixguard.reports.figures.vulnerability:FIGURE"),
     ],
 )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from statistics import median
 
 from pixguard.records import PIXEL_MAP, Flip, PixelMap, decode_label_set
+from pixguard.reports.querying import RowValues
 from pixguard.reports.report_table import Cell, Column, ReportTable, Row
 from pixguard.reports.studies import Study
 from pixguard.reports.tables.family import Family
@@ -42,7 +43,7 @@ def build(request: TableRequest) -> ReportTable:
     """Return the table: one row a class, and all images."""
     study = request.find_study(request.evidence.surveyed)
     title = request.title_about(*([study] if study else []))
-    maps = {} if study is None else _maps(request, study)
+    maps = {} if study is None else fullest_maps(_kept(request, study))
     if study is None or not maps:
         name = request.dataset or (study.dataset if study else None) or request.default_dataset()
         command = f"pixguard certify pixels --dataset {shell_word(name)} --limit 25"
@@ -63,21 +64,25 @@ def build(request: TableRequest) -> ReportTable:
     )
 
 
+def _kept(request: TableRequest, study: Study) -> Sequence[RowValues]:
+    place = {"classifier_id": study.classifier_id, "dataset_id": study.dataset_id}
+    return request.fetch_all("truth_maps", method=f"{PIXEL_MAP} %", **place)
+
+
 def _classes(request: TableRequest, study: Study) -> Iterator[dict[str, str]]:
     for row in request.fetch("classes", dataset_id=study.dataset_id):
         ordinal = int(row["ordinal"])
         yield {"code": "" if ordinal < 0 else str(ordinal), "class": row["class"]}
 
 
-def _maps(request: TableRequest, study: Study) -> dict[int, tuple[str, PixelMap]]:
-    """Return image id -> true label set and map; of several the one that left least open."""
+def fullest_maps(rows: Sequence[RowValues]) -> dict[int, tuple[str, PixelMap]]:
+    """Return image id -> true label set and map; of several the one that left least open.
+
+    Args:
+        rows: of the query ``truth_maps``.
+    """
     found: dict[int, tuple[str, PixelMap]] = {}
-    for row in request.fetch_all(
-        "truth_maps",
-        classifier_id=study.classifier_id,
-        dataset_id=study.dataset_id,
-        method=f"{PIXEL_MAP} %",
-    ):
+    for row in rows:
         known = PixelMap.read(
             json.loads(row["votes"]),
             image_index=0,

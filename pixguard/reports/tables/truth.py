@@ -90,7 +90,7 @@ def build(request: TableRequest) -> ReportTable:
                 f"{_share_robust(totals, undecided['images'], undecided['images'])} %."
             )
         if request.wanted_pixels == 1:
-            notes += survey_notes(request, study.classifier_id, study.dataset_id)
+            notes += survey_notes(request, study)
         if request.wanted_pixels == 2:
             notes += _pairs(request.fetch_all("truth_corners", **parameters))
         notes += request.elsewhere(evidence.fully_searched, study)

@@ -3,20 +3,29 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
-from pixguard.records import PIXEL_UNIVERSAL
+from pixguard.records import (
+    PIXEL_SAMPLE,
+    PIXEL_UNIVERSAL,
+    PixelSample,
+    decode_label_set,
+)
 from pixguard.reports.querying import RowValues
+from pixguard.reports.studies import Study
 from pixguard.reports.tables.request import TableRequest
 from pixguard.statistics import mean_interval
 
 
-def survey_notes(request: TableRequest, classifier_id: int, dataset_id: int) -> Iterator[str]:
+def survey_notes(request: TableRequest, study: Study) -> Iterator[str]:
     """Yield what surveys (``certify pixels``) of a classifier's images say."""
-    place = {"classifier_id": classifier_id, "dataset_id": dataset_id}
+    place = {"classifier_id": study.classifier_id, "dataset_id": study.dataset_id}
+
+    def kept(kind: str) -> Sequence[RowValues]:
+        return request.fetch_all("truth_maps", method=f"{kind} %", **place)
+
     yield from _surveyed(request.fetch_all("truth_pixels", **place))
-    yield from _drawn(request.fetch_all("truth_drawn", **place))
-    yield from _universal(request.fetch_all("truth_maps", method=f"{PIXEL_UNIVERSAL} %", **place))
+    yield from _drawn(kept(PIXEL_SAMPLE), study.size**2)
+    yield from _universal(kept(PIXEL_UNIVERSAL))
 
 
 def _surveyed(rows: Sequence[RowValues]) -> Iterator[str]:
@@ -46,53 +55,41 @@ def _surveyed(rows: Sequence[RowValues]) -> Iterator[str]:
     )
 
 
-class _Drawn(NamedTuple):
-    """Of one image: all its pixels, those that an extreme fools, and what became of those drawn."""
-
-    pixels: int
-    extreme: int
-    proven: int
-    between: int
-    open: int
-
-    @property
-    def number(self) -> int:
-        return self.proven + self.between + self.open
-
-    def share(self, part: int) -> float:
-        """Return which share of all pixels a part of those drawn stands for."""
-        return (1 - self.extreme / self.pixels) * part / self.number if self.number else 0.0
-
-
-def _drawn(rows: Sequence[RowValues]) -> Iterator[str]:
+def _drawn(rows: Sequence[RowValues], pixels: int) -> Iterator[str]:
     """Yield what pixels that were drawn say: of the method that drew most."""
-    methods = defaultdict[str, list[_Drawn]](list)
-    for row in rows:
-        proven, extreme, between, left = json.loads(row["votes"])
-        methods[row["method"]].append(_Drawn(row["pixels"], extreme, proven, between, left))
-    if not methods:
+    own = most_drawn(rows)
+    if not own:
         return
-    method, own = max(methods.items(), key=lambda item: sum(one.number for one in item[1]))
-    number, drawn = method.rsplit(" ", 1)[-1], sum(one.number for one in own)
+    number, drawn = own[0].method.rsplit(" ", 1)[-1], sum(one.drawn for one in own)
     proven, between, left = (
         sum(part) for part in zip(*((o.proven, o.between, o.open) for o in own), strict=True)
     )
     shares = {
-        "proven": [one.share(one.proven) for one in own],
-        "fooled at an extreme": [one.extreme / one.pixels for one in own],
-        "fooled only between extremes": [one.share(one.between) for one in own],
-        "open": [one.share(one.open) for one in own],
+        "proven": [one.share(one.proven, pixels) for one in own],
+        "fooled at an extreme": [len(one.extremes) / pixels for one in own],
+        "fooled only between extremes": [one.share(one.between, pixels) for one in own],
+        "open": [one.share(one.open, pixels) for one in own],
     }
     yield (
         f"Of {len(own)} images every extreme colour of every pixel was tried, and {number} pixels "
         "of each, drawn at random of those that no extreme fools, were decided for all colours "
-        f"(certify pixels --drawn {number}): {sum(one.extreme > 0 for one in own)} images are "
-        f"vulnerable at an extreme; of {drawn} pixels drawn {proven} are proven, {between} fooled "
-        f"only between extremes (on {sum(one.between > 0 for one in own)} images), {left} open. "
-        "Estimated of all pixels, with the interval over images: "
+        f"(certify pixels --drawn {number}): {sum(map(bool, (o.extremes for o in own)))} images "
+        f"are vulnerable at an extreme; of {drawn} pixels drawn {proven} are proven, {between} "
+        f"fooled only between extremes (on {sum(one.between > 0 for one in own)} images), {left} "
+        "open. Estimated of all pixels, with the interval over images: "
         + ", ".join(f"{_percent(each)} {what}" for what, each in shares.items())
         + ". That an image is robust is proven by a survey of all its pixels alone."
     )
+
+
+def most_drawn(rows: Sequence[RowValues]) -> list[PixelSample]:
+    """Return what is kept of pixels drawn, an image each, by the method that drew most."""
+    methods = defaultdict[str, list[PixelSample]](list)
+    for row in rows:
+        known = {"method": row["method"], "predicted": decode_label_set(row["predicted"])}
+        sample = PixelSample.read(json.loads(row["votes"]), image_index=row["image_id"], **known)
+        methods[sample.method].append(sample)
+    return max(methods.values(), key=lambda own: sum(one.drawn for one in own), default=[])
 
 
 def _percent(shares: Sequence[float]) -> str:

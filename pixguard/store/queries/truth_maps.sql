@@ -1,6 +1,6 @@
--- Tables truth and least-flips: what surveys of all pixels have kept; a row an image and a method.
--- Parameters: classifier_id, dataset_id, method (a pattern: pixel-map or pixel-universal).
--- votes: JSON, see pixguard.records.PixelMap and UniversalPixels.
+-- Tables truth and least-flips, figure truth: what surveys have kept; a row an image and a method.
+-- Parameters: classifier_id, dataset_id, method (a pattern: pixel-map, -sample or -universal).
+-- votes: JSON, see pixguard.records.PixelMap, PixelSample and UniversalPixels.
 SELECT
     c.image_id,
     i.label_set,

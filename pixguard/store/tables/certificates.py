@@ -11,13 +11,14 @@ class Certificate(Base):
 
     ``predicted`` is a label set's code, ``votes`` a JSON list by class ordinal; of a survey
     (``method`` pixel-survey and its budget) how many pixels are proven, fooled at an extreme,
-    fooled only between extremes, and open. Where pixels were drawn of those that no extreme fools
-    (``method`` pixel-sample, the budget, and how many) the second is of all pixels, the others of
-    those drawn. What a survey found of each pixel is a JSON object
+    fooled only between extremes, and open. What a survey found of each pixel is a JSON object
     (``method`` pixel-map and the budget): ``fooled`` has lists of row, col, colour, change in
     levels, the label set that it gives, confidence, whether an extreme colour flips too, and in
     grayscale the ranges of values that flip; ``open`` rows and columns; ``front`` the flips that no
     other beats in change and confidence; ``harmless`` the change up to which nothing flips.
+    Where pixels were drawn (``method`` pixel-sample, the budget, and how many) it has
+    ``extremes``, rows and columns of all pixels that an extreme fools, and how many of those drawn
+    among the others are ``proven``, fooled (``between``) and ``open``.
     Pixels that were chosen to fool many images (``method`` pixel-universal, their number, and that
     of the images) are one, too: ``pixels``, and ``fooled``, with the first, with the first two.
     """
