@@ -16,6 +16,7 @@ from pixguard.cli.options import Without, command
 from pixguard.config import DatasetRequest, Settings, TrainingRequest, VoteSettings, setting
 from pixguard.config.attack import shard_setting
 from pixguard.defences.certificates.registry import MaskOptions
+from pixguard.errors import UsageError
 from pixguard.records import POLYPHASE_VOTE
 
 app = new_app(
@@ -188,6 +189,11 @@ def pixels(
 
     What the database holds already is left out, so that a run that was interrupted goes on.
     """
+    if images.drawn is not None and images.universal != 1:
+        raise UsageError(
+            "universal pixels are chosen by a survey of all pixels, not of some",
+            "leave `--universal` or `--drawn` out",
+        )
     with open_session(output.database, run.device, data) as session:
         from pixguard.runner.pixel_samples import sample_pixels
         from pixguard.runner.subject import open_subject

@@ -179,6 +179,9 @@ def test_a_budget_that_leaves_a_survey_open_decides_pixels_drawn(
     drawn = votes_of("pixel-sample 20000 of 1")
     assert [votes[1] for votes in drawn] == [votes[1] for votes in surveyed]
     assert told["open"] == 0 and told["drawn"] == sum(votes[1] < 64 for votes in drawn)
+    both = "certify pixels --dataset slopes --drawn 1 --universal 2".split()
+    refused = CliRunner().invoke(app, both)
+    assert refused.exit_code == 2 and "a survey of all pixels" in refused.output
 
 
 @pytest.mark.parametrize("after_survey", ["gray", "rgb"], indirect=True)
