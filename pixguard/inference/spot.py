@@ -78,15 +78,15 @@ class Spot:
         for piece in range(1, pieces):
             second = torch.maximum(second, torch.minimum(top, at[:, :, piece]))
             top = torch.maximum(top, at[:, :, piece])
-        # The part that each piece has in the relaxation: by how far it leads, at most.
-        ahead = top - second
+        # The part that each piece has in the relaxation: by how far it leads, at most. Where the
+        # image is flat, two lead by nothing everywhere.
+        ahead = (top - second).clamp_(min=torch.finfo(top.dtype).tiny)
         lead = [
             (at[:, :, piece] - top).mul_(STEEP).add_(1).clamp_(min=0).mul_(ahead).amax(0)
             for piece in range(pieces)
         ]
         part = torch.stack(lead, 1)
-        part /= part.sum(1, keepdim=True).clamp_(min=torch.finfo(part.dtype).tiny)
-        part[:, -1] += 1 - part.sum(1)  # where none leads, any will do
+        part /= part.sum(1, keepdim=True)
         slopes = torch.stack(
             [(part * self._slope[c]).sum(1) * half[:, c, None] for c in range(channels)]
         )

@@ -125,6 +125,17 @@ def test_bounds_hold_in_chains_of_layers():
     assert all(check_chain(seed) for seed in range(5))
 
 
+def test_a_flat_image_costs_no_precision():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        evaluator = BoundEvaluator(classifier(SmallCNN(3, LABELS)), 8)
+    evaluator.allocate(1, 12, 12)
+    assert evaluator.is_chain
+    for level in (0.0, 0.4, 1.0):  # the taps of maxima are equal where the pixel does not reach
+        evaluator.load(0, torch.full((3, 12, 12), level))
+        assert evaluator.rounding(0) < 1e-3
+
+
 def test_a_rectifier_is_between_its_lines():
     stream = torch.Generator().manual_seed(0)
 
