@@ -57,7 +57,8 @@ def from_table(tree: FileTree, csv_path: str, group: str = "") -> Layout:
     names = {name for sample in samples for name in sample.labels}
     _refuse_joined(where, names)
     if len(names) < 2:
-        raise DataError(f"{where} has {len(names)} labels, at least 2 are needed", "check it")
+        count = "one label" if names else "no label"
+        raise DataError(f"{where} has {count}, at least 2 are needed", "check it")
     multi_label = any(len(sample.labels) != 1 for sample in samples)
     ordered = sorted(samples, key=lambda sample: sample.path)
     task: Task = "multi-label" if multi_label else "multi-class"
