@@ -114,12 +114,15 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def temporary_folder(target: Path) -> Iterator[Path]:
-    """Yield an empty folder beside ``target``, which is removed at the end if it is still there."""
+def temporary_folder(target: Path, *, private: bool = False) -> Iterator[Path]:
+    """Yield an empty folder beside ``target``, which is removed at the end if it is still there.
+
+    ``private``: nobody else may look into it. What killed processes left there goes, too.
+    """
     target = target.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = _temporary_beside(target)
-    folder.mkdir()
+    folder.mkdir(mode=0o700 if private else 0o777)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         _hold(descriptor)

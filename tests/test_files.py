@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,37 @@ def test_what_a_killed_process_was_writing_is_removed_by_the_next(tmp_path: Path
     os.utime(left, (0, 0))
     write_atomically(tmp_path / "file", b"whole")
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("file", b"whole")]
+
+
+def test_workers_of_a_killed_command_end_and_the_next_one_removes_what_they_had(
+    tmp_path: Path,
+) -> None:
+    code = (
+        "import os, torch; from pixguard.runner import cluster\n"
+        "if __name__ == '__main__':\n"
+        "    with cluster.started(1, [torch.device('cpu')], print) as workers:\n"
+        "        print(*workers.client.run(os.getpid).values(), flush=True)\n"
+        "        os.kill(os.getpid(), 9)"
+    )
+    (tmp_path / "killed.py").write_text(code)
+    (tmp_path / "tmp").mkdir()
+    found = subprocess.run(
+        [sys.executable, str(tmp_path / "killed.py")],
+        env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    (left,) = (tmp_path / "tmp").iterdir()
+    assert left.stat().st_mode & 0o077 == 0, "it has a key in it"
+    worker, patience = Path("/proc", found.stdout.split()[-1]), 60
+    while worker.exists() and patience:
+        time.sleep(0.5)
+        patience -= 1
+    assert not worker.exists()
+    os.utime(left, (0, 0))
+    with temporary_folder(tmp_path / "tmp" / "cluster") as new:
+        assert list((tmp_path / "tmp").iterdir()) == [new]
 
 
 def test_a_name_as_long_as_names_can_be(tmp_path: Path) -> None:

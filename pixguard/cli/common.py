@@ -77,7 +77,7 @@ def print_json(value: Any) -> None:
 
 
 def print_result(result: Mapping[str, Any], as_json: bool) -> None:
-    """Print what a command came to: JSON, or a line for each value."""
+    """Print what a command came to: JSON, or a line for each value that there is."""
     if as_json:
         print_json(result)
         return
@@ -88,6 +88,7 @@ def print_result(result: Mapping[str, Any], as_json: bool) -> None:
             entries = list(value.items())
         elif isinstance(value, list) and value and all(isinstance(v, Mapping) for v in value):
             entries = [("", entry) for entry in value]
+        entries = [(name, entry) for name, entry in entries if entry is not None]
         for number, (name, entry) in enumerate(entries):
             title = "" if number else key.replace("_", " ")
             inner = f"{name}: " if name != "" else ""
@@ -96,7 +97,7 @@ def print_result(result: Mapping[str, Any], as_json: bool) -> None:
 
 def _plain(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
+        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items() if item is not None)
     if isinstance(value, list | tuple):
         return ", ".join(map(_plain, value))
     return f"{value:.4g}" if isinstance(value, float) else str(value)

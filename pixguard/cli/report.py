@@ -119,6 +119,7 @@ def _print_tables(
 ) -> None:
     from pixguard.reports.build import with_data_first
 
+    ending = "sql" if output.sql and not output.json else ENDINGS[output.chosen_format]
     names = listed_names(which.table or [])
     tables: list[ReportTable] = []
     if names or which.list_tables or which.everything:
@@ -138,8 +139,6 @@ def _print_tables(
         tables += [_with_database(table, ctx, output.database) for table in compared]
     out = output.out
     if which.everything and out is not None and not out.suffix:
-        as_sql = output.sql and not output.json
-        ending = "sql" if as_sql else ENDINGS[output.chosen_format]
         for one in tables:
             write_atomically(out / f"table-{one.number}.{ending}", _text([one], output).encode())
         say(f"wrote {len(tables)} tables to {out}")

@@ -18,6 +18,7 @@ from pixguard.config.settings import Settings, setting
 from pixguard.errors import UsageError
 from pixguard.files import write_atomically
 from pixguard.reports.formats import ENDINGS, Format
+from pixguard.words import shell_word
 
 if TYPE_CHECKING:
     from pixguard.reports.report_table import ReportTable
@@ -61,6 +62,14 @@ class WhichReports(Settings):
     html: Path | None = setting(
         None, "Write a page with all tables, figures and a gallery to this folder."
     )
+
+    def __post_init__(self) -> None:
+        Settings.__post_init__(self)
+        for what, asked in (("table", self.table), ("figure", self.figure)):
+            if asked and not listed_names(asked):
+                raise UsageError(
+                    f"--{what} {shell_word(asked[0])} names none", "pixguard report --list"
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,18 +149,28 @@ class FormatOptions(OutputOptions):
     """How tables are shown, and where they go."""
 
     format: Format | None = setting(
-        None, "Output format. Default: what the ending of --out says, else table."
+        None, "Output format. Default: what the ending of --out says; without one, table."
     )
     out: Path | None = setting(None, "Write to this file instead of stdout.", short="-o")
 
     @property
     def chosen_format(self) -> Format:
-        """What is said, else what the name of the file says."""
+        """What is said, else what the name of the file says.
+
+        Raises:
+            UsageError: its ending says nothing that is known.
+        """
         if self.json:
             return "json"
-        endings = {f".{ending}": name for name, ending in ENDINGS.items()}
-        by_name = endings.get(self.out.suffix.lower(), "table") if self.out else "table"
-        return self.format or by_name
+        if self.format or self.out is None or not self.out.suffix:
+            return self.format or "table"
+        endings: dict[str, Format] = {f".{ending}": name for name, ending in ENDINGS.items()}
+        if self.out.suffix.lower() not in endings:
+            raise UsageError(
+                f"no table can be written as {self.out.suffix!r}",
+                f"--out with a name that ends in {', '.join(endings)}; or say which by --format",
+            )
+        return endings[self.out.suffix.lower()]
 
     def rendered(self, tables: "Sequence[ReportTable]") -> str:
         """Return tables as text; those for a terminal are as wide as it is."""

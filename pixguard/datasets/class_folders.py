@@ -51,8 +51,8 @@ def from_folders(tree: FileTree, prefix: str) -> Layout:
     if len(names) < 2:
         found = listed(sorted({parts[0] for parts in paths.values()})) or "nothing"
         raise DataError(
-            f"{tree.location} holds {len(names)} classes, at least 2 are needed: {EXPECTED}; "
-            f"found {found}",
+            f"{tree.location} holds {'one' if names else 'no'} class, at least 2 are needed: "
+            f"{EXPECTED}; found {found}",
             "point `data_dir=...` at the folder that holds the classes' folders",
         )
     return Layout(tuple(samples), "multi-class", class_names(tree.location, names), prefix)

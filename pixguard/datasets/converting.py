@@ -74,7 +74,9 @@ def convert_images(settings: ConversionSettings, display: Display) -> Converted:
     try:
         with (
             temporary_folder(settings.out) as folder,
-            display.track(f"convert {tree.location.name}", len(images), "files") as progress,
+            display.track(
+                f"convert {tree.location.resolve().name}", len(images), "files"
+            ) as progress,
         ):
             for number, path in enumerate(images, start=1):
                 try:

@@ -255,7 +255,9 @@ def _inspect(tree: FileTree, layout: Layout, skip_bad: bool, display: Display) -
     found = _Inspected([], [], [], [])
     with (
         warnings.catch_warnings(),
-        display.track(f"look at {tree.location.name}", len(layout.samples), "files") as progress,
+        display.track(
+            f"look at {tree.location.resolve().name}", len(layout.samples), "files"
+        ) as progress,
     ):
         # What Pillow warns of, size and damaged metadata, is judged here by the pixels alone.
         warnings.filterwarnings("ignore", module=r"PIL\.")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pixguard.datasets.files import FileTree, UnreadableFileError, climbs_out, plain_path
-from pixguard.datasets.layout import Layout, Sample, class_names, split_of
+from pixguard.datasets.layout import Layout, Sample, class_names, plain_name, split_of
 from pixguard.errors import DataError, UsageError, listed
 from pixguard.records import Task
 from pixguard.registry import suggestion
@@ -23,6 +23,10 @@ _MAX_COLUMNS = 10_000
 _OTHER_SEPARATORS = re.compile(r"[,/+&]")
 _MISSING = frozenset({"nan", "na", "null", "n/a", "#n/a", "<na>"})
 """What tools write for a value that is not there."""
+_GROUPS = ("patient", "subject", "person", "participant", "lesion", "case", "study", "exam")
+"""What images have in common that must not stand in two parts of a split, the widest first."""
+_NUMBERED = ("", "id", "key", "code", "number", "name")
+"""What follows that in the name of a column."""
 
 
 def from_table(tree: FileTree, csv_path: str, group: str = "") -> Layout:
@@ -31,7 +35,8 @@ def from_table(tree: FileTree, csv_path: str, group: str = "") -> Layout:
     Args:
         tree: where it lies.
         csv_path: the table.
-        group: the column that tells what must not stand in two parts of a split; empty for none.
+        group: the column that tells what must not stand in two parts of a split; empty: one that
+            seems to, by its name.
 
     Raises:
         DataError: the table cannot be read, or a line of it makes no sense.
@@ -46,12 +51,14 @@ def from_table(tree: FileTree, csv_path: str, group: str = "") -> Layout:
             f"{where} has no column {group!r}",
             f"`group=...` with one of its columns: {suggestion(group, columns)}",
         )
+    group = group or _likely_group([row for _, row in rows])
     samples = [_sample(where, folder, number, row, group) for number, row in rows]
     refuse_repeated(where, [plain_path(sample.path) for sample in samples])
     names = {name for sample in samples for name in sample.labels}
     _refuse_joined(where, names)
     if len(names) < 2:
-        raise DataError(f"{where} has {len(names)} labels, at least 2 are needed", "check it")
+        count = "one label" if names else "no label"
+        raise DataError(f"{where} has {count}, at least 2 are needed", "check it")
     multi_label = any(len(sample.labels) != 1 for sample in samples)
     ordered = sorted(samples, key=lambda sample: sample.path)
     task: Task = "multi-label" if multi_label else "multi-class"
@@ -155,7 +162,7 @@ def _sample(where: str, folder: str, number: int, row: dict[str, str | None], gr
             f"{where}, line {number}: unknown split {split_name!r}", "use train, val or test"
         )
     member = (row[group] or "").strip() if group else ""
-    if group and (not member or member.casefold() in _MISSING):
+    if group and _is_missing(member):
         raise DataError(
             f"{where}, line {number}: {group} is blank or says that it is missing",
             "write which one it is; an image that stands alone has one of its own",
@@ -166,6 +173,19 @@ def _sample(where: str, folder: str, number: int, row: dict[str, str | None], gr
         labels=_labels(f"{where}, line {number}", row["label"] or ""),
         split=split_of(split_name),
     )
+
+
+def _is_missing(cell: str) -> bool:
+    return not cell.strip() or cell.strip().casefold() in _MISSING
+
+
+def _likely_group(rows: Sequence[dict[str, str | None]]) -> str:
+    """Return the column that seems to tell whom images are of, and does of all; empty for none."""
+    wanted = [stem + ending for stem in _GROUPS for ending in _NUMBERED]
+    columns = {plain_name(name): name for name in (rows[0] if rows else ())}
+    found = (columns[name] for name in wanted if name in columns)
+    full = (name for name in found if not any(_is_missing(row[name] or "") for row in rows))
+    return next(full, "")
 
 
 def _refuse_joined(where: str, names: set[str]) -> None:

@@ -28,7 +28,7 @@ _SPLIT_ENDINGS = ("", "set", "data", "images", "imgs", "split")
 
 def split_of(name: str) -> Split | None:
     """Return the split that a name stands for, however it is spelt: ``Training_Set``; or None."""
-    plain = _plain(name)
+    plain = plain_name(name)
     for split, stems in _SPLITS.items():
         if any(plain == stem + ending for stem in stems for ending in _SPLIT_ENDINGS):
             return split
@@ -109,7 +109,8 @@ def check_class_count(location: Path, count: int) -> None:
         )
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """Return the letters and digits of a name, case aside."""
     return "".join(character for character in name.casefold() if character.isalnum())
 
 
@@ -129,8 +130,8 @@ def match_classes(
         if any(not sample.labels for sample in layout.samples):
             classes += (ClassInfo(NO_FINDING_ORDINAL, "No finding"),)
         return layout.task, classes, {name: i for i, name in enumerate(layout.class_names)}
-    known = {_plain(c.name): c.ordinal for c in entry.classes}
-    unknown = [name for name in layout.class_names if _plain(name) not in known]
+    known = {plain_name(c.name): c.ordinal for c in entry.classes}
+    unknown = [name for name in layout.class_names if plain_name(name) not in known]
     if unknown:
         raise DataError(
             f"{location} has labels that {entry.name} does not have: {listed(unknown)}; it has "
@@ -142,4 +143,4 @@ def match_classes(
             f"{location} has images with no label or several; {entry.name} has one an image",
             "give each image one label, or choose another `dataset=...` name",
         )
-    return entry.task, entry.classes, {n: known[_plain(n)] for n in layout.class_names}
+    return entry.task, entry.classes, {n: known[plain_name(n)] for n in layout.class_names}

@@ -18,6 +18,7 @@ from pixguard.datasets.splits import (
 )
 from pixguard.errors import DataError, UsageError
 from pixguard.progress import Display
+from pixguard.words import shell_word
 
 
 def group_numbers(layout: Layout, samples: Sequence[Sample]) -> NDArray[np.int64] | None:
@@ -98,8 +99,8 @@ def draw_split(
             display.say(
                 f"LEAK: {leaked} of {int((splits == SPLITS.index('test')).sum())} test images show "
                 f"a {word} that training images show too ({several} {word}s in several parts): "
-                f"accuracy and robustness look better than they are; `split=paper` `group={word}` "
-                "keeps each in one part"
+                "accuracy and robustness look better than they are; `split=paper` "
+                f"`group={shell_word(word)}` keeps each in one part"
             )
     return splits
 

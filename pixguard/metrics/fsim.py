@@ -10,6 +10,7 @@ from torch.nn.functional import avg_pool2d
 from pixguard.metrics.inputs import DATA_RANGE, checked
 from pixguard.metrics.maps import gradient_magnitude, luma, similarity
 from pixguard.metrics.metric import Metric
+from pixguard.metrics.registry import METRICS
 
 SCALES = 4
 ORIENTATIONS = 4
@@ -23,7 +24,6 @@ CUTOFF, CUTOFF_ORDER = 0.45, 15
 NOISE_DEVIATIONS, NOISE_SCALE = 2.0, 1.7
 PHASE_CONSTANT, GRADIENT_CONSTANT = 0.85, 160
 SCHARR = (3 / 16, 10 / 16, 3 / 16)
-LEAST_SIDE = 8
 
 BLOCK = 16
 """Images at a time: the filter responses of one take some 25 MB at 224 x 224."""
@@ -45,7 +45,7 @@ def fsim(restored: Tensor, clean: Tensor) -> Tensor:
     Raises:
         ValueError: shapes differ or sides are too short, or values are outside [0, 1].
     """
-    first, second = checked(restored, clean, LEAST_SIDE)
+    first, second = checked(restored, clean, METRICS["fsim"].least_side)
     blocks = zip(torch.split(first, BLOCK), torch.split(second, BLOCK), strict=True)
     return torch.cat([_similarity(*block) for block in blocks])
 
@@ -127,5 +127,4 @@ METRIC = Metric(
         "least_wavelength": LEAST_WAVELENGTH,
         "colour": "luma",
     },
-    least_side=LEAST_SIDE,
 )

@@ -6,13 +6,12 @@ from torch.nn.functional import avg_pool2d, pad
 from pixguard.metrics.inputs import DATA_RANGE, checked
 from pixguard.metrics.maps import gradient_magnitude, luma, similarity
 from pixguard.metrics.metric import Metric
+from pixguard.metrics.registry import METRICS
 
 CONSTANT = 170 / 255**2
 """The published 170, stated for [0, 255], at data range 1."""
 
 PREWITT = (1 / 3, 1 / 3, 1 / 3)
-
-LEAST_SIDE = 2
 
 
 def gmsd(restored: Tensor, clean: Tensor) -> Tensor:
@@ -28,7 +27,7 @@ def gmsd(restored: Tensor, clean: Tensor) -> Tensor:
     Raises:
         ValueError: shapes differ or sides are too short, or values are outside [0, 1].
     """
-    first, second = checked(restored, clean, LEAST_SIDE)
+    first, second = checked(restored, clean, METRICS["gmsd"].least_side)
     steep, steeper = (gradient_magnitude(_halved(luma(i)), PREWITT) for i in (first, second))
     return similarity(steep, steeper, CONSTANT).std((1, 2, 3), correction=0)
 
@@ -38,6 +37,4 @@ def _halved(planes: Tensor) -> Tensor:
     return avg_pool2d(pad(planes, (0, width % 2, 0, height % 2)), 2)
 
 
-METRIC = Metric(
-    gmsd, {"data_range": DATA_RANGE, "constant": CONSTANT, "colour": "luma"}, least_side=LEAST_SIDE
-)
+METRIC = Metric(gmsd, {"data_range": DATA_RANGE, "constant": CONSTANT, "colour": "luma"})

@@ -15,10 +15,8 @@ class Metric:
         function: (restored, clean), float32 (N, C, H, W) in [0, 1], to float64 (N,).
         parameters: the data range and every constant that the values depend on; recorded.
         version: counted up when values change; recorded.
-        least_side: the fewest rows and columns that it is defined for.
     """
 
     function: Callable[[Tensor, Tensor], Tensor]
     parameters: Mapping[str, Any]
     version: int = 1
-    least_side: int = 1

@@ -11,16 +11,20 @@ class MetricEntry(Entry):
 
     Attributes:
         higher_is_better: how to rank.
+        least_side: the fewest rows and columns that it is defined for.
     """
 
     higher_is_better: bool = True
+    least_side: int = 1
 
 
 METRICS = Registry(
     "metric",
     [
         MetricEntry("psnr", "pixguard.metrics.psnr:METRIC", "Peak signal-to-noise ratio, dB."),
-        MetricEntry("ssim", "pixguard.metrics.ssim:METRIC", "Structural similarity."),
+        MetricEntry(
+            "ssim", "pixguard.metrics.ssim:METRIC", "Structural similarity.", least_side=11
+        ),
         MetricEntry(
             "mse", "pixguard.metrics.mse:METRIC", "Mean squared error.", higher_is_better=False
         ),
@@ -29,8 +33,9 @@ METRICS = Registry(
             "pixguard.metrics.gmsd:METRIC",
             "Gradient magnitude similarity deviation.",
             higher_is_better=False,
+            least_side=2,
         ),
-        MetricEntry("fsim", "pixguard.metrics.fsim:METRIC", "Feature similarity."),
+        MetricEntry("fsim", "pixguard.metrics.fsim:METRIC", "Feature similarity.", least_side=8),
     ],
 )
 """The paper's five metrics."""

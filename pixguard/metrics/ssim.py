@@ -6,6 +6,7 @@ from torch.nn.functional import conv2d
 
 from pixguard.metrics.inputs import DATA_RANGE, checked
 from pixguard.metrics.metric import Metric
+from pixguard.metrics.registry import METRICS
 
 WINDOW = 11
 SIGMA = 1.5
@@ -25,7 +26,7 @@ def ssim(restored: Tensor, clean: Tensor) -> Tensor:
     Raises:
         ValueError: shapes differ or sides are too short, or values are outside [0, 1].
     """
-    first, second = checked(restored, clean, WINDOW)
+    first, second = checked(restored, clean, METRICS["ssim"].least_side)
     planes = torch.stack([first, second, first.square(), second.square(), first * second])
     mean_1, mean_2, square_1, square_2, product = _windowed(planes)
     variances = square_1 - mean_1.square() + square_2 - mean_2.square()
@@ -57,5 +58,4 @@ METRIC = Metric(
         "covariance": "population",
         "border": "valid",
     },
-    least_side=WINDOW,
 )

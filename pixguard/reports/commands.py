@@ -1,10 +1,12 @@
 """The commands that would fill a gap in a table, as a user types them."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import fields, replace
 from typing import Any
 
 from pixguard.attacks.registry import ATTACKS
+from pixguard.config import AttackSettings
+from pixguard.config.settings import declarations
 from pixguard.defences.denoisers.registry import UNTRAINED
 from pixguard.reports.report_table import Cell, Row
 from pixguard.words import shell_word as quote
@@ -25,12 +27,14 @@ def attack(
     through: str | None = None,
     seed: int | None = None,
     undetected_by: int | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the command that attacks a classifier; by default the newest of the dataset.
 
     ``name`` is the attack (None: the command's default), ``through`` the denoiser, by name or id,
     that the classifier stands behind, ``seed`` the seed where it is not the default,
     ``undetected_by`` the detector that must stay silent. A dense attack takes no ``pixels``.
+    ``settings`` are those of a stored plan, on whose images it is to be made in the same way.
     """
     is_dense = name is not None and name in ATTACKS.names and ATTACKS[name].dense
     changes = "" if is_dense else f" --pixels {pixels}"
@@ -40,7 +44,27 @@ def attack(
     return (
         f"pixguard attack --dataset {quote(dataset)}{chosen}{changes}"
         f"{_model(classifier_id)}{defence}{f' --seed {seed}' if seed is not None else ''}"
+        f"{_as_planned(name, settings or {})}"
     )
+
+
+def _as_planned(name: str | None, settings: Mapping[str, Any]) -> str:
+    """Return what a plan's command says beyond the attack, the pixels and the seed."""
+    how = {k for k, d in declarations(AttackSettings).items() if d.panel == "Run"}
+    found = _flags(AttackSettings, settings, but={"attack", "pixels", *how})
+    own = ATTACKS[name].options if name is not None and name in ATTACKS.names else None
+    options = _flags(own, settings.get("options") or {}) if own else ()
+    return "".join((*found, *options))
+
+
+def _flags(group: type[Any], values: Mapping[str, Any], but: Container[str] = ()) -> Iterator[str]:
+    """Yield the settings of a group that differ from their defaults, as they are typed."""
+    declared = declarations(group)
+    for item in fields(group):
+        value = values.get(item.name)
+        if item.name in declared and item.name not in but and value not in (None, item.default):
+            flag = declared[item.name].flag or f"--{item.name.replace('_', '-')}"
+            yield f" {flag} {quote(str(value))}"
 
 
 def denoise(dataset: str, denoiser: str, classifier_id: int | None, *, trained: bool) -> str:

@@ -31,7 +31,7 @@ from pixguard.runner.chunks import in_chunks, mixed
 from pixguard.runner.denoiser_training import DenoiserTraining
 from pixguard.runner.denoisers import load_denoiser, register_untrained
 from pixguard.runner.images import CHUNK, drawn, indices_of_class
-from pixguard.runner.scoring import score_record
+from pixguard.runner.scoring import metric_values, score_record
 from pixguard.runner.session import Session
 from pixguard.runner.training import require_one_size, train
 from pixguard.runner.training_checks import begun, finished_trainings
@@ -234,7 +234,7 @@ def _restored(
     noisy = noisy_images(clean, chunk.tolist(), settings.noise, settings.seed)
     started = time.perf_counter()
     restored = restore(denoiser, noisy, batch=CHUNK)
-    values = {n: METRICS.load(n).function(restored, clean).tolist() for n in METRICS.names}
+    values = {n: metric_values(n, restored, clean) for n in METRICS.names}
     elapsed_ms = (time.perf_counter() - started) * 1000 / len(chunk)
     return {
         int(index): DenoisingRecord(

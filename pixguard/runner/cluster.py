@@ -20,6 +20,7 @@ from distributed import Client, Nanny, Scheduler, SpecCluster
 from distributed.security import Security
 
 from pixguard.errors import PixguardError, UsageError
+from pixguard.files import temporary_folder
 
 CONNECT_S = 10.0
 PATIENCE_S = 120.0
@@ -132,8 +133,10 @@ def started(
     """
     _hush()
     with ExitStack() as stack:
-        stack.enter_context(dask.config.set(_QUIET))
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pixguard-cluster-")))
+        place = Path(tempfile.gettempdir(), "cluster")
+        folder = stack.enter_context(temporary_folder(place, private=True))
+        # Not as an option of the workers: the scheduler makes a folder, too.
+        stack.enter_context(dask.config.set({**_QUIET, "temporary-directory": str(folder)}))
         security = certified(folder)
         if security is None:
             say("without openssl, other users of this machine can reach the workers")
@@ -143,7 +146,6 @@ def started(
             "security": security,
             "host": "127.0.0.1",
             "preload": ["pixguard.runner.preload"],
-            "local_directory": str(folder),
             "silence_logs": logging.CRITICAL,
         }
         specs = {

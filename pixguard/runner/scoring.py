@@ -29,6 +29,14 @@ def score_record(metric: str, value: float) -> ScoreRecord:
     return ScoreRecord(metric, None, "nan" if math.isnan(value) else "inf")
 
 
+def metric_values(name: str, restored: Tensor, clean: Tensor) -> list[float]:
+    """Return a metric of each image: NaN where they are too small for it."""
+    if min(clean.shape[-2:]) < METRICS[name].least_side:
+        return [math.nan] * len(clean)
+    values: list[float] = METRICS.load(name).function(restored, clean).tolist()
+    return values
+
+
 def score(session: Session, subject: Subject, names: Sequence[str]) -> dict[str, Any]:
     """Score the restorations that have no score yet with each metric.
 
@@ -95,10 +103,5 @@ def _score_chunk(
     clean: Tensor,
 ) -> None:
     for name, metric_id in metric_ids.items():
-        metric = METRICS.load(name)
-        if min(clean.shape[-2:]) < metric.least_side:  # not defined there; other images have it
-            values = [math.nan] * len(chunk)
-        else:
-            values = metric.function(restored, clean).tolist()
-        for restoration, value in zip(chunk, values, strict=True):
+        for restoration, value in zip(chunk, metric_values(name, restored, clean), strict=True):
             writer.score(restoration.id, metric_id, score_record(name, value))

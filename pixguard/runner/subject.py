@@ -189,10 +189,13 @@ def open_registered(
     request: DatasetRequest,
     display: Display,
     attack_at: AttackAt = "input",
+    *,
+    by_model: bool = False,
 ) -> ImageDataset:
     """Open a registered dataset again, and make sure that it is still the same.
 
-    At ``native``, open the same images at their own sizes.
+    At ``native``, open the same images at their own sizes. ``by_model``: it is a classifier's, in
+    whose place another may fit.
 
     Raises:
         UsageError: its source has no native sizes.
@@ -212,13 +215,24 @@ def open_registered(
         settings = replace(settings, size=NATIVE_SIZE)
     dataset = open_dataset(settings, display)
     if dataset.info.manifest_sha256 != stored.info.manifest_sha256:
+        other = _newest_on(engine, stored.info, dataset.info) if by_model else None
         raise DataError(
             f"dataset {stored.info.name!r} has changed since it was registered: its files are "
             "not those that the classifier was trained and attacked on",
-            f"restore the files, or register the new ones: pixguard train --dataset "
+            (f"`model={other}`, which was trained on these; or " if other else "")
+            + "restore the files, or register the new ones: pixguard train --dataset "
             f"{stored.info.name} --data-dir ...",
         )
     return dataset
+
+
+def _newest_on(engine: Engine, stored: DatasetInfo, found: DatasetInfo) -> int | None:
+    """Return the newest classifier, rather a plain one, of files that were found."""
+    known = reader.datasets(engine, name=stored.name, source=stored.source, size=stored.size)
+    ids = {one.id for one in known if one.info.manifest_sha256 == found.manifest_sha256}
+    models = reader.models(engine, kind="classifier")
+    fitting = [(m.record.is_plain, m.id) for m in models if m.dataset_id in ids]
+    return max(fitting)[1] if fitting else None
 
 
 def open_subject(
@@ -232,7 +246,9 @@ def open_subject(
     """
     with reading(session.database) as engine:
         model = find_classifier(engine, request, selector)
-        dataset = open_registered(engine, model.dataset_id, request, session.display, attack_at)
+        dataset = open_registered(
+            engine, model.dataset_id, request, session.display, attack_at, by_model=True
+        )
         known = {(s.id, s.info.size) for s in _same_images(engine, dataset.info)}
         own = reader.dataset(engine, model.dataset_id).info
     classifier = open_stored(session, model, own)

@@ -23,6 +23,7 @@ from pixguard.classifiers.resizing import at_native_size
 from pixguard.config import AttackSettings
 from pixguard.defences.denoisers import build_denoiser
 from pixguard.errors import PixguardError, UsageError
+from pixguard.files import temporary_folder
 from pixguard.inference.base import Evaluator
 from pixguard.inference.choice import Work, place_of
 from pixguard.inference.choices import Choice, Choices
@@ -273,9 +274,9 @@ def _unpacked(kit: Kit, left: int = 0) -> _Bench:
     _keep_memory()
     if not _BENCH or _BENCH[0].key != kit.key:
         _BENCH.clear()  # before the next one takes memory
-        with tempfile.TemporaryDirectory(prefix="pixguard-worker-") as folder:
+        with temporary_folder(Path(tempfile.gettempdir(), "worker"), private=True) as folder:
             device = pick_device(kit.device)
-            session = Session("", Path(folder), device, SILENT, SILENT, "")
+            session = Session("", folder, device, SILENT, SILENT, "")
             for name, content in kit.files.items():
                 session.weights.mkdir(exist_ok=True)
                 (session.weights / name).write_bytes(content)

@@ -13,7 +13,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
 from pixguard.errors import DatabaseBusyError, PixguardError, SchemaMismatchError
-from pixguard.store.location import Location
+from pixguard.store.location import ANOTHER, Location
 from pixguard.store.postgresql import from_driver
 from pixguard.words import shell_word
 
@@ -72,7 +72,7 @@ def from_sqlite(error: sqlite3.Error, database: str) -> PixguardError:
         case sqlite3.SQLITE_NOTADB:
             return PixguardError(
                 f"{database} is not an SQLite database",
-                "name another file with `database=...`; a new one is created by `pixguard train`",
+                ANOTHER,
             )
         case sqlite3.SQLITE_CORRUPT:
             return damaged(database, str(error))

@@ -22,6 +22,11 @@ LOCAL_FUSE = frozenset(
     "bindfs cryfs encfs exfat fuse-overlayfs gocryptfs mergerfs ntfs ntfs-3g securefs".split()
 )
 """FUSE file systems on local disks. Any other may be a cloud's folder or a tunnel."""
+ANOTHER = (
+    "name another file with `database=...`; a new one is created by `pixguard train --dataset ... "
+    "--db NEW.db`"
+)
+"""What to do where a file is no database of pixguard's: a training would not make it one."""
 SQLITE_MAGIC = b"SQLite format 3\x00"
 _READ_VERSION_OFFSET = 19
 _READ_VERSION_WAL = 2

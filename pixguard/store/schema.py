@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 import pixguard
 from pixguard.errors import PixguardError, SchemaMismatchError
-from pixguard.store.location import Location
+from pixguard.store.location import ANOTHER, Location
 from pixguard.words import shell_word
 
 if TYPE_CHECKING:
@@ -107,8 +107,8 @@ def require_current(revision: Revision, location: Location) -> None:
         case "empty":
             raise PixguardError(
                 f"{location.name} is empty",
-                "fill it with `pixguard train --dataset ...`, or name another file with "
-                "`database=...`",
+                f"fill it with `pixguard train --dataset ... --db {shell_word(location.name)}`, or "
+                "name another file with `database=...`",
             )
         case "older":
             raise SchemaMismatchError(
@@ -129,7 +129,7 @@ def require_current(revision: Revision, location: Location) -> None:
         case _:
             raise SchemaMismatchError(
                 f"{location.name} was not made by pixguard (schema {revision.found or 'unknown'})",
-                "name another file with `database=...`; a new one is created by `pixguard train`",
+                ANOTHER,
             )
 
 

@@ -10,12 +10,14 @@ from torch import Tensor, nn
 from attacks.attacks_arena import named
 from pixguard.attacks import Exhaustive
 from pixguard.attacks.engine import proof
+from pixguard.attacks.engine.least_change import LeastChange, Tried
 from pixguard.attacks.engine.margin_bounds import MarginBounds
 from pixguard.attacks.engine.objectives import misclassify
 from pixguard.attacks.engine.survey import Survey, Surveyor
 from pixguard.classifiers.classifier import Classifier
 from pixguard.classifiers.small_cnn import SmallCNN
 from pixguard.errors import UsageError
+from pixguard.inference.decision import Bound
 from pixguard.inference.dense import DenseEvaluator
 
 SIDE = 8
@@ -222,6 +224,23 @@ def test_in_colour_the_least_change_is_found_and_smaller_ones_are_proven_harmles
         Classifier(model, "multi-class", 2, (0.0,) * 3, (1.0,) * 3).eval(), given, 10
     )
     assert given_none.harmless <= 20
+
+
+@pytest.mark.parametrize(("most", "harmless"), [(3, 0), (4, 0), (21, 0), (1000, 255)])
+def test_the_least_change_takes_no_more_bounds_than_it_may(most, harmless):
+    def clears_below_32_levels(places: Tensor, low: Tensor, high: Tensor, *_: Tensor) -> Bound:
+        far = torch.maximum(low - 128, 128 - high).clamp(min=0).amax(1)
+        wide = torch.maximum(high - 128, 128 - low).amax(1)
+        clear = (wide < 32).float() - 0.5
+        return Bound(clear, far[:, None], (high - low).float(), far[:, None].bool())
+
+    def flips_nothing(places: Tensor, colours: Tensor) -> Tried:
+        return Tried(torch.zeros(len(places)).bool(), torch.zeros(len(places)))
+
+    own, every = torch.full((4, 1), 128).byte(), torch.ones(4).bool()
+    search = LeastChange(own, flips_nothing, clears_below_32_levels, most)
+    assert search(~every, every) == harmless
+    assert search.bounds <= most
 
 
 @pytest.mark.parametrize("seed", range(3))

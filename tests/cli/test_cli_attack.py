@@ -21,6 +21,7 @@ from pixguard.cli.common import open_session
 from pixguard.config import AttackSettings, DatasetRequest
 from pixguard.config.settings import declarations
 from pixguard.defences.restoring import restore
+from pixguard.errors import DataError
 from pixguard.inference.dense import DenseEvaluator
 from pixguard.records import PixelRecord, decode_label_set
 from pixguard.runner.denoisers import load_denoiser
@@ -29,7 +30,7 @@ from pixguard.runner.subject import Subject, open_subject
 from pixguard.store import reader
 from pixguard.store.engine import open_engine
 from pixguard.store.outcomes import StoredRestoration
-from support import run, run_json
+from support import run, run_json, write_slopes
 
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
@@ -357,3 +358,21 @@ def test_white_box_attacks_see_through_the_denoiser(
         f"attack --dataset oct --attack {attack} {SMALL[attack]} --limit 3 --through {denoiser}"
     )
     assert (made["made"], made["failed"]) == (3, 0)
+
+
+def test_images_as_they_were_name_the_classifier_that_was_trained_on_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_slopes(tmp_path / "images")
+    train = "train --dataset s --data-dir images --size 8 --model small-cnn --epochs 1 --limit 50"
+    (one,) = (tmp_path / "images").glob("*/0.png")
+    for image in (one.read_bytes(), one.with_name("3.png").read_bytes()):
+        before, _ = one.read_bytes(), one.write_bytes(image)
+        run(train)
+    one.write_bytes(before)
+    told = run("attack --dataset s --dry-run", code=DataError.exit_code).stderr
+    assert "has changed since it was registered" in told and "--model 1, which was trained" in told
+    run("attack --dataset s --dry-run --model 1")
+    one.write_bytes(one.with_name("6.png").read_bytes())
+    assert "--model" not in run("attack --dataset s --dry-run", code=DataError.exit_code).stderr

@@ -1,6 +1,7 @@
 """What a person sees while a command works: bars that fit, times that hold, no more than asked."""
 
 import io
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from rich.console import Console
 
 from pixguard.attacks.registry import ATTACKS
 from pixguard.cli import display
+from pixguard.cli.common import print_result
 from pixguard.cli.display import Bar, Pace, TerminalDisplay
 from pixguard.cli.speech import Speech
 from pixguard.config import AttackSettings, DatasetRequest
@@ -222,3 +224,14 @@ def test_a_log_file_keeps_messages_progress_and_errors() -> None:
     assert text.endswith("this training is finished: it made classifier 1")
     told = run("data list --log-file /dev/null/all.log", code=1).stderr
     assert "/dev/null/all.log" in told
+
+
+def test_what_there_is_not_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+    rate = {"attempts": 0, "rate": None, "interval": None}
+    rows = [{"a": 1, "b": None}]
+    result = {"run": 3, "name": None, "success": rate, "rows": rows}
+    print_result(result, as_json=False)
+    told = capsys.readouterr().out.splitlines()
+    assert told == ["run      3", "success  attempts: 0", "rows     a 1"]
+    print_result({"name": None}, as_json=True)
+    assert json.loads(capsys.readouterr().out) == {"name": None}

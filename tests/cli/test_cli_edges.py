@@ -262,6 +262,20 @@ def test_no_password_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "ann" in told and "secret" not in told
 
 
+@pytest.mark.parametrize("command", ["db check --db {}", "db merge {} --db p.db", "status --db {}"])
+@pytest.mark.parametrize("kind", ["text", "other", "empty"])
+def test_what_is_no_database_of_ours_is_not_what_is_proposed(
+    here: Path, command: str, kind: str
+) -> None:
+    (here / "text").write_text("no database at all, in more than sixteen bytes")
+    for name, statement in (("other", "CREATE TABLE IF NOT EXISTS x (y)"), ("empty", "VACUUM")):
+        with sqlite3.connect(here / name) as made:
+            made.execute(statement)
+    told = run(command.format(kind), code=4 if kind == "other" else 1).stderr
+    assert f"--db {'empty' if kind == 'empty' else 'NEW.db'}`" in told
+    assert "--db p.db" not in told and "--db text" not in told and "--db other" not in told
+
+
 def test_a_blank_name_of_a_database_is_refused() -> None:
     with pytest.raises(UsageError, match="no name"):
         locate("  ")

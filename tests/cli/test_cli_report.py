@@ -133,6 +133,22 @@ def test_all_tables_go_to_one_stream_in_short(
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_a_file_of_no_known_ending_is_refused_unless_its_format_is_said(
+    database: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "x.xyz"
+    for what in ("--list", "--all", "--table 1"):
+        told = run(f"report {what} --out {out} --db {database}", code=2).stderr
+        assert "written as '.xyz'" in told and ".txt, .md, .csv, .json, .tex, .html" in told
+    assert not out.exists()
+    run(f"report --list --out {out} --format md --db {database}")
+    run(f"report --table 1 --out {tmp_path / 'x.sql'} --sql --db {database}")
+    run(f"report --table 1 --out {tmp_path / 'X.TXT'} --db {database}")
+    run(f"report --table 1 --out {tmp_path / 'text'} --db {database}")
+    assert (tmp_path / "text").read_text() == (tmp_path / "X.TXT").read_text()
+    assert {p.name for p in tmp_path.iterdir()} >= {"x.xyz", "x.sql", "X.TXT", "text"}
+
+
 def test_all_tables_go_to_a_folder_or_a_file(database: str, tmp_path: Path) -> None:
     out = tmp_path / "tables"
     done = run(f"report --all --format csv --out {out} --db {database}")
@@ -179,6 +195,9 @@ def test_the_audit_needs_no_database(tmp_path: Path) -> None:
         (["--table", "99"], 2, "table 99 is not in the paper"),
         (["--table", "x"], 2, "there is no table 'x'"),
         ([], 2, "no table was named"),
+        (["--table", ""], 2, "--table '' names none"),
+        (["--table", " , "], 2, "--table ' , ' names none"),
+        (["--figure", ""], 2, "--figure '' names none"),
         (["--table", "32", "--dataset", "brain"], 2, "there is no dataset 'brain'"),
         (["--table", "32", "--model", "9"], 2, "no classifier with the id 9"),
         (["--figure", "3"], 2, "figure 3 is a schematic"),

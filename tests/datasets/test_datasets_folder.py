@@ -3,6 +3,7 @@
 import io
 import os
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -200,7 +201,7 @@ def table(text):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (one_class, "1 classes"),
+        (one_class, "holds one class"),
         (empty_class, "without a usable image: eel"),
         (only_bad_images, "eel/x.png: is not a JPEG"),
         (same_name, "classes of one name, spelt differently: 'Cat', 'cat'"),
@@ -212,7 +213,7 @@ def table(text):
         (table("path,label\n/x.png,a\n"), "line 2"),
         (table("path,label\n,a\n"), "line 2"),
         (table("path,label\ncat/0.png,a\ncat/0.png,b\n"), "more than once: cat/0.png"),
-        (table("path,label\ncat/0.png,a\ncat/1.png,a\n"), "1 labels"),
+        (table("path,label\ncat/0.png,a\ncat/1.png,a\n"), "has one label"),
         (table("path,label,split\ncat/0.png,a,fold1\n"), "unknown split 'fold1'"),
         (table("path,label\ncat/0.png,a\ncat/1.png,b\ncat/nine.png,a\n"), "no such file|No such"),
     ],
@@ -224,6 +225,17 @@ def test_a_wrong_layout_says_what_is_wrong(tmp_path, make, message):
         opened(tmp_path, skip_bad=make is only_bad_images)
     assert caught.value.hint
     assert contents(tmp_path) == before
+
+
+def test_a_folder_is_called_by_its_name_from_within_it(tmp_path, monkeypatch):
+    said = Listener()
+    track, titles = said.track, []
+    monkeypatch.setattr(
+        said, "track", lambda title, *rest: titles.append(title) or track(title, *rest)
+    )
+    monkeypatch.chdir(fill(tmp_path / "pictures", count=20))
+    opened(Path(), said)
+    assert titles[0] == "look at pictures"
 
 
 def write_zip(path, members):

@@ -15,6 +15,7 @@ from pixguard.datasets.registered import settings_of
 from pixguard.datasets.splits import grouped_splits, paper_splits, shared_groups
 from pixguard.errors import DataError, UsageError
 from pixguard.progress import SILENT, Silent
+from pixguard.words import shell_word
 from support import run
 
 SIDE = 12
@@ -86,6 +87,28 @@ def test_a_split_by_image_leaks_and_it_is_counted(scans: Path) -> None:
     alone = open_dataset(settings(scans), told)
     assert alone.info.split_scheme == "paper"
     assert shared_groups(paper_splits(alone.labels, 0), parted.groups)[1] > 0
+
+
+@pytest.mark.parametrize(
+    ("column", "told_of"),
+    [("patient_id", True), ("Patient ID", True), ("lesion_id", True), ("colour", False)],
+)
+def test_a_leak_by_a_column_that_was_not_named_is_said(
+    scans: Path, column: str, told_of: bool
+) -> None:
+    table = (scans / "labels.csv").read_text()
+    (scans / "labels.csv").write_text(table.replace("patient", column, 1))
+    told = Said()
+    assert open_dataset(settings(scans), told).info.split_scheme == "paper"
+    leaks = [line for line in told.lines if line.startswith("LEAK: ")]
+    assert bool(leaks) == told_of
+    assert not told_of or f"`group={shell_word(column)}` keeps each in one part" in leaks[0]
+
+
+def test_a_column_that_does_not_tell_of_all_images_tells_nothing(scans: Path) -> None:
+    table = (scans / "labels.csv").read_text()
+    (scans / "labels.csv").write_text(table.replace("P0", "", 1))
+    assert open_dataset(settings(scans), SILENT).groups is None
 
 
 def test_what_the_database_holds_opens_the_same_split(scans: Path) -> None:

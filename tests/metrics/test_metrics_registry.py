@@ -38,6 +38,7 @@ def test_unfit_shapes_are_refused(name: str) -> None:
 @pytest.mark.parametrize(("name", "least"), [("ssim", 11), ("gmsd", 2), ("fsim", 8)])
 def test_the_least_side_is_taken_and_one_less_is_refused(name: str, least: int) -> None:
     function = METRICS.load(name).function
+    assert METRICS[name].least_side == least
     assert torch.isfinite(function(*torch.rand(2, 1, 1, least, least))).all()
     with pytest.raises(ValueError, match=f"at least {least}"):
         function(*torch.rand(2, 1, 1, 40, least - 1))

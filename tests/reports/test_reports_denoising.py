@@ -74,6 +74,20 @@ def test_means_medians_and_recovery(denoised: Miniature) -> None:
     assert table.caption[0].endswith("successful attempts denoised: 4")
 
 
+def test_no_command_fills_a_metric_that_images_are_too_small_for(empty: Miniature) -> None:
+    tiny = empty.dataset("oct", [(0, "Normal", "Normal")], size=10)
+    classifier, image = empty.model("classifier", "resnet50", tiny), empty.image(tiny, "0")
+    attempt = empty.attempt(empty.attack(1), classifier, image, 1)
+    empty.restoration(attempt, image, classifier, empty.model("denoiser", "dae", tiny), 1)
+    for name in ("denoising", "defences"):
+        table = build_table(empty.engine, table_spec(name))
+        names = [column.name for column in table.columns]
+        lines = [dict(zip(names, row.cells, strict=True)) for row in table.rows]
+        (dae,) = (line for line in lines if "dae" in [cell.value for cell in line.values()])
+        assert (dae["SSIM"].note, dae["SSIM"].not_run) == ("needs 11 pixels", None)
+        assert dae["FSIM"].not_run == "pixguard score --dataset oct --model 1"
+
+
 def test_infinite_alone(denoised: Miniature) -> None:
     median = rows(build_table(denoised.engine, table_spec(25)))["median"]
     assert median["PSNR"].value == math.inf and median["PSNR"].denominator == 1

@@ -16,6 +16,7 @@ from pixguard.reports.build import build_table, list_tables
 from pixguard.reports.report_table import Cell, ReportTable
 from pixguard.reports.specs import table_spec
 from pixguard.reports.tables.detection import COLUMNS
+from pixguard.store import tables as t
 from reports.reports_miniature import Miniature
 
 TRAINED = {"normal": "Healthy", "nu": 0.05, "epochs": 3, "seed": 7, "training_images": 50}
@@ -170,6 +171,32 @@ def test_an_attack_that_the_detector_was_not_in_says_how_to_attack_both(scored: 
     told = corner["undetected %"].not_run
     assert told and told.endswith("--attack corner --pixels 1 --model 1 --undetected-by 2 --seed 0")
     assert descent["undetected %"].not_run is None, "it could not heed a detector"
+
+
+def test_the_commands_of_a_row_are_made_with_its_settings(scored: Miniature) -> None:
+    bare, watched = (
+        scored.attack(1, "sparse-rs", parameters=f'{{"queries": {n}}}') for n in (400, 500)
+    )
+    scored.detection(2, 1, 0.5, 1, scored.attempt(bare, 1, 1, 1))
+    scored.attempt(watched, 1, 1, 0, through_model_id=2)
+    for attack, queries, detector_id in ((bare, 400, None), (watched, 500, 2)):
+        options = {"queries": queries}
+        settings = {"attack": "sparse-rs", "pixels": 1, "limit": 40, "batch": 7, "per_class": None}
+        scored.add(
+            t.Plan, model_id=1, attack_id=attack, dataset_id=1, through_model_id=detector_id,
+            run_id=1, seed=0, target=None, planned=1, command="", remarks="[]", created_ms=0,
+            finished_ms=1, settings=json.dumps({**settings, "options": options}),
+        )  # fmt: skip
+    told = {
+        str(aim): row["undetected %"].not_run or row["fooled %"].not_run
+        for aim, row in by_aim(build(scored)).items()
+        if str(aim).startswith("attacked")
+    }
+    command = "pixguard attack --dataset lungs --attack sparse-rs --pixels 1 --model 1"
+    assert list(told.values()) == [
+        f"{command} --undetected-by 2 --seed 0 --limit 40 --queries 400",
+        f"{command} --seed 0 --limit 40 --queries 500",
+    ]
 
 
 def test_several_labels(empty: Miniature) -> None:

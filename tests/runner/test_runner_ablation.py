@@ -36,7 +36,7 @@ SIDE, TEST_IMAGES = 28, 10
 SETTINGS = DenoiserSettings("dae", epochs=1, batch_size=4, only_class="round", seed=3)
 
 
-def make_dataset(test_images: int = TEST_IMAGES) -> ImageDataset:
+def make_dataset(test_images: int = TEST_IMAGES, side: int = SIDE) -> ImageDataset:
     """Return discs of class ``round`` and bars of class ``flat``, in turn."""
     count = 2 * (8 + 4 + test_images)
     rows, cols = np.mgrid[:SIDE, :SIDE]
@@ -45,11 +45,11 @@ def make_dataset(test_images: int = TEST_IMAGES) -> ImageDataset:
         inside = (rows - 14) ** 2 + (cols - 14) ** 2 < 30 + 4 * i if i % 2 else rows < 5 + i % 20
         images[i, ..., 0] = 40 + 3 * i * inside
     info = DatasetInfo(
-        "shapes", "folder", SIDE, "v", "paper", 0, "m" * 64, "multi-class", 1,
+        "shapes", "folder", side, "v", "paper", 0, "m" * 64, "multi-class", 1,
         (ClassInfo(0, "flat"), ClassInfo(1, "round")),
     )  # fmt: skip
     splits = np.repeat(np.array([0, 1, 2], np.uint8), [16, 8, 2 * test_images])
-    return ImageDataset(info, np.arange(count) % 2, splits, lambda i: images[i])
+    return ImageDataset(info, np.arange(count) % 2, splits, lambda i: images[i, :side, :side])
 
 
 DATASET = make_dataset()
@@ -204,6 +204,17 @@ def test_unknown_classes_and_sets_without_test_images_are_refused(tmp_path: Path
     with pytest.raises(UsageError, match="no test images of class 'round'"):
         run_plan(session(tmp_path), make_dataset(0), "validate", SETTINGS, None, resume=False)
     assert not (tmp_path / "p.db").exists()
+
+
+def test_images_too_small_for_a_metric_have_none_and_the_table_names_no_command(
+    tmp_path: Path,
+) -> None:
+    run_plan(session(tmp_path), make_dataset(4, 10), "validate", SETTINGS, None, resume=False)
+    table = build_table(open_engine(str(tmp_path / "p.db")), table_spec(3))
+    place = [column.name for column in table.columns].index("SSIM")
+    measured = [row.cells[place] for row in table.rows if row.cells[place].note != "quoted"]
+    assert {(cell.note, cell.not_run) for cell in measured} == {("needs 11 pixels", None)}
+    assert table.commands == ()
 
 
 def test_the_report_knows_the_denoisers_of_every_plan() -> None:

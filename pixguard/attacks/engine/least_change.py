@@ -92,19 +92,20 @@ class LeastChange:
 
     def _from_below(self, places: Tensor) -> int:
         size = self.least - 1
-        if self._bound is None or size < 1:
+        # A pixel that was never bounded may flip by one level: then no other one is worth a bound.
+        if self._bound is None or size < 1 or len(places) > self._most:
             return 0
         own = self._own[places]
         self._look(places, (own - size).clamp(min=0), (own + size).clamp(max=LEVELS - 1))
         waiting = self._waiting
-        while waiting and self.bounds < self._most:
+        while waiting and (pairs := (self._most - self.bounds) // 2):
             first = min(waiting, key=lambda one: waiting[one][0][:2])
             nearest = waiting[first][0][0]
             if nearest >= self.least:
                 break
             # Of one pixel at a time: what is made for it is made once.
             heap, taken = waiting[first], list[tuple[int, int, Tensor, Tensor]]()
-            while heap and len(taken) < TOGETHER and heap[0][0] <= nearest + AROUND:
+            while heap and len(taken) < min(TOGETHER, pairs) and heap[0][0] <= nearest + AROUND:
                 taken.append(heapq.heappop(heap))
             if not heap:
                 del waiting[first]

@@ -183,7 +183,7 @@ def _cells(
         reference_id=reference["denoiser_id"],
         **plan.noise,
     )
-    quality = quality_cells(row, command, published.get)
+    quality = quality_cells(row, command, int(plan.row["size"]), published.get)
     return (Cell(label), *quality, Cell(int(row["images"])))
 
 

@@ -113,7 +113,10 @@ def _denoiser(
     quality: tuple[Cell, ...] = (nothing,) * (1 + len(METRICS))
     recovered = nothing
     if row["restored"]:
-        quality = (psnr_cell(row, missing), *(mean_cell(row, name, missing) for name in METRICS))
+        quality = (
+            psnr_cell(row, missing, study.size),
+            *(mean_cell(row, metric, missing, study.size) for metric in METRICS),
+        )
         recovered = rate_cell(int(row["recovered"]), int(row["restored"]), None)
     # Nothing can be attacked through the identity that is not attacked bare.
     is_identity = name == IDENTITY

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 
+from pixguard.metrics import METRICS
 from pixguard.reports import commands
 from pixguard.reports.published import published_rows
 from pixguard.reports.querying import RowValues
@@ -96,46 +97,59 @@ def _cells(
     request: TableRequest, topic: Topic, name: str, label: str, row: RowValues
 ) -> tuple[Cell, ...]:
     images = int(row["images"])
-    missing = commands.score(topic.dataset, topic.study.classifier_id) if topic.study else ""
+    study = topic.study
+    missing = commands.score(topic.dataset, study.classifier_id) if study else ""
     quality = quality_cells(
-        row, missing, lambda metric: request.published(name, metric, topic.is_papers)
+        row,
+        missing,
+        study.size if study else 0,
+        lambda metric: request.published(name, metric, topic.is_papers),
     )
     recovered = rate_cell(int(row["recovered"]), images, None)
     return (Cell(label), Cell(images), *quality, recovered)
 
 
 def quality_cells(
-    row: RowValues, missing: str, published: Callable[[str], int | float | None]
+    row: RowValues, missing: str, side: int, published: Callable[[str], int | float | None]
 ) -> tuple[Cell, ...]:
     """Return the cells of :data:`QUALITY` from the columns that all queries of scores share.
 
-    ``missing`` is the command that takes the metrics; ``published`` gives the paper's value.
+    ``missing`` is the command that takes the metrics, ``side`` that of the images, 0 where they
+    have sizes of their own; ``published`` gives the paper's value.
     """
     scored = int(row["psnr_finite"] or 0) + int(row["psnr_infinite"] or 0)
     middle = math.inf if row["psnr_median_infinite"] else row["psnr_median"]
     return (
-        psnr_cell(row, missing, published("PSNR")),
+        psnr_cell(row, missing, side, published("PSNR")),
         Cell(middle, scored, not_run=None if scored else missing),
         *(
-            mean_cell(row, metric, missing, published(metric.upper()))
+            mean_cell(row, metric, missing, side, published(metric.upper()))
             for metric in ("ssim", "mse", "gmsd", "fsim")
         ),
     )
 
 
 def mean_cell(
-    row: RowValues, metric: str, missing: str, published: int | float | None = None
+    row: RowValues, metric: str, missing: str, side: int, published: int | float | None = None
 ) -> Cell:
     """Return the mean of a metric, from the columns that all queries of scores share."""
     count = int(row[f"{metric}_finite"] or 0)
+    least = METRICS[metric].least_side
+    if count == 0 and 0 < side < least:  # no command fills it
+        return Cell(None, 0, published=published, note=f"needs {least} pixels")
     if count == 0:
         return Cell(None, 0, published=published, not_run=missing)
     return Cell(row[metric], count, published=published)
 
 
-def psnr_cell(row: RowValues, missing: str, published: int | float | None = None) -> Cell:
+def psnr_cell(
+    row: RowValues, missing: str, side: int, published: int | float | None = None
+) -> Cell:
     """Return the mean PSNR in dB, beside which infinite ones are counted."""
-    mean, infinite = mean_cell(row, "psnr", missing, published), int(row["psnr_infinite"] or 0)
+    mean, infinite = (
+        mean_cell(row, "psnr", missing, side, published),
+        int(row["psnr_infinite"] or 0),
+    )
     if not infinite:
         return mean
     if mean.value is None:

@@ -202,7 +202,16 @@ def _attack_rows(
     for key in dict.fromkeys([*scored, *adaptive]):
         row = scored.get(key) or adaptive[key]
         bare, watched = (
-            commands.attack(dataset, row["pixels"], key[0], row["attack"], None, key[2], by)
+            commands.attack(
+                dataset,
+                row["pixels"],
+                key[0],
+                row["attack"],
+                None,
+                key[2],
+                by,
+                settings=json.loads(row["settings"] or "{}"),
+            )
             for by in (None, number)
         )
         figures = _gaps((), commands.apply_detector(dataset, number))[len(head) + 1 : -2]

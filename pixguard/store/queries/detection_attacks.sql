@@ -2,7 +2,7 @@
 -- Parameters: detector_id.
 -- What counts: successful non-targeted attempts on the bare classifier, the first repeat of each,
 -- on test images that the detector scored both attacked and clean. A row for each classifier,
--- attack and seed. The figures are those of detection.sql, clean images in the place of normal.
+-- attack and seed; settings: of its plan, where one was stored. The figures are those of detection.sql, clean images in the place of normal.
 WITH pairs AS (
     SELECT
         t.model_id,
@@ -55,7 +55,13 @@ SELECT
     SUM(CASE WHEN 100 * (p.cleans - p.not_above + p.tied) <= p.cleans THEN 1 ELSE 0 END)
         AS found_at_1,
     SUM(CASE WHEN 20 * (p.cleans - p.not_above + p.tied) <= p.cleans THEN 1 ELSE 0 END)
-        AS found_at_5
+        AS found_at_5,
+    (
+        SELECT MAX(l.settings)
+        FROM plan l
+        WHERE l.model_id = m.id AND l.attack_id = a.id AND l.seed = p.seed
+            AND l.through_model_id IS NULL AND l.target IS NULL
+    ) AS settings
 FROM placed p
 JOIN attack a ON a.id = p.attack_id
 JOIN model m ON m.id = p.model_id

@@ -3,7 +3,7 @@
 -- What counts: non-targeted attempts, the first repeat of each, of an incomplete plan its beginning;
 -- a row for each classifier, attack and seed. undetected: fooled the classifier, and raised no
 -- alarm. shared: attacked without the detector, too, by the same attack and seed; fooled: of these,
--- those that fell.
+-- those that fell. settings: of the plan, where one was stored.
 SELECT
     a.id AS attack_id,
     a.name AS attack,
@@ -15,7 +15,13 @@ SELECT
     COUNT(*) AS tried,
     SUM(t.success) AS undetected,
     COUNT(b.id) AS shared,
-    SUM(b.success) AS fooled
+    SUM(b.success) AS fooled,
+    (
+        SELECT MAX(l.settings)
+        FROM plan l
+        WHERE l.model_id = m.id AND l.attack_id = a.id AND l.seed = t.seed
+            AND l.through_model_id = :detector_id AND l.target IS NULL
+    ) AS settings
 FROM sampled_attempts t
 JOIN attack a ON a.id = t.attack_id
 JOIN model m ON m.id = t.model_id
