@@ -198,7 +198,7 @@ def test_pixels_drawn_tell_shares_of_all(empty: Miniature) -> None:
     note = said(build(empty), "drawn at random")
     assert note.startswith("Of 2 images") and "and 8 pixels of each" in note
     assert "1 images are vulnerable at an extreme; of 16 pixels drawn 12 are proven, 1" in note
-    assert "only between extremes (on 1 images), 3 open" in note
+    assert "only between extremes (on 1 images, of which no extreme fools 0), 3 open" in note
     # Proven: 100 % and 1/2 of 3/4; by hand 68.75 +- 1.96 * 31.25.
     assert "68.8 % (7.5–100.0) proven, 12.5 % (0.0–37.0) fooled at an extreme, 4.69 %" in note
     assert not any("Truth is known" in each for each in build(empty).notes)

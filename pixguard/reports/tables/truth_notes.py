@@ -70,13 +70,15 @@ def _drawn(rows: Sequence[RowValues], pixels: int) -> Iterator[str]:
         "fooled only between extremes": [one.share(one.between, pixels) for one in own],
         "open": [one.share(one.open, pixels) for one in own],
     }
+    fallen = [one for one in own if one.between]
     yield (
         f"Of {len(own)} images every extreme colour of every pixel was tried, and {number} pixels "
         "of each, drawn at random of those that no extreme fools, were decided for all colours "
-        f"(certify pixels --drawn {number}): {sum(map(bool, (o.extremes for o in own)))} images "
-        f"are vulnerable at an extreme; of {drawn} pixels drawn {proven} are proven, {between} "
-        f"fooled only between extremes (on {sum(one.between > 0 for one in own)} images), {left} "
-        "open. Estimated of all pixels, with the interval over images: "
+        f"(certify pixels --drawn {number}): {sum(bool(one.extremes) for one in own)} images are "
+        f"vulnerable at an extreme; of {drawn} pixels drawn {proven} are proven, {between} fooled "
+        f"only between extremes (on {len(fallen)} images, of which no extreme fools "
+        f"{sum(not one.extremes for one in fallen)}), {left} open. Estimated of all pixels, with "
+        "the interval over images: "
         + ", ".join(f"{_percent(each)} {what}" for what, each in shares.items())
         + ". That an image is robust is proven by a survey of all its pixels alone."
     )
