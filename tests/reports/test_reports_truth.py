@@ -202,6 +202,9 @@ def test_pixels_drawn_tell_shares_of_all(empty: Miniature) -> None:
     # Proven: 100 % and 1/2 of 3/4; by hand 68.75 +- 1.96 * 31.25.
     assert "68.8 % (7.5–100.0) proven, 12.5 % (0.0–37.0) fooled at an extreme, 4.69 %" in note
     assert not any("Truth is known" in each for each in build(empty).notes)
+    other = empty.model("classifier", "resnet50", 1)  # what was done with it hides nothing
+    empty.attempt(empty.attack(1, "corner"), other, A, 0)
+    assert said(build(empty, model=CLASSIFIER), "drawn at random") == note
 
 
 def test_a_survey_is_the_truth_of_its_image(searched: Miniature) -> None:

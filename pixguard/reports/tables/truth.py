@@ -114,13 +114,14 @@ def _topic(request: TableRequest) -> tuple[Study | None, str]:
     study = request.find_study(evidence.fully_searched, evidence.searched, evidence.attacked)
     if study is not None and study.attack is not None:
         return study, study.attack.parameters
-    pool = matching(
-        evidence.attempted or evidence.surveyed or evidence.sampled,
-        dataset=request.dataset or spec.dataset,
-        size=request.size,
-        model=request.model,
-    )
-    study = choose(pool, None)
+
+    def fitting(pool: Sequence[Study]) -> Study | None:
+        dataset = request.dataset or spec.dataset
+        own = matching(pool, dataset=dataset, size=request.size, model=request.model)
+        return choose(own, None)
+
+    pools = (evidence.attempted, evidence.surveyed, evidence.sampled)
+    study = next(filter(None, map(fitting, pools)), None)
     if study is None:
         return None, "{}"
     rows = request.fetch_all(
