@@ -14,7 +14,14 @@ from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
 from pixguard.cli.app import app
-from pixguard.records import PIXEL_MAP, PIXEL_SURVEY, PIXEL_UNIVERSAL, PixelMap
+from pixguard.records import (
+    PIXEL_MAP,
+    PIXEL_SAMPLE,
+    PIXEL_SURVEY,
+    PIXEL_UNIVERSAL,
+    PixelMap,
+    PixelSample,
+)
 from pixguard.reports.build import build_table
 from pixguard.reports.formats import FORMATS
 from pixguard.reports.render import render, render_sql
@@ -78,6 +85,7 @@ def mini_phantom(mini: Miniature) -> Miniature:
     kept = {
         survey.method: survey.content(),
         f"{PIXEL_SURVEY} 300000": [783, 0, 0, 1],
+        f"{PIXEL_SAMPLE} 300000 of 2": PixelSample(0, "", (4,), (), 2, 0, 0).content(),
         f"{PIXEL_UNIVERSAL} 1 of 1": {"pixels": [[1, 2, [0, 0, 0]]], "fooled": [0]},
     }
     for method, votes in kept.items():
