@@ -56,7 +56,7 @@ def _surveyed(rows: Sequence[RowValues]) -> Iterator[str]:
 
 
 def _drawn(rows: Sequence[RowValues], pixels: int) -> Iterator[str]:
-    """Yield what pixels that were drawn say: of the method that drew most."""
+    """Yield what pixels that were drawn say: of the method that decided most."""
     own = most_drawn(rows)
     if not own:
         return
@@ -73,7 +73,7 @@ def _drawn(rows: Sequence[RowValues], pixels: int) -> Iterator[str]:
     fallen = [one for one in own if one.between]
     yield (
         f"Of {len(own)} images every extreme colour of every pixel was tried, and {number} pixels "
-        "of each, drawn at random of those that no extreme fools, were decided for all colours "
+        "of each, drawn at random of those that no extreme fools, were looked at over all colours "
         f"(certify pixels --drawn {number}): {sum(bool(one.extremes) for one in own)} images are "
         f"vulnerable at an extreme; of {drawn} pixels drawn {proven} are proven, {between} fooled "
         f"only between extremes (on {len(fallen)} images, of which no extreme fools "
@@ -85,13 +85,18 @@ def _drawn(rows: Sequence[RowValues], pixels: int) -> Iterator[str]:
 
 
 def most_drawn(rows: Sequence[RowValues]) -> list[PixelSample]:
-    """Return what is kept of pixels drawn, an image each, by the method that drew most."""
+    """Return what is kept of pixels drawn, an image each, by the method that decided most."""
     methods = defaultdict[str, list[PixelSample]](list)
     for row in rows:
         known = {"method": row["method"], "predicted": decode_label_set(row["predicted"])}
         sample = PixelSample.read(json.loads(row["votes"]), image_index=row["image_id"], **known)
         methods[sample.method].append(sample)
-    return max(methods.values(), key=lambda own: sum(one.drawn for one in own), default=[])
+
+    def decided(own: list[PixelSample]) -> tuple[int, int]:
+        drawn = sum(one.drawn for one in own)
+        return drawn - sum(one.open for one in own), drawn
+
+    return max(methods.values(), key=decided, default=[])
 
 
 def _percent(shares: Sequence[float]) -> str:
