@@ -9,6 +9,7 @@ from pixguard.reports.figures.drawing import Drawing
 from pixguard.reports.figures.kind import FigureKind
 from pixguard.reports.figures.request import FigureRequest, FigureSpec
 from pixguard.reports.figures.style import BLUE, PAGE_INCHES, add_scale, frame, new_figure
+from pixguard.reports.request import paper_datasets
 from pixguard.reports.studies import Study, choose
 from pixguard.reports.tables.least_flips import fullest_maps
 from pixguard.reports.tables.truth_notes import most_drawn
@@ -42,7 +43,7 @@ def _subject(request: FigureRequest) -> Study:
         if chosen is not None:
             return chosen
     known = choose(request.studies(evidence.classifiers), None)
-    name = request.dataset or (known.dataset if known else "breastmnist")
+    name = request.dataset or (known.dataset if known else next(iter(paper_datasets())))
     raise request.not_run(f"pixguard certify pixels --dataset {shell_word(name)} --limit 25")
 
 
